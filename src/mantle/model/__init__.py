@@ -1,0 +1,1 @@
+"""The vocabulary every other layer speaks: frozen values, no input or output."""

@@ -1,0 +1,25 @@
+"""Every change of state is an event; API, console and command line all read the same stream."""
+
+from dataclasses import dataclass
+
+from mantle.model.ids import EventId, OperationId, StackId
+from mantle.model.status import Action, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A stack or a resource changed state. A stack's own event has its name as `resource`."""
+
+    id: EventId
+    sequence: int
+    """Grows with time over all stacks; the cursor of listings and streams."""
+    stack_id: StackId
+    operation_id: OperationId | None
+    resource: str
+    resource_type: str
+    physical_id: str | None
+    action: Action
+    status: Status
+    reason: str
+    at: float
+    """Seconds since the epoch, UTC."""

@@ -1,0 +1,84 @@
+"""A plan: a frozen graph of steps, each with a reason. Shown, stored, diffed, executed.
+
+Times are seconds since the epoch, UTC. A plan is JSON through msgspec; `Unknown` values inside
+`Change` are stored as `{"unknown": [names]}` by `plan.render`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.status import Action
+
+
+class StepKind(StrEnum):
+    """What a step does to one resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    FORGET = "forget"
+    """Leave the stack, keep the cloud's object (deletion policy Retain)."""
+    CHECK = "check"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    SNAPSHOT = "snapshot"
+    KEEP = "keep"
+    """Nothing to change; takes no step, listed so that the plan is complete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One property's value before and after; secrets are already masked."""
+
+    path: str
+    """Dotted, below the resource's properties: `metadata.role`, `rules[0].port`."""
+    before: Any = None
+    after: Any = None
+    forces_replacement: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One deed to one resource row. `requires` are the steps that must be complete before."""
+
+    key: StepKey
+    kind: StepKind
+    resource: str
+    resource_type: str
+    resource_id: ResourceId
+    """The row it works on; for a create, the row that the operation inserts."""
+    token: Token
+    reason: str
+    """For people: `new in the template`, `flavor changes from small to large`."""
+    requires: tuple[StepKey, ...] = ()
+    changes: tuple[Change, ...] = ()
+    replaces: ResourceId | None = None
+    """For a create that replaces: the old row, deleted by a later step."""
+    unknown_after: tuple[str, ...] = ()
+    """Resources that must exist before this step's exact values are known."""
+    timeout_seconds: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an operation will do, exactly. Steps are in an order that respects `requires`."""
+
+    id: PlanId
+    stack_id: StackId
+    stack_name: str
+    action: Action
+    steps: tuple[Step, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    """Names of resources that take no step."""
+    based_on: Mapping[str, int] = field(default_factory=dict)
+    """Versions of the resource rows the plan touches, by row id."""
+    made_at: float = 0.0
+    expires_at: float = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """True when applying it would do nothing."""
+        return not self.steps

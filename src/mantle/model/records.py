@@ -1,0 +1,117 @@
+"""What is stored: the rows every other part reads, as frozen values.
+
+The rows are the truth. A stack's resources, with their state, token and physical id, are the whole
+durable state of an operation; see docs/ARCHITECTURE.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mantle.model.graph import DeletionPolicy, TemplateSource
+from mantle.model.ids import OperationId, PlanId, ProjectId, ResourceId, StackId, Token, UserId
+from mantle.model.status import Action, Cancel, OperationStatus, Status, state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackRecord:
+    """One stack. A child stack has `parent_id` and belongs to its parent's resource."""
+
+    id: StackId
+    name: str
+    project_id: ProjectId
+    owner_id: UserId
+    owner_name: str
+    description: str = ""
+    action: Action
+    status: Status
+    reason: str
+    source: TemplateSource
+    """The template, environment and files now in force."""
+    previous_source: TemplateSource | None = None
+    """Those before the update under way or failed last; rollback returns to them."""
+    disable_rollback: bool = True
+    timeout_minutes: int | None = None
+    tags: tuple[str, ...] = ()
+    parent_id: StackId | None = None
+    parent_resource: str | None = None
+    root_id: StackId
+    depth: int = 0
+    created_at: float
+    updated_at: float | None = None
+    deleted_at: float | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Resolved when an operation ends; what API and parents read."""
+    output_errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Heat's combined status."""
+        return state(self.action, self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRecord:
+    """One row of one resource. A replacement is another row with the same name."""
+
+    id: ResourceId
+    stack_id: StackId
+    name: str
+    type: str
+    """As written in the template."""
+    resolved_type: str
+    action: Action = Action.INIT
+    status: Status = Status.COMPLETE
+    reason: str = ""
+    token: Token
+    physical_id: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """Resolved and coerced, as last applied. Hold secrets: mask with the type's schema."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+    """Names of the resources it needs, as of the template it was made from."""
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    replaces: ResourceId | None = None
+    replaced_by: ResourceId | None = None
+    operation_id: OperationId | None = None
+    """The operation that touched it last."""
+    started_at: float | None = None
+    """When the phase under way was begun."""
+    version: int = 0
+    """Grows with every write; plans are based on it."""
+    created_at: float
+    updated_at: float | None = None
+
+    @property
+    def state(self) -> str:
+        """Heat's combined status."""
+        return state(self.action, self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """The durable execution of one plan."""
+
+    id: OperationId
+    stack_id: StackId
+    project_id: ProjectId
+    action: Action
+    status: OperationStatus
+    plan_id: PlanId | None = None
+    """None until it is planned: an operation that waits for another plans when it starts."""
+    epoch: int = 0
+    """Grows with every claim; a write with an older one is refused."""
+    engine: str = ""
+    """Who holds it."""
+    cancel: Cancel | None = None
+    reason: str = ""
+    parent_id: OperationId | None = None
+    request_id: str = ""
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    deadline_at: float | None = None
+    steps_total: int = 0
+    steps_done: int = 0

@@ -1,0 +1,191 @@
+"""Schemas are data: what a resource type's properties, attributes and parameters may be.
+
+Resource types declare them, the template layer checks values against them, the planner reads the
+update rules, and the API prints them. The names of kinds are those Heat prints.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """The type of a property or attribute, named as Heat's resource_types API names it."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    MAP = "map"
+    LIST = "list"
+    ANY = "any"
+
+
+class OnChange(StrEnum):
+    """What a changed property means for an existing resource."""
+
+    REPLACE = "replace"
+    """A new resource takes its place; the old one is deleted after dependents moved."""
+    UPDATE = "update"
+    """Changed in place."""
+    REFUSE = "refuse"
+    """The update is refused (Heat: immutable)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """Bounds of a string's, list's or map's length; None is open."""
+
+    min: int | None = None
+    max: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Inclusive bounds of a number; None is open."""
+
+    min: float | None = None
+    max: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modulo:
+    """The number leaves `offset` when divided by `step`."""
+
+    step: int
+    offset: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedValues:
+    """One of these values; for a list, every item is."""
+
+    allowed: tuple[Any, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedPattern:
+    """A regular expression the whole string matches."""
+
+    pattern: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custom:
+    """A named check, some of which ask the cloud: `nova.flavor`, `ip_addr`."""
+
+    name: str
+    description: str = ""
+
+
+Constraint = Length | Range | Modulo | AllowedValues | AllowedPattern | Custom
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """One property of a resource type, or one field or item inside it."""
+
+    kind: Kind
+    description: str = ""
+    required: bool = False
+    default: Any = None
+    on_change: OnChange = OnChange.REPLACE
+    constraints: tuple[Constraint, ...] = ()
+    items: "Property | None" = None
+    """Schema of a list's items; None accepts anything."""
+    fields: "Mapping[str, Property] | None" = None
+    """Schema of a map's keys; None accepts any key. An unknown key is a problem otherwise."""
+    secret: bool = False
+    """Never shown in a plan, an event, a log or an error."""
+    hidden: bool = False
+    """Accepted for old templates, not offered in listings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One attribute a template can read with get_attr."""
+
+    kind: Kind = Kind.STRING
+    description: str = ""
+    secret: bool = False
+
+
+class SupportStatus(StrEnum):
+    """Heat's support statuses."""
+
+    SUPPORTED = "SUPPORTED"
+    DEPRECATED = "DEPRECATED"
+    HIDDEN = "HIDDEN"
+    UNSUPPORTED = "UNSUPPORTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceSchema:
+    """Everything the parser, the planner and the API need to know about a resource type."""
+
+    type: str
+    description: str = ""
+    properties: Mapping[str, Property] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    support: SupportStatus = SupportStatus.SUPPORTED
+    since: str = ""
+    """The Heat release the type's status dates from, as `resource_types` prints it."""
+    takes_signals: bool = False
+    takes_snapshots: bool = False
+    """Allows `deletion_policy: Snapshot`."""
+    update_policies: tuple[str, ...] = ()
+    """Keys its `update_policy` may hold, such as `rolling_update`."""
+    name_limit: int = 255
+    """Longest physical name the cloud accepts, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another resource of the same template, as a type's `neighbours` rule sees it."""
+
+    type: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeFacts:
+    """What pure code may know of a resource type: its schema and its pure rules."""
+
+    schema: ResourceSchema
+    check_properties: Callable[[Mapping[str, Any]], list[str]] | None = None
+    """Rules between properties, over resolved values; each text is a problem."""
+    neighbours: Callable[[Mapping[str, Any], Mapping[str, Neighbour]], tuple[str, ...]] | None = (
+        None
+    )
+    """(own properties, other resources by name) -> names to wait for, though nothing refers to
+    them: a port waits for the subnets of its network. Values may hold calls."""
+    replace_when: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
+    """(before, after) -> why the change cannot be made in place, or None."""
+    contains_resources: bool = False
+    """Its definition can name template files (a group): a changed file or environment updates it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limitation:
+    """A property this cloud cannot honour; refused when a template is validated, by name.
+
+    `values` narrows it to certain values (None: any value but the property's default is refused).
+    `path` is dotted below the properties; `*` stands for any list position: `networks.*.tag`.
+    """
+
+    resource_type: str
+    path: str
+    why: str
+    remedy: str
+    values: tuple[Any, ...] | None = None
+    below: int | None = None
+    """Numbers below this are refused (a port that needs root)."""

@@ -1,0 +1,1 @@
+"""Desired against actual: frozen plans with a reason for every step. Pure."""

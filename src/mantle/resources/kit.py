@@ -1,0 +1,186 @@
+"""What a resource type is made of.
+
+A type is a value: a schema and a few functions. Each *phase* (create, update, delete, check, …) is
+an async function the engine calls again and again until its outcome ends it; between calls the
+engine keeps nothing but the `Ref`, which is durable. A phase is therefore safe to call again after
+a crash at any line: it looks before it acts, and a delete of something absent is done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mantle.clouds.ports import Session
+from mantle.model.ids import ProjectId, ResourceId, StackId, Token
+from mantle.model.schema import ResourceSchema, TypeFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    """What is durably known about one resource row."""
+
+    id: ResourceId
+    name: str
+    """In the template."""
+    stack_id: StackId
+    stack_name: str
+    project_id: ProjectId
+    token: Token
+    """Durable before the first call; the cloud knows the resource by it."""
+    physical_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The type's private notes, JSON. Secrets belong here and are never shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal received for a resource, as the API stored it."""
+
+    id: str
+    body: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urls:
+    """Where this resource can be reached from outside, for types that hand out URLs."""
+
+    signal: str
+    """Pre-authorised: whoever holds it may signal this resource, and nothing else."""
+    api: str
+    """The root of the Heat API, with the project."""
+    token: str
+    """The secret inside `signal`, for types that hand it out separately."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """All that a phase may use. Time and randomness are arguments."""
+
+    ref: Ref
+    properties: Mapping[str, Any]
+    """Resolved, coerced, defaults filled in."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """The stored properties, in an update; empty otherwise."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    cloud: Session
+    fresh: bool = False
+    """True when no call for this token can have been made yet: looking first may be skipped."""
+    now: float
+    """Seconds since the epoch."""
+    started_at: float
+    """When this phase was begun, durable: a wait's deadline is counted from here."""
+    random: Callable[[int], bytes]
+    """n random bytes, cryptographically strong outside simulations."""
+    signals: tuple[Signal, ...] = ()
+    """Received since the phase began, oldest first; only for types that take signals."""
+    urls: Urls
+    name_hint: str
+    """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for."""
+
+
+# --- outcomes --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The phase has reached its end. None leaves what was known."""
+
+    physical_id: str | None = None
+    data: Mapping[str, Any] | None = None
+    note: str = ""
+    """Becomes the status reason, for a success worth a word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Not yet; call again. What is given is stored durably before the next call."""
+
+    reason: str
+    """`server is BUILDING`; shown while it waits."""
+    again_after_seconds: float | None = None
+    """None lets the engine choose, with backoff."""
+    physical_id: str | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """It will not work. The reason names what, where and why; the remedy what to do."""
+
+    reason: str
+    remedy: str = ""
+    physical_id: str | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """The deed is a stack of its own. The engine starts it and waits for its end.
+
+    The child's id becomes the physical id; its outputs become attributes.
+    """
+
+    template: str | Mapping[str, Any]
+    files: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inherit_environment: bool = True
+    """The child sees the parent's registry and parameter_defaults."""
+    batch_size: int = 0
+    """Members at once in a create or update (0: no limit), for rolling policies."""
+    pause_seconds: float = 0.0
+
+
+Outcome = Done | Wait | Failed | Delegate
+Phase = Callable[[Context], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What a type that contains other resources may read about them, for its attributes."""
+
+    refs: Mapping[str, str]
+    """Member name to reference id, in order."""
+    attributes: Mapping[str, Mapping[str, Any]]
+    """Member name to its attributes."""
+    outputs: Mapping[str, Any]
+    """The child stack's outputs."""
+
+
+async def not_asked(_: Context) -> Outcome:
+    """For types without a cloud object: nothing to do."""
+    return Done()
+
+
+async def check_unsupported(_: Context) -> Outcome:
+    """Heat's answer for types that cannot be checked."""
+    return Done(note="CHECK not supported for this type; taken as healthy.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceType:
+    """A resource type: its schema and what it does. Everything but `create` has a default."""
+
+    facts: TypeFacts
+    create: Phase
+    update: Phase = not_asked
+    delete: Phase = not_asked
+    check: Phase = check_unsupported
+    suspend: Phase = not_asked
+    resume: Phase = not_asked
+    snapshot: Phase = not_asked
+    attributes: Callable[[Context], Awaitable[Mapping[str, Any]]] | None = None
+    """Read after every phase that ends well, and stored: templates read the stored values."""
+    family_attributes: Callable[[Context, Family], Mapping[str, Any]] | None = None
+    """For types that delegate."""
+    reference: Callable[[Ref], str] = field(default=lambda ref: ref.physical_id or ref.name)
+    """What get_resource gives."""
+    needs_no_cloud: bool = False
+    """True when its phases make no outside call: the engine then skips the separate intent."""
+    accepts_signal: Callable[[Context, Mapping[str, Any]], str | None] | None = None
+    """Why a signal body is refused, or None. Only with `schema.takes_signals`."""
+
+    @property
+    def schema(self) -> ResourceSchema:
+        """Its properties and attributes."""
+        return self.facts.schema

@@ -1,0 +1,1 @@
+"""What users ask of stacks, one verb a file."""

@@ -1,0 +1,1 @@
+"""The rows: tables, transactions and the group-commit journal. The only door to SQLAlchemy."""

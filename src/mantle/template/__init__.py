@@ -1,0 +1,1 @@
+"""From text to a typed graph: parsing, checking and resolving templates. Pure."""

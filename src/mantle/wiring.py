@@ -1,0 +1,1 @@
+"""Builds everything once; the only module that knows every name."""

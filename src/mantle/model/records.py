@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mantle.model.graph import DeletionPolicy, TemplateSource
+from mantle.model.graph import DeletionPolicy
 from mantle.model.ids import OperationId, PlanId, ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.status import Action, Cancel, OperationStatus, Status, state
 
@@ -26,9 +26,11 @@ class StackRecord:
     action: Action
     status: Status
     reason: str
-    source: TemplateSource
-    """The template, environment and files now in force."""
-    previous_source: TemplateSource | None = None
+    cloud: str = ""
+    """The configured cloud it lives on."""
+    source_id: str
+    """The template, environment and files now in force: `stacks.queries.stack_source` reads them."""
+    previous_source_id: str | None = None
     """Those before the update under way or failed last; rollback returns to them."""
     disable_rollback: bool = True
     timeout_minutes: int | None = None
@@ -77,6 +79,8 @@ class ResourceRecord:
     replaced_by: ResourceId | None = None
     operation_id: OperationId | None = None
     """The operation that touched it last."""
+    plan_id: PlanId | None = None
+    """The plan that touched it last: with its state this tells whether a plan's step is done."""
     started_at: float | None = None
     """When the phase under way was begun."""
     version: int = 0
@@ -115,3 +119,7 @@ class OperationRecord:
     deadline_at: float | None = None
     steps_total: int = 0
     steps_done: int = 0
+    batch_size: int = 0
+    """Steps at once (0: the engine's limit), for a group's rolling policy."""
+    pause_seconds: float = 0.0
+    """Rest between two batches."""

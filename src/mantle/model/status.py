@@ -56,6 +56,8 @@ class Cancel(StrEnum):
     """The same, then return to the state before the operation."""
     SUPERSEDE = "supersede"
     """A newer operation waits: stop, and let it plan from what is there."""
+    INTERRUPT = "interrupt"
+    """A delete waits: stop, and give up waits under way as well."""
 
 
 def state(action: Action | str, status: Status | str) -> str:

@@ -1,0 +1,117 @@
+"""The database: readers side by side, one writer, both off the event loop.
+
+SQLAlchemy's synchronous Core runs in worker threads. On SQLite this is both simpler and faster
+than an asynchronous driver, which crosses threads for every statement instead of once for every
+transaction; on PostgreSQL it is the same code (docs/decisions/0004). There is one writer thread, so
+writers never wait for each other's locks, and what is written together is committed together.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from mantle.store.tables import metadata
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 4
+"""Reader threads; reads of one request are short."""
+
+
+class Database:
+    """One database. `inline` runs on the calling thread, for simulations in virtual time."""
+
+    def __init__(self, url: str, *, inline: bool = False) -> None:
+        self._writer_engine = _engine(url, begin="BEGIN IMMEDIATE")
+        in_memory = url in {"sqlite://", "sqlite:///:memory:"}
+        self._reader_engine = self._writer_engine if in_memory else _engine(url, begin="BEGIN")
+        self._writer = None if inline else ThreadPoolExecutor(1, "mantle-write")
+        # An in-memory SQLite database has one connection, so that all use the writer's thread.
+        self._reader = self._writer if in_memory else ThreadPoolExecutor(READERS, "mantle-read")
+        if inline:
+            self._reader = None
+        self.url = url
+
+    @staticmethod
+    def at(path: Path) -> "Database":
+        """The embedded SQLite database in a file; its folder is made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Database(f"sqlite:///{path}")
+
+    async def read(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a reading function in a transaction of its own, seeing one moment."""
+
+        def work() -> T:
+            with self._reader_engine.connect() as connection:
+                return function(connection, *args, **kwargs)
+
+        return await _in(self._reader, work)
+
+    async def write(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a writing function in one transaction; durable when this returns."""
+
+        def work() -> T:
+            with self._writer_engine.begin() as connection:
+                return function(connection, *args, **kwargs)
+
+        return await _in(self._writer, work)
+
+    def create_tables(self) -> None:
+        """Make every table that is missing; for tests and simulations (see `migrations`)."""
+        metadata.create_all(self._writer_engine)
+
+    @property
+    def engine(self) -> Engine:
+        """The writing engine, for migrations."""
+        return self._writer_engine
+
+    def close(self) -> None:
+        """Finish what is under way and release threads and files."""
+        for executor in {self._writer, self._reader}:
+            if executor is not None:
+                executor.shutdown(wait=True)
+        self._writer_engine.dispose()
+        self._reader_engine.dispose()
+
+
+async def _in(executor: ThreadPoolExecutor | None, work: Callable[[], T]) -> T:
+    if executor is None:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(executor, work)
+
+
+def _engine(url: str, *, begin: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
+    if url in {"sqlite://", "sqlite:///:memory:"}:
+        options["poolclass"] = StaticPool
+    engine = create_engine(url, **options)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        # The driver's own transaction handling is off: "begin" below says how one starts.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # FULL: an accepted request survives a power cut, not only a killed process.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA busy_timeout=30000")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -60,6 +60,9 @@ class Step:
     unknown_after: tuple[str, ...] = ()
     """Resources that must exist before this step's exact values are known."""
     timeout_seconds: float = 3600.0
+    digest: str = ""
+    """For a create or update of a type with templates inside: the hash of what it is made from.
+    The engine stores it in the row's data as `digest`; a later plan compares it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class StackRecord:
     cloud: str = ""
     """The configured cloud it lives on."""
     source_id: str
-    """The template, environment and files now in force: `stacks.queries.stack_source` reads them."""
+    """The template, environment and files in force; `stacks.queries.stack_source` reads them."""
     previous_source_id: str | None = None
     """Those before the update under way or failed last; rollback returns to them."""
     disable_rollback: bool = True

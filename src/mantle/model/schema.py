@@ -171,7 +171,7 @@ class TypeFacts:
     replace_when: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
     """(before, after) -> why the change cannot be made in place, or None."""
     contains_resources: bool = False
-    """Its definition can name template files (a group): a changed file or environment updates it."""
+    """Its definition can name template files: a changed file or environment updates it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

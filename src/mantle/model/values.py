@@ -1,8 +1,8 @@
 """Template values: JSON data in which function calls and unknowns may stand.
 
 A template is parsed once into plain data (str, int, float, bool, None, list, dict) with a `Call`
-wherever a function stands. The resolver replaces calls by values. What cannot be known yet, because
-a resource does not exist, becomes `Unknown`, which travels through every function until it is known.
+wherever a function stands. The resolver replaces calls by values. What cannot be known yet,
+because a resource does not exist, becomes `Unknown`, which travels through every function.
 """
 
 from collections.abc import Iterator

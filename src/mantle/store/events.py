@@ -1,0 +1,126 @@
+"""Events, signals, engines and settings."""
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from mantle.model.event import Event
+from mantle.model.ids import ResourceId, StackId
+from mantle.resources.kit import Signal
+from mantle.store.rows import event_of, event_values
+from mantle.store.tables.stacks import engines, events, settings, signals
+
+
+def add(connection: Connection, new: Sequence[Event]) -> None:
+    """Append events; the database gives their sequence."""
+    if new:
+        connection.execute(insert(events), [event_values(event) for event in new])
+
+
+def after(
+    connection: Connection, stack_ids: Sequence[StackId], sequence: int, limit: int = 1000
+) -> list[Event]:
+    """Events of these stacks behind a cursor, oldest first."""
+    query = select(events).where(events.c.stack_id.in_(stack_ids), events.c.sequence > sequence)
+    return [
+        event_of(row) for row in connection.execute(query.order_by(events.c.sequence).limit(limit))
+    ]
+
+
+def listing(
+    connection: Connection,
+    stack_ids: Sequence[StackId],
+    *,
+    resource: str | None = None,
+    marker: str | None = None,
+    ascending: bool = False,
+    limit: int | None = None,
+) -> list[Event]:
+    """Events of these stacks; newest first unless `ascending`. An unknown marker is ignored."""
+    query = select(events).where(events.c.stack_id.in_(stack_ids))
+    if resource is not None:
+        query = query.where(events.c.resource == resource)
+    if marker is not None:
+        last = connection.scalar(select(events.c.sequence).where(events.c.id == marker))
+        if last is not None:
+            query = query.where(events.c.sequence > last if ascending else events.c.sequence < last)
+    order = events.c.sequence.asc() if ascending else events.c.sequence.desc()
+    return [event_of(row) for row in connection.execute(query.order_by(order).limit(limit))]
+
+
+def get(connection: Connection, stack_id: StackId, event_id: str) -> Event | None:
+    """One event of a stack."""
+    query = select(events).where(events.c.stack_id == stack_id, events.c.id == event_id)
+    row = connection.execute(query).first()
+    return event_of(row) if row else None
+
+
+def last_sequence(connection: Connection) -> int:
+    """The cursor of the newest event; 0 when there is none."""
+    return connection.scalar(select(func.max(events.c.sequence))) or 0
+
+
+def add_signal(
+    connection: Connection, stack_id: StackId, resource_id: ResourceId, signal: Signal
+) -> None:
+    """Keep a signal until its resource is deleted."""
+    connection.execute(
+        insert(signals),
+        {
+            "id": signal.id,
+            "stack_id": stack_id,
+            "resource_id": resource_id,
+            "body": dict(signal.body),
+            "at": signal.at,
+        },
+    )
+
+
+def signals_of(connection: Connection, resource_id: ResourceId) -> list[Signal]:
+    """Signals a resource received, oldest first."""
+    query = select(signals.c.id, signals.c.body, signals.c.at).where(
+        signals.c.resource_id == resource_id
+    )
+    return [
+        Signal(id=row.id, body=row.body, at=row.at)
+        for row in connection.execute(query.order_by(signals.c.sequence))
+    ]
+
+
+def register_engine(connection: Connection, engine: str, host: str, now: float) -> list[str]:
+    """Enter this engine; the answer names those that ran before and did not say goodbye."""
+    earlier = list(
+        connection.scalars(
+            select(engines.c.id).where(engines.c.stopped_at.is_(None), engines.c.id != engine)
+        )
+    )
+    connection.execute(
+        insert(engines), {"id": engine, "host": host, "started_at": now, "beat_at": now}
+    )
+    return earlier
+
+
+def stop_engine(connection: Connection, engine: str, now: float) -> None:
+    """An engine is gone: it said so, or its work has been taken over."""
+    connection.execute(update(engines).where(engines.c.id == engine).values(stopped_at=now))
+
+
+def beat(connection: Connection, engine: str, now: float) -> None:
+    """This engine is alive."""
+    connection.execute(update(engines).where(engines.c.id == engine).values(beat_at=now))
+
+
+def list_engines(connection: Connection) -> list[dict[str, object]]:
+    """Engines that have not stopped, for `services`."""
+    query = select(engines).where(engines.c.stopped_at.is_(None)).order_by(engines.c.started_at)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def setting(connection: Connection, name: str, default: str | None = None) -> str:
+    """A value made once and kept; without a default, a random secret."""
+    value = connection.scalar(select(settings.c.value).where(settings.c.name == name))
+    if value is None:
+        value = default if default is not None else secrets.token_hex(32)
+        connection.execute(insert(settings), {"name": name, "value": value})
+    return value

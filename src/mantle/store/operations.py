@@ -1,0 +1,165 @@
+"""Operations and plans."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from mantle.model.ids import OperationId, PlanId, ProjectId, StackId
+from mantle.model.records import OperationRecord
+from mantle.model.status import Cancel, OperationStatus
+from mantle.store.rows import operation_of, operation_values
+from mantle.store.tables.stacks import operations, plans
+
+_LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
+
+
+def add(connection: Connection, operation: OperationRecord) -> None:
+    """Store a new operation; its sequence says which came first."""
+    connection.execute(insert(operations), operation_values(operation))
+
+
+def save(connection: Connection, operation: OperationRecord) -> None:
+    """Store a known operation, but for what others write: its epoch and its cancel flag."""
+    values = operation_values(operation)
+    for name in ("id", "epoch", "cancel"):
+        values.pop(name)
+    connection.execute(update(operations).where(operations.c.id == operation.id).values(values))
+
+
+def get(connection: Connection, operation_id: OperationId | str) -> OperationRecord | None:
+    """By id."""
+    row = connection.execute(select(operations).where(operations.c.id == operation_id)).first()
+    return operation_of(row) if row else None
+
+
+def claim(
+    connection: Connection, operation_id: OperationId, engine: str, now: float
+) -> OperationRecord | None:
+    """Make an operation this engine's: the epoch grows, so that an earlier holder's writes fail.
+
+    None when it has ended, or never was.
+    """
+    done = connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.status.in_(_LIVE))
+        .values(
+            epoch=operations.c.epoch + 1,
+            engine=engine,
+            status=OperationStatus.RUNNING,
+            started_at=func.coalesce(operations.c.started_at, now),
+        )
+    )
+    return get(connection, operation_id) if done.rowcount else None
+
+
+class Held(Enum):
+    """The fence's refusal."""
+
+    BACK = "another engine holds the operation, or it has ended"
+
+
+def fence(
+    connection: Connection, operation_id: OperationId, epoch: int, steps_done: int
+) -> Cancel | Held | None:
+    """Prove that this engine still holds the operation; the answer is its cancel flag.
+
+    `Held.BACK` when another engine holds it or it has ended: the caller then writes nothing.
+    """
+    row = connection.execute(
+        update(operations)
+        .where(
+            operations.c.id == operation_id,
+            operations.c.epoch == epoch,
+            operations.c.status == OperationStatus.RUNNING,
+        )
+        .values(steps_done=steps_done)
+        .returning(operations.c.cancel)
+    ).first()
+    if row is None:
+        return Held.BACK
+    return Cancel(row[0]) if row[0] else None
+
+
+def ask_to_cancel(connection: Connection, operation_id: OperationId, how: Cancel) -> bool:
+    """Leave a request for the engine that holds it; false when it has ended."""
+    done = connection.execute(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.status.in_(_LIVE))
+        .values(cancel=how)
+    )
+    return bool(done.rowcount)
+
+
+def live_of_stack(connection: Connection, stack_id: StackId) -> list[OperationRecord]:
+    """Operations of a stack that have not ended, in the order they came."""
+    query = select(operations).where(
+        operations.c.stack_id == stack_id, operations.c.status.in_(_LIVE)
+    )
+    return [operation_of(row) for row in connection.execute(query.order_by(operations.c.sequence))]
+
+
+def live(connection: Connection) -> list[OperationRecord]:
+    """All operations that have not ended, in the order they came."""
+    query = select(operations).where(operations.c.status.in_(_LIVE))
+    return [operation_of(row) for row in connection.execute(query.order_by(operations.c.sequence))]
+
+
+def listing(
+    connection: Connection,
+    *,
+    stack_id: StackId | None = None,
+    project_id: ProjectId | None = None,
+    statuses: Sequence[OperationStatus] = (),
+    limit: int = 100,
+) -> list[OperationRecord]:
+    """Operations, newest first."""
+    query = select(operations).order_by(operations.c.sequence.desc()).limit(limit)
+    if stack_id is not None:
+        query = query.where(operations.c.stack_id == stack_id)
+    if project_id is not None:
+        query = query.where(operations.c.project_id == project_id)
+    if statuses:
+        query = query.where(operations.c.status.in_(list(statuses)))
+    return [operation_of(row) for row in connection.execute(query)]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many operations are in each status, for metrics."""
+    query = select(operations.c.status, func.count()).group_by(operations.c.status)
+    return dict(connection.execute(query).tuples().all())
+
+
+def add_plan(
+    connection: Connection,
+    *,
+    plan_id: PlanId,
+    stack_id: StackId,
+    project_id: ProjectId,
+    document: dict[str, Any],
+    created_at: float,
+    expires_at: float,
+) -> None:
+    """Store a plan as JSON."""
+    connection.execute(
+        insert(plans),
+        {
+            "id": plan_id,
+            "stack_id": stack_id,
+            "project_id": project_id,
+            "document": document,
+            "created_at": created_at,
+            "expires_at": expires_at,
+        },
+    )
+
+
+def plan_document(
+    connection: Connection, plan_id: PlanId, project_id: ProjectId | None = None
+) -> dict[str, Any] | None:
+    """A stored plan; with a project, only that project's."""
+    query = select(plans.c.document).where(plans.c.id == plan_id)
+    if project_id is not None:
+        query = query.where(plans.c.project_id == project_id)
+    return connection.scalar(query)

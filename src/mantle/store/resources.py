@@ -1,0 +1,83 @@
+"""Resource rows."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from mantle.model.ids import ResourceId, StackId
+from mantle.model.records import ResourceRecord
+from mantle.model.status import Action, Status
+from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
+from mantle.store.tables.stacks import resources, signals
+
+_SAVED = [
+    name
+    for name in RESOURCE_COLUMNS
+    if name not in {"id", "stack_id", "name", "token", "created_at", "version"}
+]
+_SAVE = (
+    update(resources)
+    .where(resources.c.id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in _SAVED} | {"version": resources.c.version + 1})
+)
+
+
+def add(connection: Connection, records: Sequence[ResourceRecord]) -> None:
+    """Store new rows."""
+    if records:
+        connection.execute(insert(resources), [resource_values(record) for record in records])
+
+
+def save(connection: Connection, records: Iterable[ResourceRecord]) -> None:
+    """Store known rows whole; each write raises the row's version."""
+    values = [
+        {name: getattr(record, name) for name in _SAVED} | {"row_id": record.id}
+        for record in records
+    ]
+    if values:
+        connection.execute(_SAVE, values)
+
+
+def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
+    """Every row of a stack, oldest first; deleted ones are gone."""
+    query = select(resources).where(resources.c.stack_id == stack_id)
+    query = query.order_by(resources.c.created_at, resources.c.name)
+    return [resource_of(row) for row in connection.execute(query)]
+
+
+def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[ResourceRecord]:
+    """Every row of several stacks."""
+    query = select(resources).where(resources.c.stack_id.in_(stack_ids))
+    return [
+        resource_of(row)
+        for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name))
+    ]
+
+
+def get(connection: Connection, resource_id: ResourceId | str) -> ResourceRecord | None:
+    """By row id."""
+    row = connection.execute(select(resources).where(resources.c.id == resource_id)).first()
+    return resource_of(row) if row else None
+
+
+def by_physical_id(connection: Connection, physical_id: str) -> list[ResourceRecord]:
+    """Rows that stand for this object; the caller checks the project."""
+    query = select(resources).where(resources.c.physical_id == physical_id)
+    return [resource_of(row) for row in connection.execute(query)]
+
+
+def purge_deleted(connection: Connection, stack_id: StackId) -> None:
+    """Drop the rows whose objects are gone, and their signals; the events stay."""
+    gone = select(resources.c.id).where(
+        resources.c.stack_id == stack_id,
+        resources.c.action == Action.DELETE,
+        resources.c.status == Status.COMPLETE,
+    )
+    connection.execute(delete(signals).where(signals.c.resource_id.in_(gone)))
+    connection.execute(
+        delete(resources).where(
+            resources.c.stack_id == stack_id,
+            resources.c.action == Action.DELETE,
+            resources.c.status == Status.COMPLETE,
+        )
+    )

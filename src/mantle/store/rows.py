@@ -1,0 +1,72 @@
+"""Rows to records and back, for every table of `tables.stacks`."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from mantle.model.event import Event
+from mantle.model.graph import DeletionPolicy
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action, Cancel, OperationStatus, Status
+
+
+def stack_of(row: Row[Any]) -> StackRecord:
+    """One row of `stacks`."""
+    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    values["action"] = Action(values["action"])
+    values["status"] = Status(values["status"])
+    values["tags"] = tuple(tag for tag in values["tags"].split(",") if tag)
+    return StackRecord(**values)
+
+
+def stack_values(stack: StackRecord) -> dict[str, Any]:
+    """All columns of `stacks`. Tags are stored between commas, so that one can be searched for."""
+    values = {name: getattr(stack, name) for name in StackRecord.__dataclass_fields__}
+    values["tags"] = f",{','.join(stack.tags)}," if stack.tags else ""
+    return values
+
+
+def resource_of(row: Row[Any]) -> ResourceRecord:
+    """One row of `resources`."""
+    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    values["action"] = Action(values["action"])
+    values["status"] = Status(values["status"])
+    values["deletion_policy"] = DeletionPolicy(values["deletion_policy"])
+    values["requires"] = tuple(values["requires"])
+    return ResourceRecord(**values)
+
+
+RESOURCE_COLUMNS = tuple(ResourceRecord.__dataclass_fields__)
+
+
+def resource_values(record: ResourceRecord) -> dict[str, Any]:
+    """All columns of `resources`."""
+    return {name: getattr(record, name) for name in RESOURCE_COLUMNS}
+
+
+def operation_of(row: Row[Any]) -> OperationRecord:
+    """One row of `operations`."""
+    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    del values["sequence"]
+    values["action"] = Action(values["action"])
+    values["status"] = OperationStatus(values["status"])
+    values["cancel"] = Cancel(values["cancel"]) if values["cancel"] else None
+    return OperationRecord(**values)
+
+
+def operation_values(operation: OperationRecord) -> dict[str, Any]:
+    """All columns of `operations` but the sequence."""
+    return {name: getattr(operation, name) for name in OperationRecord.__dataclass_fields__}
+
+
+def event_of(row: Row[Any]) -> Event:
+    """One row of `events`."""
+    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    values["action"] = Action(values["action"])
+    values["status"] = Status(values["status"])
+    return Event(**values)
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """All columns of `events` but the sequence, which the database gives."""
+    return {name: getattr(event, name) for name in Event.__dataclass_fields__ if name != "sequence"}

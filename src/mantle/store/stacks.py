@@ -1,0 +1,191 @@
+"""Stacks and their sources."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+
+from mantle.model.graph import TemplateSource
+from mantle.model.ids import ProjectId, StackId
+from mantle.model.records import StackRecord
+from mantle.store.rows import stack_of, stack_values
+from mantle.store.tables.stacks import sources, stacks
+
+SORTABLE = {
+    "stack_name": stacks.c.name,
+    "name": stacks.c.name,
+    "stack_status": stacks.c.status,
+    "status": stacks.c.status,
+    "creation_time": stacks.c.created_at,
+    "created_at": stacks.c.created_at,
+    "updated_time": stacks.c.updated_at,
+    "updated_at": stacks.c.updated_at,
+    "id": stacks.c.id,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackQuery:
+    """What a listing asks for. Empty filters let everything pass; unknown sort keys are ignored."""
+
+    limit: int | None = None
+    marker: str | None = None
+    sort_keys: tuple[str, ...] = ()
+    sort_dir: str = "desc"
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    """User names."""
+    owner_id: str | None = None
+    """The parent stack's id: lists its children."""
+    tags: tuple[str, ...] = ()
+    tags_any: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
+    not_tags_any: tuple[str, ...] = ()
+    show_deleted: bool = False
+    show_nested: bool = False
+
+
+def add_source(connection: Connection, source: TemplateSource, now: float) -> str:
+    """Store a source once; its id is the hash of its content."""
+    document = msgspec.to_builtins(source)
+    source_id = hashlib.sha256(msgspec.json.encode(document, order="sorted")).hexdigest()
+    if connection.scalar(select(sources.c.id).where(sources.c.id == source_id)) is None:
+        connection.execute(
+            insert(sources), {"id": source_id, "document": document, "created_at": now}
+        )
+    return source_id
+
+
+def load_source(connection: Connection, source_id: str) -> TemplateSource:
+    """The source stored under this id."""
+    document = connection.scalars(select(sources.c.document).where(sources.c.id == source_id)).one()
+    return msgspec.convert(document, TemplateSource)
+
+
+def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]) -> None:
+    """Delete those of the sources that no stack names any more."""
+    for source_id in {item for item in source_ids if item}:
+        used = select(stacks.c.id).where(
+            or_(stacks.c.source_id == source_id, stacks.c.previous_source_id == source_id)
+        )
+        if connection.execute(used.limit(1)).first() is None:
+            connection.execute(delete(sources).where(sources.c.id == source_id))
+
+
+def add(connection: Connection, stack: StackRecord) -> None:
+    """Store a new stack."""
+    connection.execute(insert(stacks), stack_values(stack))
+
+
+def save(connection: Connection, stack: StackRecord) -> None:
+    """Store every column of a known stack."""
+    values = stack_values(stack)
+    connection.execute(update(stacks).where(stacks.c.id == values.pop("id")).values(values))
+
+
+def get(connection: Connection, stack_id: StackId | str) -> StackRecord | None:
+    """By id, deleted ones included."""
+    row = connection.execute(select(stacks).where(stacks.c.id == stack_id)).first()
+    return stack_of(row) if row else None
+
+
+def live_by_name(connection: Connection, project_id: ProjectId, name: str) -> StackRecord | None:
+    """The live root stack of this name in the project."""
+    query = select(stacks).where(
+        stacks.c.project_id == project_id,
+        stacks.c.name == name,
+        stacks.c.deleted_at.is_(None),
+        stacks.c.parent_id.is_(None),
+    )
+    row = connection.execute(query).first()
+    return stack_of(row) if row else None
+
+
+def children(connection: Connection, stack_id: StackId) -> list[StackRecord]:
+    """Live child stacks of one stack."""
+    query = select(stacks).where(stacks.c.parent_id == stack_id, stacks.c.deleted_at.is_(None))
+    return [stack_of(row) for row in connection.execute(query)]
+
+
+def count_live(connection: Connection, project_id: ProjectId) -> int:
+    """Live root stacks of a project, for its quota."""
+    query = select(func.count()).where(
+        stacks.c.project_id == project_id,
+        stacks.c.deleted_at.is_(None),
+        stacks.c.parent_id.is_(None),
+    )
+    return connection.scalar(query) or 0
+
+
+def listing(
+    connection: Connection, project_id: ProjectId | None, query: StackQuery
+) -> list[StackRecord]:
+    """Stacks of a project (None: of all), filtered, sorted and paged; newest first by default."""
+    statement = _filtered(select(stacks), project_id, query)
+    keys = [SORTABLE[key] for key in query.sort_keys if key in SORTABLE] or [stacks.c.created_at]
+    ascending = query.sort_dir == "asc"
+    order = [*keys, stacks.c.id]
+    statement = statement.order_by(*(key.asc() if ascending else key.desc() for key in order))
+    if query.marker and (last := get(connection, query.marker)):
+        values = stack_values(last)
+        statement = statement.where(_after(order, values, ascending=ascending))
+    if query.limit is not None:
+        statement = statement.limit(query.limit)
+    return [stack_of(row) for row in connection.execute(statement)]
+
+
+def count(connection: Connection, project_id: ProjectId | None, query: StackQuery) -> int:
+    """How many the listing would hold without paging."""
+    return connection.scalar(_filtered(select(func.count()), project_id, query)) or 0
+
+
+def _after(order: list[Any], values: dict[str, Any], *, ascending: bool) -> Any:
+    """Rows behind the marker in a many-column order; spelled out, as nulls do not compare."""
+    choices = []
+    for position, key in enumerate(order):
+        value = values[key.name]
+        if value is None:
+            continue
+        beyond = key > value if ascending else key < value
+        choices.append(and_(*(same == values[same.name] for same in order[:position]), beyond))
+    return or_(*choices)
+
+
+def _filtered(
+    statement: Select[Any], project_id: ProjectId | None, query: StackQuery
+) -> Select[Any]:
+    conditions: list[Any] = []
+    if project_id is not None:
+        conditions.append(stacks.c.project_id == project_id)
+    if not query.show_deleted:
+        conditions.append(stacks.c.deleted_at.is_(None))
+    if query.owner_id is not None:
+        conditions.append(stacks.c.parent_id == query.owner_id)
+    elif not query.show_nested:
+        conditions.append(stacks.c.parent_id.is_(None))
+    for column, wanted in (
+        (stacks.c.id, query.ids),
+        (stacks.c.name, query.names),
+        (stacks.c.status, query.statuses),
+        (stacks.c.action, query.actions),
+        (stacks.c.owner_name, query.owners),
+    ):
+        if wanted:
+            conditions.append(column.in_(wanted))
+
+    def tagged(tag: str) -> Any:
+        return stacks.c.tags.contains(f",{tag},", autoescape=True)
+
+    conditions += [tagged(tag) for tag in query.tags]
+    if query.tags_any:
+        conditions.append(or_(*(tagged(tag) for tag in query.tags_any)))
+    if query.not_tags:
+        conditions.append(~and_(*(tagged(tag) for tag in query.not_tags)))
+    conditions += [~tagged(tag) for tag in query.not_tags_any]
+    return statement.select_from(stacks).where(*conditions)

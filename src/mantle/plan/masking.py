@@ -1,0 +1,129 @@
+"""Keeping secrets out of plans: whatever a plan shows passes through a `Mask`.
+
+A property or attribute declared secret is hidden by its schema. That is not enough: a password
+also travels, through `get_param` and `get_attr`, into the user_data of a server, which is not
+secret by itself. So the mask knows the secret texts too, and hides them wherever they stand.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mantle.model.schema import Property, ResourceSchema
+from mantle.model.values import Unknown, Value
+
+MASKED = "******"
+"""What is shown in place of a secret; Heat's own mark for hidden parameters."""
+
+SHORTEST_SOUGHT = 4
+"""Shorter secrets are hidden as whole values only: inside other text they would hide everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The secret texts of one stack, by length."""
+
+    by_length: Mapping[int, frozenset[str]]
+
+    def text(self, text: str) -> str:
+        """The text with every secret in it replaced.
+
+        The work is the lesser of secrets times text and text alone, per length: a stack may hold
+        ten thousand generated passwords, or a short text may be tested against one.
+        """
+        shown = text
+        for length, secrets in self.by_length.items():
+            if length > len(shown):
+                continue
+            if length < SHORTEST_SOUGHT:
+                if shown in secrets:
+                    return MASKED
+                continue
+            for secret in _found(shown, length, secrets):
+                shown = shown.replace(secret, MASKED)
+        return shown
+
+    def value(self, value: Value) -> Value:
+        """The value with every secret text inside it replaced; other parts are the same objects."""
+        if not self.by_length:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.value(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.value(part) for part in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return MASKED if self.text(str(value)) == MASKED else value
+        return value
+
+
+def _found(text: str, length: int, secrets: frozenset[str]) -> Iterable[str]:
+    if len(secrets) < len(text):
+        return [secret for secret in secrets if secret in text]
+    return secrets.intersection(
+        text[start : start + length] for start in range(len(text) - length + 1)
+    )
+
+
+def mask_of(texts: Iterable[str]) -> Mask:
+    """A mask for these secret texts; longer ones first, for a secret may contain another."""
+    by_length: dict[int, set[str]] = {}
+    for text in texts:
+        if text and text != MASKED:
+            by_length.setdefault(len(text), set()).add(text)
+    return Mask({length: frozenset(by_length[length]) for length in sorted(by_length)[::-1]})
+
+
+NOTHING_SECRET = Mask({})
+
+
+def hide(schema: Property | None, value: Value) -> Value:
+    """The value with the parts hidden that its schema declares secret; unknowns stay."""
+    if schema is None or value is None or isinstance(value, Unknown):
+        return value
+    if schema.secret:
+        return MASKED
+    if schema.fields is not None and isinstance(value, dict):
+        return {key: hide(schema.fields.get(key), part) for key, part in value.items()}
+    if schema.items is not None and isinstance(value, list):
+        return [hide(schema.items, part) for part in value]
+    return value
+
+
+def secret_texts(
+    schema: ResourceSchema, properties: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> list[str]:
+    """The secrets a resource holds: whatever its schema declares secret, down to the texts."""
+    found: list[str] = []
+    for name, declared in schema.properties.items():
+        found.extend(_declared(declared, properties.get(name)))
+    for name, attribute in schema.attributes.items():
+        if attribute.secret:
+            found.extend(_texts(attributes.get(name)))
+    return found
+
+
+def _declared(schema: Property, value: Any) -> Iterable[str]:
+    if schema.secret:
+        return _texts(value)
+    if schema.fields is not None and isinstance(value, dict):
+        return [
+            text
+            for key, part in value.items()
+            if key in schema.fields
+            for text in _declared(schema.fields[key], part)
+        ]
+    if schema.items is not None and isinstance(value, list):
+        return [text for part in value for text in _declared(schema.items, part)]
+    return ()
+
+
+def _texts(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for part in value.values() for text in _texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in _texts(part)]
+    return ()

@@ -326,7 +326,7 @@ class RouterInterfaceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterInterface(CloudObject):
-    """A connection that is. Its id is `{router_id}:subnet_id={id}` or `…:port_id={id}` as Heat's."""
+    """A connection that is. Its id is Heat's: `{router_id}:subnet_id={id}`, or `…:port_id={id}`."""
 
     spec: RouterInterfaceSpec
 
@@ -342,6 +342,8 @@ class SecurityRule:
     port_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+    description: str = ""
+    """For people only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

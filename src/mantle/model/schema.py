@@ -108,6 +108,24 @@ class Property:
     """Never shown in a plan, an event, a log or an error."""
     hidden: bool = False
     """Accepted for old templates, not offered in listings."""
+    alias_of: str = ""
+    """The sibling this is an older name of: `network` for `network_id`. See `renamed`."""
+
+
+def renamed(fields: Mapping[str, Property], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values with older names replaced by today's; a value under today's name wins.
+
+    One level only: call it again for the maps inside. A null under an old name is dropped.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        schema = fields.get(name)
+        today = schema.alias_of if schema is not None else ""
+        if not today:
+            values[name] = value
+        elif value is not None and given.get(today) is None:
+            values[today] = value
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +162,12 @@ class ResourceSchema:
     """Allows `deletion_policy: Snapshot`."""
     update_policies: tuple[str, ...] = ()
     """Keys its `update_policy` may hold, such as `rolling_update`."""
+    update_policy: Mapping[str, Property] = field(default_factory=dict)
+    """The schema of what those keys hold."""
+    any_property: bool = False
+    """Accepts properties that are not listed, unchecked."""
+    any_attribute: bool = False
+    """Has attributes beyond those listed: their names cannot be checked before it exists."""
     name_limit: int = 255
     """Longest physical name the cloud accepts, in characters."""
 

@@ -54,6 +54,23 @@ class Urls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What a type that contains other resources may read about them."""
+
+    refs: Mapping[str, str]
+    """Member name to reference id, in order."""
+    attributes: Mapping[str, Mapping[str, Any]]
+    """Member name to its attributes."""
+    outputs: Mapping[str, Any]
+    """The child stack's outputs."""
+
+
+async def no_config_text(_: str) -> str | None:
+    """For places without stored software configs."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """All that a phase may use. Time and randomness are arguments."""
 
@@ -73,10 +90,20 @@ class Context:
     random: Callable[[int], bytes]
     """n random bytes, cryptographically strong outside simulations."""
     signals: tuple[Signal, ...] = ()
-    """Received since the phase began, oldest first; only for types that take signals."""
+    """Oldest first. For a type that takes signals: those received since the phase began. For a
+    type with `signals_from`: all that the row named there ever received."""
     urls: Urls
     name_hint: str
-    """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for."""
+    """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for.
+    Durable: the same in every phase of one row."""
+    update_policy: Mapping[str, Any] = field(default_factory=dict)
+    """The definition's `update_policy`, resolved; defaults are not filled in."""
+    family: Family | None = None
+    """What the child stack holds now, for a type that delegated before; None without a child."""
+    config_text: Callable[[str], Awaitable[str | None]] = no_config_text
+    """The text of the software config with this id, or None when there is no such config in the
+    project. An id is a stored config's, or the row id of a resource whose type `holds_config`:
+    the text is then that row's attribute `config`."""
 
 
 # --- outcomes --------------------------------------------------------------------------------
@@ -118,12 +145,16 @@ class Failed:
 class Delegate:
     """The deed is a stack of its own. The engine starts it and waits for its end.
 
-    The child's id becomes the physical id; its outputs become attributes.
+    The child's id becomes the physical id; `family_attributes` become the attributes. Suspend,
+    resume, check and delete of the row are those of the child stack, and need no phase.
     """
 
     template: str | Mapping[str, Any]
     files: Mapping[str, str] = field(default_factory=dict)
+    """Besides the parent's files, which the child sees as well."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] | None = None
+    """The row's private notes, stored with the intent. None leaves what was known."""
     inherit_environment: bool = True
     """The child sees the parent's registry and parameter_defaults."""
     batch_size: int = 0
@@ -133,18 +164,6 @@ class Delegate:
 
 Outcome = Done | Wait | Failed | Delegate
 Phase = Callable[[Context], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """What a type that contains other resources may read about them, for its attributes."""
-
-    refs: Mapping[str, str]
-    """Member name to reference id, in order."""
-    attributes: Mapping[str, Mapping[str, Any]]
-    """Member name to its attributes."""
-    outputs: Mapping[str, Any]
-    """The child stack's outputs."""
 
 
 async def not_asked(_: Context) -> Outcome:
@@ -170,7 +189,8 @@ class ResourceType:
     resume: Phase = not_asked
     snapshot: Phase = not_asked
     attributes: Callable[[Context], Awaitable[Mapping[str, Any]]] | None = None
-    """Read after every phase that ends well, and stored: templates read the stored values."""
+    """Read after every phase that ends well, and stored: templates read the stored values. The
+    context's `ref` has then the physical id and data that the outcome gave."""
     family_attributes: Callable[[Context, Family], Mapping[str, Any]] | None = None
     """For types that delegate."""
     reference: Callable[[Ref], str] = field(default=lambda ref: ref.physical_id or ref.name)
@@ -179,6 +199,11 @@ class ResourceType:
     """True when its phases make no outside call: the engine then skips the separate intent."""
     accepts_signal: Callable[[Context, Mapping[str, Any]], str | None] | None = None
     """Why a signal body is refused, or None. Only with `schema.takes_signals`."""
+    signals_from: Callable[[Mapping[str, Any]], ResourceId | None] | None = None
+    """(properties) -> the row whose signals its phases read: a wait condition's handle. The row
+    may belong to another stack of the same project. A signal to that row wakes this one."""
+    holds_config: bool = False
+    """Its physical id is its row id, and its attribute `config` a text for `config_text`."""
 
     @property
     def schema(self) -> ResourceSchema:

@@ -1,0 +1,1 @@
+"""Heat's own types: values, groups, waits and software configuration."""

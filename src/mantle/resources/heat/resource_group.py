@@ -1,0 +1,201 @@
+"""OS::Heat::ResourceGroup: the same resource many times, as a child stack.
+
+Members are named by their index. A removed member's index is never used again: the row's data
+remembers it under `removed`, and the group counts on beyond it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mantle.model.schema import Kind, OnChange, Property, TypeFacts
+from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
+from mantle.resources.schemas import (
+    integer,
+    listing,
+    mapping,
+    maps,
+    number,
+    schema,
+    string,
+)
+
+TEMPLATE_VERSION = "2016-10-14"
+
+BATCH = {
+    "max_batch_size": integer("Members at once.", default=1, low=1),
+    "pause_time": number("Seconds to rest between two batches.", default=0, low=0),
+}
+IN_SERVICE = {
+    "min_in_service": integer("Members that stay untouched meanwhile.", default=0, low=0),
+}
+UPDATE_POLICY: Mapping[str, Property] = {
+    "rolling_update": mapping("How an update goes through the members.", {**IN_SERVICE, **BATCH}),
+    "batch_create": mapping("How members are created.", BATCH),
+}
+
+SCHEMA = schema(
+    "OS::Heat::ResourceGroup",
+    "Makes the same resource a number of times.",
+    {
+        "count": integer("How many.", default=1, low=0, update=True),
+        "index_var": string(
+            "What stands for the member's index in texts.", default="%index%", shortest=3
+        ),
+        "resource_def": Property(
+            kind=Kind.MAP,
+            description="The definition of every member.",
+            required=True,
+            on_change=OnChange.UPDATE,
+            fields={
+                "type": string("The resource type.", required=True),
+                "properties": mapping("Its properties."),
+                "metadata": mapping("Its metadata."),
+            },
+        ),
+        "removal_policies": maps(
+            "Which members go first when the group shrinks, or are replaced.",
+            {"resource_list": listing("Names or reference ids of members.", default=[])},
+            default=[],
+            update=True,
+        ),
+        "removal_policies_mode": string(
+            "Whether removal_policies adds to the earlier ones or replaces them.",
+            default="append",
+            allowed=("append", "update"),
+            update=True,
+        ),
+    },
+    {
+        "refs": (Kind.LIST, "Reference ids of the members."),
+        "refs_map": (Kind.MAP, "Reference ids by member name."),
+        "attributes": (Kind.MAP, "An attribute of all members, by member name."),
+        "removed_rsrc_list": (Kind.LIST, "Indexes that are never used again."),
+    },
+    update_policies=("rolling_update", "batch_create"),
+    update_policy=UPDATE_POLICY,
+    any_attribute=True,
+    since="2014.1",
+)
+
+
+def removed_members(ctx: Context) -> list[str]:
+    """The names never to be used again: those remembered, and those the policies name now."""
+    kept = [] if ctx.properties["removal_policies_mode"] == "update" else _remembered(ctx)
+    by_reference: dict[str, str] = {}
+    members: Iterable[str] = ()
+    if ctx.family is not None:
+        members = ctx.family.refs
+        by_reference = {reference: name for name, reference in ctx.family.refs.items()}
+    known = {*members, *_remembered(ctx)}
+    for policy in ctx.properties["removal_policies"] or []:
+        for entry in policy.get("resource_list") or []:
+            name = by_reference.get(str(entry), str(entry))
+            if name in known and name not in kept:
+                kept.append(name)
+    return kept
+
+
+def _remembered(ctx: Context) -> list[str]:
+    return list(ctx.ref.data.get("removed", ()))
+
+
+def member_names(count: int, removed: Iterable[str]) -> list[str]:
+    """The first indexes that are not removed, as many as wanted."""
+    gone = set(removed)
+    names: list[str] = []
+    index = 0
+    while len(names) < count:
+        if str(index) not in gone:
+            names.append(str(index))
+        index += 1
+    return names
+
+
+def with_index(value: Any, variable: str, index: str) -> Any:
+    """The value with the variable replaced in every text; keys of maps stay as they are."""
+    if isinstance(value, str):
+        return value.replace(variable, index)
+    if isinstance(value, list):
+        return [with_index(each, variable, index) for each in value]
+    if isinstance(value, Mapping):
+        return {key: with_index(each, variable, index) for key, each in value.items()}
+    return value
+
+
+def template_of(definition: Mapping[str, Any], names: Iterable[str], variable: str) -> Any:
+    """The child's template: one resource per member."""
+    parts = {key: value for key, value in definition.items() if key != "type" and value}
+    members = {
+        name: {"type": definition["type"], **with_index(parts, variable, name)} for name in names
+    }
+    return {"heat_template_version": TEMPLATE_VERSION, "resources": members}
+
+
+def batches(policy: Mapping[str, Any], count: int) -> tuple[int, float]:
+    """(members at once, pause in seconds) that a policy asks for; (0, 0) without one.
+
+    To keep `min_in_service` the batch shrinks instead of the group growing: with ten members and
+    eight in service, two change at once. One always may, or nothing would ever change.
+    """
+    if not policy:
+        return 0, 0.0
+    most = int(policy.get("max_batch_size", 1))
+    spare = count - int(policy.get("min_in_service", 0))
+    return max(1, min(most, spare)), float(policy.get("pause_time", 0))
+
+
+def _delegate(ctx: Context, policy_key: str) -> Delegate:
+    count = ctx.properties["count"]
+    removed = removed_members(ctx)
+    size, pause = batches(ctx.update_policy.get(policy_key) or {}, count)
+    return Delegate(
+        template=template_of(
+            ctx.properties["resource_def"],
+            member_names(count, removed),
+            ctx.properties["index_var"],
+        ),
+        data={**ctx.ref.data, "removed": removed},
+        batch_size=size,
+        pause_seconds=pause,
+    )
+
+
+async def create(ctx: Context) -> Outcome:
+    """All members, in batches when asked to."""
+    return _delegate(ctx, "batch_create")
+
+
+async def update(ctx: Context) -> Outcome:
+    """Members changed, added and removed, in batches when asked to."""
+    return _delegate(ctx, "rolling_update")
+
+
+def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
+    """The listed attributes; `resource.N`, `resource.N.attr`; and any attribute as a list."""
+    found: dict[str, Any] = {}
+    by_attribute: dict[str, dict[str, Any]] = {}
+    for name, reference in family.refs.items():
+        found[f"resource.{name}"] = reference
+        for attribute, value in family.attributes.get(name, {}).items():
+            found[f"resource.{name}.{attribute}"] = value
+            by_attribute.setdefault(attribute, {})[name] = value
+    lists = {
+        attribute: [values.get(name) for name in family.refs]
+        for attribute, values in by_attribute.items()
+    }
+    return {
+        **lists,
+        **found,
+        "refs": list(family.refs.values()),
+        "refs_map": dict(family.refs),
+        "attributes": by_attribute,
+        "removed_rsrc_list": _remembered(ctx),
+    }
+
+
+TYPE = ResourceType(
+    facts=TypeFacts(schema=SCHEMA, contains_resources=True),
+    create=create,
+    update=update,
+    family_attributes=family_attributes,
+)

@@ -1,0 +1,131 @@
+"""OS::Neutron::Router: joins networks, and leads to an external one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mantle.clouds.ports import Router, RouterSpec
+from mantle.model.schema import Kind, Neighbour, TypeFacts
+from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.kit import Context
+from mantle.resources.names import maybe_id, name_of, tags_of
+from mantle.resources.neutron.port import subnets_of_network
+from mantle.resources.schemas import (
+    boolean,
+    listing,
+    mapping,
+    maps,
+    not_offered,
+    schema,
+    string,
+    strings,
+)
+
+SCHEMA = schema(
+    "OS::Neutron::Router",
+    "Joins networks, and leads to an external one.",
+    {
+        "name": string("The name.", update=True),
+        "external_gateway_info": mapping(
+            "The way out.",
+            {
+                "network": string(
+                    "The external network, by name or id.", required=True, update=True
+                ),
+                "enable_snat": boolean("Whether addresses are translated.", update=True),
+                "external_fixed_ips": maps(
+                    "The router's own addresses out there.",
+                    {
+                        "ip_address": string("The address.", custom="ip_addr"),
+                        "subnet": string("The subnet.", custom="neutron.subnet"),
+                    },
+                    update=True,
+                ),
+            },
+            update=True,
+        ),
+        "value_specs": mapping("Extra values.", default={}, update=True),
+        "admin_state_up": boolean("Whether it carries traffic.", default=True, update=True),
+        "l3_agent_id": string("The agent that serves it.", hidden=True, update=True),
+        "l3_agent_ids": strings("The agents that serve it.", update=True),
+        "distributed": boolean("Whether it is distributed."),
+        "ha": boolean("Whether it is highly available."),
+        "availability_zone_hints": listing("Zones to prefer.", update=True),
+        "tags": strings("Tags.", update=True),
+        "tenant_id": string("The project that owns it."),
+    },
+    {
+        "status": (Kind.STRING, "The state."),
+        "external_gateway_info": (Kind.MAP, "The way out."),
+        "name": (Kind.STRING, "The name."),
+        "admin_state_up": (Kind.STRING, "Whether it carries traffic."),
+        "tenant_id": (Kind.STRING, "The project that owns it."),
+    },
+)
+
+NOT_OFFERED = {
+    "value_specs": "no extra values are understood. Leave value_specs out.",
+    "external_gateway_info.external_fixed_ips": "the address is chosen. Leave it out.",
+    "l3_agent_id": "agents cannot be chosen. Leave l3_agent_id out.",
+    "l3_agent_ids": "agents cannot be chosen. Leave l3_agent_ids out.",
+    "distributed": "routers cannot be distributed. Leave distributed out.",
+    "ha": "it cannot be chosen. Leave ha out.",
+    "availability_zone_hints": "zones cannot be chosen. Leave availability_zone_hints out.",
+    "tenant_id": "a router always belongs to the stack's project. Leave tenant_id out.",
+}
+
+
+def neighbours(own: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+    """A router waits for the subnets of its external network."""
+    gateway = own.get("external_gateway_info")
+    if not isinstance(gateway, Mapping):
+        return ()
+    return subnets_of_network(gateway.get("network"), others)
+
+
+async def spec(ctx: Context) -> RouterSpec:
+    """What to ask for."""
+    wanted = ctx.properties
+    gateway = wanted.get("external_gateway_info") or {}
+    return RouterSpec(
+        name=name_of(ctx),
+        admin_state_up=wanted["admin_state_up"],
+        external_network_id=await maybe_id(
+            ctx.cloud, lambda session: session.networks, "network", gateway.get("network")
+        ),
+        enable_snat=gateway.get("enable_snat"),
+        tags=tags_of(ctx),
+    )
+
+
+async def attributes(ctx: Context, router: Router) -> Mapping[str, Any]:
+    """As Neutron's."""
+    gateway = None
+    if router.spec.external_network_id is not None:
+        gateway = {
+            "network_id": router.spec.external_network_id,
+            "enable_snat": router.spec.enable_snat is not False,
+            "external_fixed_ips": [
+                {"subnet_id": each.subnet_id, "ip_address": each.ip_address}
+                for each in router.external_fixed_ips
+            ],
+        }
+    return {
+        "status": router.status.value,
+        "external_gateway_info": gateway,
+        "name": router.name,
+        "admin_state_up": router.spec.admin_state_up,
+        "tenant_id": ctx.ref.project_id,
+    }
+
+
+TYPE = cloud_object(
+    Blueprint(
+        facts=TypeFacts(
+            schema=SCHEMA, check_properties=not_offered(NOT_OFFERED), neighbours=neighbours
+        ),
+        noun="router",
+        collection=lambda session: session.routers,
+        spec=spec,
+        attributes=attributes,
+    )
+)

@@ -17,6 +17,8 @@ from sqlalchemy.pool import StaticPool
 
 from mantle.store.tables import metadata
 
+__all__ = ["Connection", "Database"]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, func, insert, select, update
 
 from mantle.model.event import Event
-from mantle.model.ids import ResourceId, StackId
+from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.resources.kit import Signal
 from mantle.store.rows import event_of, event_values
-from mantle.store.tables.stacks import engines, events, settings, signals
+from mantle.store.tables.stacks import engines, events, settings, signals, stacks
 
 
 def add(connection: Connection, new: Sequence[Event]) -> None:
@@ -77,10 +77,14 @@ def add_signal(
     )
 
 
-def signals_of(connection: Connection, resource_id: ResourceId) -> list[Signal]:
-    """Signals a resource received, oldest first."""
-    query = select(signals.c.id, signals.c.body, signals.c.at).where(
-        signals.c.resource_id == resource_id
+def signals_of(
+    connection: Connection, resource_id: ResourceId, project_id: ProjectId
+) -> list[Signal]:
+    """Signals a resource of this project received, oldest first."""
+    query = (
+        select(signals.c.id, signals.c.body, signals.c.at)
+        .join(stacks, stacks.c.id == signals.c.stack_id)
+        .where(signals.c.resource_id == resource_id, stacks.c.project_id == project_id)
     )
     return [
         Signal(id=row.id, body=row.body, at=row.at)

@@ -103,7 +103,7 @@ class Journal:
 
 
 def _commit(connection: Connection, entries: list[Entry]) -> list[Cancel | Held | None]:
-    """One transaction. Answers each entry's cancel flag, or `Held.BACK` where the fence held it back."""
+    """One transaction; answers each entry's cancel flag, or `Held.BACK` from the fence."""
     last: dict[OperationId, Entry] = {entry.operation_id: entry for entry in entries}
     flags = {
         operation_id: operation_rows.fence(connection, operation_id, entry.epoch, entry.steps_done)

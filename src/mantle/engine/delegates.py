@@ -1,0 +1,52 @@
+"""How the engine runs a deed that is a stack of its own, without knowing what stacks are.
+
+Types that contain orchestration answer `Delegate`; the stacks domain implements this port and
+`wiring.py` joins them. Every call is safe to repeat: the child's id is derived from the row's token
+and its operation's from the plan and the step, so after a crash the same child is found again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mantle.model.graph import ResourceDefinition
+from mantle.model.ids import OperationId, StackId
+from mantle.model.plan import Step
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action
+from mantle.resources.kit import Delegate, Family
+from mantle.template.validate import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One deed handed over; `delegate` and `definition` are for create and update only."""
+
+    parent: StackRecord
+    operation: OperationRecord
+    step: Step
+    row: ResourceRecord
+    action: Action
+    delegate: Delegate | None = None
+    definition: ResourceDefinition | None = None
+    loaded: Loaded | None = None
+
+
+class Delegates(Protocol):
+    """The port."""
+
+    def child_id(self, row: ResourceRecord) -> StackId:
+        """The id the row's child stack has or will have."""
+        ...
+
+    async def begin(self, errand: Errand) -> OperationId | None:
+        """Start it, or find it started; None when there is nothing to do (the child is gone)."""
+        ...
+
+    async def family(self, child_id: StackId) -> Family | None:
+        """What the child's members are and answer; None when there is no such child."""
+        ...
+
+    def attributes(self, family: Family) -> Mapping[str, Any]:
+        """A nested template's attributes: its outputs."""
+        ...

@@ -1,0 +1,197 @@
+"""Writes an operation's end: the stack's state, its outputs, and what follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mantle.engine.machine import Machine
+from mantle.engine.operation import RowLookup, reference_of
+from mantle.model.errors import MantleError
+from mantle.model.ids import OperationId
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action, Cancel, OperationStatus, Status
+from mantle.model.values import unknowns_in
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+from mantle.store.journal import Entry
+from mantle.template.resolve import resolve, scope_of
+from mantle.template.validate import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How an operation ended: with neither, it is complete."""
+
+    failure: str | None = None
+    cancelled: Cancel | None = None
+
+
+async def finish(
+    machine: Machine,
+    operation: OperationRecord,
+    stack: StackRecord,
+    verdict: Verdict,
+    loaded: Loaded | None,
+    rows: list[ResourceRecord],
+) -> None:
+    """End the operation; in the same transaction the stack's state, and a rollback if one is due.
+
+    The stack's state is left alone when a newer operation waits: it is that one's already.
+    """
+    now = machine.clock.now()
+    ended = replace(
+        operation, status=_status(verdict), reason=_reason(operation, verdict), ended_at=now
+    )
+    outputs, errors = _outputs(machine, stack, loaded, rows)
+    follow_up = _rollback(machine, operation, stack, verdict)
+    after = _stack_after(stack, operation, verdict, now)
+    if loaded is not None:
+        after = replace(after, outputs=outputs, output_errors=errors)
+    started: list[OperationId] = []
+
+    def also(connection: Connection) -> None:
+        started.clear()
+        resource_rows.purge_deleted(connection, stack.id)
+        newer = [
+            other
+            for other in operation_rows.live_of_stack(connection, stack.id)
+            if other.id != operation.id
+        ]
+        if newer:
+            return
+        stack_rows.save(connection, after)
+        events = [machine.stack_event(after, operation, after.action, after.status, after.reason)]
+        if follow_up is not None:
+            back = _rolling_back(after, now)
+            stack_rows.save(connection, back)
+            operation_rows.add(connection, follow_up)
+            events.append(
+                machine.stack_event(back, follow_up, back.action, back.status, back.reason)
+            )
+            started.append(follow_up.id)
+        event_rows.add(connection, events)
+        if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
+            stack_rows.drop_unused_sources(connection, [stack.previous_source_id])
+
+    entry = Entry(operation_id=operation.id, epoch=operation.epoch, steps_done=operation.steps_done)
+    entry.operation = ended
+    entry.also = also
+    await machine.journal.write(entry)
+    machine.nudges.nudge(stack.id)
+    for operation_id in started:
+        await machine.start(operation_id, 0)
+
+
+def _status(verdict: Verdict) -> OperationStatus:
+    if verdict.failure is not None:
+        return OperationStatus.FAILED
+    if verdict.cancelled is not None:
+        return OperationStatus.CANCELLED
+    return OperationStatus.COMPLETE
+
+
+def _reason(operation: OperationRecord, verdict: Verdict) -> str:
+    word = operation.action.value.title()
+    if verdict.failure is not None:
+        return verdict.failure
+    if verdict.cancelled in {Cancel.SUPERSEDE, Cancel.INTERRUPT}:
+        return f"{word} was overtaken by a newer operation"
+    if verdict.cancelled is not None:
+        return f"{word} was cancelled"
+    return f"Stack {operation.action.value} completed successfully"
+
+
+def _stack_after(
+    stack: StackRecord, operation: OperationRecord, verdict: Verdict, now: float
+) -> StackRecord:
+    if verdict.failure is not None or verdict.cancelled is not None:
+        reason = _reason(operation, verdict)
+        if verdict.failure is not None:
+            reason = f"Resource {operation.action.value} failed: {reason}"
+        return replace(stack, action=operation.action, status=Status.FAILED, reason=reason)
+    done = replace(
+        stack,
+        action=operation.action,
+        status=Status.COMPLETE,
+        reason=_reason(operation, verdict),
+    )
+    if operation.action is Action.DELETE:
+        return replace(done, deleted_at=now, previous_source_id=None)
+    if operation.action in {Action.CREATE, Action.UPDATE, Action.ROLLBACK}:
+        return replace(done, previous_source_id=None)
+    return done
+
+
+def _rollback(
+    machine: Machine, operation: OperationRecord, stack: StackRecord, verdict: Verdict
+) -> OperationRecord | None:
+    """The operation that returns to what was before, when one is due."""
+    if operation.action not in {Action.CREATE, Action.UPDATE} or stack.parent_id is not None:
+        return None
+    asked = verdict.cancelled is Cancel.ROLLBACK
+    failed = verdict.failure is not None and not stack.disable_rollback
+    stopped = verdict.cancelled in {Cancel.STOP, Cancel.SUPERSEDE, Cancel.INTERRUPT}
+    if not asked and (not failed or stopped):
+        return None
+    if operation.action is Action.UPDATE and stack.previous_source_id is None:
+        return None
+    now = machine.clock.now()
+    return OperationRecord(
+        id=OperationId(machine.new_id()),
+        stack_id=stack.id,
+        project_id=stack.project_id,
+        action=Action.ROLLBACK,
+        status=OperationStatus.QUEUED,
+        request_id=operation.request_id,
+        created_at=now,
+        deadline_at=now + machine.settings.operation_timeout_seconds,
+    )
+
+
+def _rolling_back(stack: StackRecord, now: float) -> StackRecord:
+    """The stack on its way back: an update's template before is in force again."""
+    back = replace(
+        stack,
+        action=Action.ROLLBACK,
+        status=Status.IN_PROGRESS,
+        reason=f"Rolling back: {stack.reason}",
+        updated_at=now,
+    )
+    if stack.previous_source_id is None:
+        return back
+    return replace(back, source_id=stack.previous_source_id)
+
+
+def _outputs(
+    machine: Machine, stack: StackRecord, loaded: Loaded | None, rows: list[ResourceRecord]
+) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """Every enabled output's value, and why one has none."""
+    values: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    if loaded is None or not loaded.graph.outputs:
+        return values, errors
+    there = {
+        row.name: row
+        for row in rows
+        if row.replaced_by is None and row.state not in {"DELETE_COMPLETE", "INIT_COMPLETE"}
+    }
+    scope = scope_of(loaded, RowLookup(there, reference_of(machine.registry, stack)))
+    for name, output in loaded.graph.outputs.items():
+        values[name] = None
+        if not output.enabled:
+            continue
+        try:
+            value = resolve(output.value, scope)
+        except MantleError as error:
+            errors[name] = str(error)
+            continue
+        waiting = unknowns_in(value)
+        if waiting:
+            names = ", ".join(sorted({after for unknown in waiting for after in unknown.after}))
+            errors[name] = f"its value needs {names}, which is not there"
+        else:
+            values[name] = value
+    return values, errors

@@ -1,0 +1,116 @@
+"""What every part of the engine works with; built once by `wiring.py`."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from mantle.clouds.ports import Cloud, Session
+from mantle.engine.delegates import Delegates
+from mantle.engine.links import Links
+from mantle.engine.nudges import Nudges
+from mantle.engine.settings import Settings
+from mantle.lib.clock import Clock
+from mantle.model.event import Event
+from mantle.model.ids import EventId, OperationId, ProjectId
+from mantle.model.plan import Plan
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action, Status
+from mantle.resources.registry import Registry
+from mantle.store.database import Database
+from mantle.store.journal import Entry, Journal
+from mantle.template.validate import Loaded
+
+KEPT_HANDOVERS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What accepting a request has just computed and stored; spares the engine doing it again."""
+
+    loaded: Loaded | None
+    plan: Plan
+    rows: tuple[ResourceRecord, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Machine:
+    """The engine's parts. `delegates` is set once, when the stacks domain exists."""
+
+    id: str
+    """This engine; new at every start."""
+    database: Database
+    registry: Registry
+    clouds: Mapping[str, Cloud]
+    clock: Clock
+    new_id: Callable[[], str]
+    random: Callable[[int], bytes]
+    settings: Settings
+    links: Links
+    delegates: Delegates
+    config_text: Callable[[str, ProjectId], Awaitable[str | None]]
+    """The text of a project's stored software config; None when there is no such."""
+    start: Callable[[OperationId, int], Awaitable[None]]
+    """Has the runtime perform an operation that is stored (see `runtime.Runtime.start`)."""
+    nudges: Nudges = field(default_factory=Nudges)
+    journal: Journal = field(init=False)
+    handovers: OrderedDict[OperationId, Handover] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.database, self._written)
+
+    def _written(self, entries: list[Entry]) -> None:
+        for key in {event.stack_id for entry in entries for event in entry.events}:
+            self.nudges.nudge(key)
+        for entry in entries:
+            if entry.operation is not None:
+                self.nudges.nudge(entry.operation.id)
+                self.nudges.nudge(("operations", entry.operation.stack_id))
+
+    def hand_over(self, operation_id: OperationId, handover: Handover) -> None:
+        """Keep it for the operation's start; the oldest is dropped when there are too many."""
+        self.handovers[operation_id] = handover
+        while len(self.handovers) > KEPT_HANDOVERS:
+            self.handovers.popitem(last=False)
+
+    def session(self, stack: StackRecord) -> Session:
+        """The view of the stack's cloud that its project has."""
+        return self.clouds[stack.cloud].session(stack.project_id)
+
+    def stack_event(
+        self,
+        stack: StackRecord,
+        operation: OperationRecord | None,
+        action: Action,
+        status: Status,
+        reason: str,
+    ) -> Event:
+        """A stack's own event: its name is the resource, its id the physical id."""
+        return Event(
+            id=EventId(self.new_id()),
+            sequence=0,
+            stack_id=stack.id,
+            operation_id=operation.id if operation else None,
+            resource=stack.name,
+            resource_type="OS::Heat::Stack",
+            physical_id=stack.id,
+            action=action,
+            status=status,
+            reason=reason,
+            at=self.clock.now(),
+        )
+
+    def resource_event(self, row: ResourceRecord) -> Event:
+        """The row's present state as an event."""
+        return Event(
+            id=EventId(self.new_id()),
+            sequence=0,
+            stack_id=row.stack_id,
+            operation_id=row.operation_id,
+            resource=row.name,
+            resource_type=row.type,
+            physical_id=row.physical_id,
+            action=row.action,
+            status=row.status,
+            reason=row.reason,
+            at=self.clock.now(),
+        )

@@ -1,0 +1,34 @@
+"""In-process wake-ups: a nudge carries no data, so that there is one way to read what changed.
+
+Whoever waits takes a ticket, reads the rows, and only then sleeps on the ticket: a change between
+reading and sleeping wakes it at once. A timeout bounds every sleep, because another process's
+changes come without a nudge.
+"""
+
+import asyncio
+from collections.abc import Hashable
+
+
+class Nudges:
+    """Keys to whoever waits for them."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, asyncio.Event] = {}
+
+    def ticket(self, key: Hashable) -> asyncio.Event:
+        """Take this before reading; wait on it after."""
+        return self._waiting.setdefault(key, asyncio.Event())
+
+    def nudge(self, key: Hashable) -> None:
+        """Something about this key changed."""
+        event = self._waiting.pop(key, None)
+        if event is not None:
+            event.set()
+
+    async def sleep(self, ticket: asyncio.Event, timeout_seconds: float) -> None:
+        """Until the ticket is nudged, or the timeout."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await ticket.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,173 @@
+"""An operation's frame: load the stack, plan it, and say what its rows answer to the resolver."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mantle.engine.machine import Machine
+from mantle.model.graph import TemplateSource
+from mantle.model.ids import OperationId, PlanId
+from mantle.model.plan import Plan, StepKind
+from mantle.model.records import ResourceRecord, StackRecord
+from mantle.model.status import Action
+from mantle.model.values import Unknown, Value
+from mantle.plan.stack import plan_stack
+from mantle.resources.kit import Ref, ResourceType
+from mantle.resources.registry import Registry
+from mantle.template.environment import Environment
+from mantle.template.validate import Loaded, load_template
+
+T = TypeVar("T")
+
+BIG = 200_000
+"""Characters of template text from which loading leaves the event loop for a thread."""
+
+
+def ref_of(row: ResourceRecord, stack: StackRecord) -> Ref:
+    """What a phase may know of the row."""
+    return Ref(
+        id=row.id,
+        name=row.name,
+        stack_id=stack.id,
+        stack_name=stack.name,
+        project_id=stack.project_id,
+        token=row.token,
+        physical_id=row.physical_id,
+        data=row.data,
+    )
+
+
+def type_of(registry: Registry, resolved_type: str) -> ResourceType:
+    """The type that drives a row; a template file's name stands for a nested stack."""
+    return registry.get(resolved_type)
+
+
+def reference_of(registry: Registry, stack: StackRecord) -> Callable[[ResourceRecord], str]:
+    """What get_resource gives for a row."""
+
+    def reference(row: ResourceRecord) -> str:
+        return type_of(registry, row.resolved_type).reference(ref_of(row, stack))
+
+    return reference
+
+
+@dataclass(slots=True)
+class RowLookup:
+    """Answers the resolver from rows: what is not there yet is unknown."""
+
+    rows: Mapping[str, ResourceRecord]
+    reference_to: Callable[[ResourceRecord], str]
+
+    def reference(self, name: str) -> Value:
+        """The reference id of a resource that exists."""
+        row = self.rows.get(name)
+        if row is None or row.action in {Action.INIT, Action.DELETE}:
+            return Unknown((name,))
+        return self.reference_to(row)
+
+    def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
+        """The stored attributes of a resource that exists."""
+        row = self.rows.get(name)
+        if row is None or row.action in {Action.INIT, Action.DELETE}:
+            return Unknown((name,))
+        return row.attributes
+
+
+async def computed(size: int, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run pure work; big work in a thread, so that the API goes on answering."""
+    if size < BIG:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(functools.partial(work, *args, **kwargs))
+
+
+def size_of(source: TemplateSource) -> int:
+    """Roughly how much text there is to load."""
+    template = source.template
+    own = len(template) if isinstance(template, str) else 40 * len(template.get("resources") or ())
+    return own + sum(len(text) for text in source.files.values())
+
+
+async def load(
+    machine: Machine,
+    stack: StackRecord,
+    source: TemplateSource,
+    environment: Environment | None = None,
+) -> Loaded:
+    """The stack's template, checked against its cloud; raises `Invalid` with all problems."""
+    return await computed(
+        size_of(source),
+        load_template,
+        source,
+        types=machine.registry.facts,
+        stack_name=stack.name,
+        stack_id=stack.id,
+        project_id=stack.project_id,
+        limitations=machine.clouds[stack.cloud].limitations,
+        environment=environment,
+        depth=stack.depth,
+    )
+
+
+async def make_plan(
+    machine: Machine,
+    stack: StackRecord,
+    action: Action,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+) -> Plan:
+    """What bringing the rows to the template takes."""
+    facts = dict(machine.registry.facts)
+    if loaded is not None:
+        facts.update(loaded.facts)
+    return await computed(
+        300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0)),
+        plan_stack,
+        plan_id=PlanId(machine.new_id()),
+        action=action,
+        stack_id=stack.id,
+        stack_name=stack.name,
+        loaded=loaded,
+        rows=rows,
+        new_id=machine.new_id,
+        now=machine.clock.now(),
+        facts=facts,
+        references=reference_of(machine.registry, stack),
+        timeout_seconds=machine.settings.step_timeout_seconds,
+        lifetime_seconds=machine.settings.plan_lifetime_seconds,
+    )
+
+
+def new_rows(
+    plan: Plan,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+    operation_id: OperationId,
+    now: float,
+) -> list[ResourceRecord]:
+    """The rows that the plan's creates will fill, not yet begun."""
+    known = {row.id for row in rows}
+    made: list[ResourceRecord] = []
+    if loaded is None:
+        return made
+    for step in plan.steps:
+        if step.kind is not StepKind.CREATE or step.resource_id in known:
+            continue
+        definition = loaded.graph.resources[step.resource]
+        made.append(
+            ResourceRecord(
+                id=step.resource_id,
+                stack_id=plan.stack_id,
+                name=step.resource,
+                type=definition.type,
+                resolved_type=definition.resolved_type,
+                token=step.token,
+                requires=definition.references,
+                deletion_policy=definition.deletion_policy,
+                replaces=step.replaces,
+                operation_id=operation_id,
+                created_at=now,
+            )
+        )
+    return made

@@ -1,0 +1,202 @@
+"""Performs one operation: claim it, plan it if need be, walk the plan, write the end.
+
+Note: overtaken. A stack is being created when its update is asked for. The update's operation is
+stored behind the create's, which is asked to stop (`supersede`). The create finishes the steps
+under way and ends as cancelled, leaving the stack's state to the newer operation. That one waits
+for it, and only then plans, from the rows as they are.
+
+Note: killed. The process dies between a cloud's deed and its reply. At the next start the operation
+is claimed again (epoch + 1); the row is CREATE_IN_PROGRESS with its token, so the same phase is
+called again, looks by the token and finds what was made.
+"""
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from mantle.engine.finish import Verdict, finish
+from mantle.engine.machine import Machine
+from mantle.engine.operation import load, make_plan, new_rows
+from mantle.engine.walk import Walk, Walked, summary
+from mantle.model.errors import MantleError
+from mantle.model.ids import OperationId
+from mantle.model.plan import Plan, StepKind
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action
+from mantle.plan.render import plan_from_json, plan_json
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.journal import Entry, Fenced
+from mantle.template.validate import Loaded
+
+log = structlog.get_logger()
+
+DESIRED = {Action.CREATE, Action.UPDATE, Action.ROLLBACK, Action.ADOPT, Action.RESTORE}
+"""Actions that bring the rows to a template; the others act on the rows as they are."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Frame:
+    """One operation while it is performed."""
+
+    operation: OperationRecord
+    stack: StackRecord
+    loaded: Loaded | None
+    plan: Plan
+    rows: list[ResourceRecord]
+
+
+async def perform(machine: Machine, operation_id: OperationId) -> None:
+    """Carry the operation to its end. Safe to call again at any time, from any engine."""
+    bound = log.bind(operation=operation_id)
+    operation = await machine.database.write(
+        operation_rows.claim, operation_id, machine.id, machine.clock.now()
+    )
+    if operation is None:
+        return
+    try:
+        await _performed(machine, operation)
+    except Fenced:
+        bound.info("operation is held by another engine now")
+    except MantleError as error:
+        await _refused(machine, operation, str(error))
+    except Exception:  # noqa: BLE001 - the engine's one loop
+        # The one place where anything may be caught: an operation must never stay IN_PROGRESS.
+        bound.exception("operation failed by a defect of Mantle")
+        await _refused(
+            machine,
+            operation,
+            f"Internal error while operation {operation_id} was performed. "
+            "Nothing was lost: see the server's log for this id, then update or delete the stack.",
+        )
+
+
+async def _performed(machine: Machine, operation: OperationRecord) -> None:
+    operation = await _turn(machine, operation)
+    stack = await machine.database.read(stack_rows.get, operation.stack_id)
+    assert stack is not None, "an operation's stack is never deleted from the table"
+    if operation.cancel is not None:
+        await finish(machine, operation, stack, Verdict(cancelled=operation.cancel), None, [])
+        return
+    frame = await _frame(machine, operation, stack)
+    walked = Walked()
+    walk: Walk | None = None
+    for _ in range(machine.settings.rounds):
+        rows = {row.id: row for row in frame.rows}
+        walk = Walk(machine, frame.operation, stack, frame.loaded, frame.plan, rows)
+        walked = await walk.run()
+        frame.rows = list(walk.rows.values())
+        frame.operation = replace(frame.operation, steps_done=walk.done_count)
+        if not walked.finished or not _may_need_more(frame.plan):
+            break
+        again = await make_plan(
+            machine, stack, frame.operation.action, frame.loaded, _present(frame.rows)
+        )
+        if again.is_empty:
+            break
+        await _adopt_plan(machine, frame, again)
+    verdict = _verdict(frame.operation, walked)
+    await finish(machine, frame.operation, stack, verdict, frame.loaded, frame.rows)
+
+
+async def _turn(machine: Machine, operation: OperationRecord) -> OperationRecord:
+    """Wait until every earlier operation of the stack has ended."""
+    while True:
+        ticket = machine.nudges.ticket(("operations", operation.stack_id))
+        waiting = await machine.database.read(operation_rows.live_of_stack, operation.stack_id)
+        if not waiting or waiting[0].id == operation.id:
+            return waiting[0] if waiting else operation
+        await machine.nudges.sleep(ticket, 1.0)
+
+
+async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecord) -> Frame:
+    """What is to be done: from memory right after the request, else from the rows."""
+    handover = machine.handovers.pop(operation.id, None)
+    if handover is not None and operation.epoch == 1 and operation.plan_id == handover.plan.id:
+        return Frame(
+            operation=operation,
+            stack=stack,
+            loaded=handover.loaded,
+            plan=handover.plan,
+            rows=list(handover.rows),
+        )
+    rows = await machine.database.read(resource_rows.of_stack, stack.id)
+    loaded: Loaded | None = None
+    if operation.action in DESIRED and not _undoes_create(operation, stack):
+        source = await machine.database.read(stack_rows.load_source, stack.source_id)
+        loaded = await load(machine, stack, source)
+    if operation.plan_id is not None:
+        document = await machine.database.read(operation_rows.plan_document, operation.plan_id)
+        assert document is not None, "an operation's plan is stored with it"
+        plan = plan_from_json(document)
+        return Frame(operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows)
+    action = operation.action
+    if loaded is None and action is Action.ROLLBACK:
+        # Rolling back a create is a delete that leaves the stack.
+        action = Action.DELETE
+    plan = await make_plan(machine, stack, action, loaded, rows)
+    frame = Frame(operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows)
+    await _adopt_plan(machine, frame, plan)
+    return frame
+
+
+def _undoes_create(operation: OperationRecord, stack: StackRecord) -> bool:
+    return operation.action is Action.ROLLBACK and stack.previous_source_id is None
+
+
+async def _adopt_plan(machine: Machine, frame: Frame, plan: Plan) -> None:
+    """Store a plan made by the engine, with the rows it will fill, before the first step."""
+    made = new_rows(plan, frame.loaded, frame.rows, frame.operation.id, machine.clock.now())
+    frame.plan = plan
+    frame.rows = [*_present(frame.rows), *made]
+    frame.operation = replace(
+        frame.operation, plan_id=plan.id, steps_total=len(plan.steps), steps_done=0
+    )
+    document = plan_json(plan)
+    entry = Entry(operation_id=frame.operation.id, epoch=frame.operation.epoch)
+    entry.new_resources = made
+    entry.operation = frame.operation
+    entry.also = lambda connection: operation_rows.add_plan(
+        connection,
+        plan_id=plan.id,
+        stack_id=plan.stack_id,
+        project_id=frame.operation.project_id,
+        document=document,
+        created_at=plan.made_at,
+        expires_at=plan.expires_at,
+    )
+    await machine.journal.write(entry)
+
+
+def _present(rows: list[ResourceRecord]) -> list[ResourceRecord]:
+    return [row for row in rows if row.state != "DELETE_COMPLETE"]
+
+
+def _may_need_more(plan: Plan) -> bool:
+    """An in-place update may have changed what others read; they are planned again then."""
+    return plan.action in {Action.UPDATE, Action.ROLLBACK} and any(
+        step.kind is StepKind.UPDATE for step in plan.steps
+    )
+
+
+def _verdict(operation: OperationRecord, walked: Walked) -> Verdict:
+    if walked.failures:
+        return Verdict(failure=summary(walked.failures), cancelled=walked.cancel)
+    if walked.timed_out:
+        return Verdict(failure=f"{operation.action.title()} timed out", cancelled=walked.cancel)
+    if walked.cancel is not None and not walked.finished:
+        return Verdict(cancelled=walked.cancel)
+    return Verdict()
+
+
+async def _refused(machine: Machine, operation: OperationRecord, reason: str) -> None:
+    """End an operation that could not even be walked."""
+    stack = await machine.database.read(stack_rows.get, operation.stack_id)
+    rows = await machine.database.read(resource_rows.of_stack, operation.stack_id)
+    if stack is None:
+        return
+    try:
+        await finish(machine, operation, stack, Verdict(failure=reason), None, rows)
+    except Fenced:
+        return

@@ -1,0 +1,463 @@
+"""Drives one resource through one step of a plan.
+
+A step that talks to a cloud is: write the intent (durable, with the token), call the phase until it
+ends, write the end. Between calls nothing is kept but what the row holds, so after a crash the same
+phase is called again on the same row. A step that needs no cloud has no deed to announce: its
+intent and its end are one write.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from mantle.clouds.ports import Clash, CloudError
+from mantle.engine.delegates import Errand
+from mantle.engine.operation import ref_of, type_of
+from mantle.model.errors import Invalid, MantleError
+from mantle.model.ids import OperationId
+from mantle.model.plan import Step, StepKind
+from mantle.model.records import OperationRecord, ResourceRecord
+from mantle.model.status import Action, OperationStatus, Status
+from mantle.model.values import Unknown, unknowns_in
+from mantle.plan.stack import desired_properties
+from mantle.resources.kit import (
+    Context,
+    Delegate,
+    Done,
+    Failed,
+    Family,
+    Outcome,
+    Phase,
+    ResourceType,
+    Wait,
+    not_asked,
+)
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store.journal import Entry
+from mantle.template.resolve import resolve, scope_of
+
+if TYPE_CHECKING:
+    from mantle.engine.walk import Walk
+
+log = structlog.get_logger()
+
+ACTIONS: Mapping[StepKind, Action] = {
+    StepKind.CREATE: Action.CREATE,
+    StepKind.UPDATE: Action.UPDATE,
+    StepKind.DELETE: Action.DELETE,
+    StepKind.FORGET: Action.DELETE,
+    StepKind.CHECK: Action.CHECK,
+    StepKind.SUSPEND: Action.SUSPEND,
+    StepKind.RESUME: Action.RESUME,
+    StepKind.SNAPSHOT: Action.SNAPSHOT,
+}
+
+CLASH_RETRIES = 60
+"""How often a conflicting state is waited out: a load balancer that is being changed, a port in
+use until its server is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step's end: a failure has a reason."""
+
+    failure: str | None = None
+    interrupted: bool = False
+
+
+class Interrupted(Exception):
+    """A delete waits: give up this wait."""
+
+
+def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
+    """The function a kind of step calls."""
+    phases: dict[StepKind, Phase] = {
+        StepKind.CREATE: resource_type.create,
+        StepKind.UPDATE: resource_type.update,
+        StepKind.DELETE: resource_type.delete,
+        StepKind.FORGET: not_asked,
+        StepKind.CHECK: resource_type.check,
+        StepKind.SUSPEND: resource_type.suspend,
+        StepKind.RESUME: resource_type.resume,
+        StepKind.SNAPSHOT: resource_type.snapshot,
+    }
+    return phases[kind]
+
+
+class Drive:
+    """One step, from intent to end."""
+
+    __slots__ = (
+        "_calls",
+        "after",
+        "fresh",
+        "metadata",
+        "row",
+        "step",
+        "type",
+        "walk",
+    )
+
+    def __init__(self, walk: "Walk", step: Step) -> None:
+        self.walk = walk
+        self.step = step
+        self.row: ResourceRecord = walk.rows[step.resource_id]
+        self.type: ResourceType = type_of(walk.machine.registry, self.row.resolved_type)
+        self.after: Mapping[str, Any] = self.row.properties
+        self.metadata: Mapping[str, Any] = self.row.metadata
+        self.fresh = self.row.action is Action.INIT
+        self._calls = 0
+
+    @property
+    def instant(self) -> bool:
+        """True when the step has no deed outside."""
+        if self.step.kind is StepKind.FORGET:
+            return True
+        return self.type.needs_no_cloud
+
+    # --- preparation -------------------------------------------------------------------------
+
+    def prepare(self) -> str | None:
+        """Resolve what is wanted, exactly; the answer is why that failed."""
+        if self.step.kind not in {StepKind.CREATE, StepKind.UPDATE}:
+            return None
+        walk = self.walk
+        assert walk.loaded is not None
+        name = self.step.resource
+        definition = walk.loaded.graph.resources[name]
+        try:
+            self.after = desired_properties(walk.loaded, name, walk.lookup)
+            self.metadata = (
+                resolve(definition.metadata, scope_of(walk.loaded, walk.lookup))
+                if definition.metadata
+                else {}
+            )
+        except Invalid as error:
+            return str(error)
+        waiting = unknowns_in(self.after) if definition.references else []
+        if waiting:
+            return f"its properties are {Unknown.joined(waiting)}, which is not there"
+        if self.type.facts.check_properties is not None:
+            found = self.type.facts.check_properties(self.after)
+            if found:
+                return "; ".join(found)
+        return None
+
+    def begun(self) -> ResourceRecord:
+        """The row with the intent in it."""
+        action = ACTIONS[self.step.kind]
+        again = (
+            self.row.plan_id == self.walk.plan.id
+            and self.row.action is action
+            and self.row.status is Status.IN_PROGRESS
+        )
+        changes: dict[str, Any] = {
+            "action": action,
+            "status": Status.IN_PROGRESS,
+            "reason": "state changed",
+            "operation_id": self.walk.operation.id,
+            "plan_id": self.walk.plan.id,
+            "started_at": self.row.started_at if again else self.walk.now(),
+            "updated_at": self.walk.now(),
+        }
+        if self.step.kind is StepKind.CREATE:
+            changes["properties"] = self.after
+            changes["metadata"] = self.metadata
+        return replace(self.row, **changes)
+
+    def ended(self, outcome: Done | Failed, attributes: Mapping[str, Any] | None) -> ResourceRecord:
+        """The row with the end in it."""
+        row = self.row
+        changes: dict[str, Any] = {"updated_at": self.walk.now()}
+        if outcome.physical_id is not None:
+            changes["physical_id"] = outcome.physical_id
+        data = row.data if outcome.data is None else outcome.data
+        if isinstance(outcome, Failed):
+            text = f"{outcome.reason} {outcome.remedy}".rstrip()
+            return replace(row, status=Status.FAILED, reason=text, data=data, **changes)
+        if self.step.kind in {StepKind.CREATE, StepKind.UPDATE}:
+            changes["properties"] = self.after
+            changes["metadata"] = self.metadata
+            definition = self._definition()
+            if definition is not None:
+                changes["requires"] = definition.references
+                changes["deletion_policy"] = definition.deletion_policy
+                changes["type"] = definition.type
+                changes["resolved_type"] = definition.resolved_type
+            if self.step.digest:
+                data = {**data, "digest": self.step.digest}
+        if attributes is not None:
+            changes["attributes"] = attributes
+        reason = outcome.note or "state changed"
+        return replace(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
+
+    def _definition(self) -> Any:
+        loaded = self.walk.loaded
+        return loaded.graph.resources.get(self.step.resource) if loaded else None
+
+    def _update_policy(self) -> Mapping[str, Any]:
+        definition = self._definition()
+        if definition is None or not definition.update_policy:
+            return {}
+        assert self.walk.loaded is not None
+        resolved = resolve(
+            dict(definition.update_policy), scope_of(self.walk.loaded, self.walk.lookup)
+        )
+        return resolved if isinstance(resolved, dict) else {}
+
+    def context(self, signals: tuple[Any, ...] = (), family: Family | None = None) -> Context:
+        """Everything the phase may use, as of now."""
+        walk = self.walk
+        ref = ref_of(self.row, walk.stack)
+        return Context(
+            ref=ref,
+            properties=self.after,
+            before=self.row.properties if self.step.kind is StepKind.UPDATE else {},
+            metadata=self.metadata,
+            cloud=walk.session,
+            fresh=self.fresh and self._calls == 0,
+            now=walk.now(),
+            started_at=self.row.started_at or walk.now(),
+            random=walk.machine.random,
+            signals=signals,
+            urls=walk.machine.links.urls(ref),
+            name_hint=name_hint(
+                walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
+            ),
+            config_text=walk.config_text,
+        )
+
+    # --- the two ways ------------------------------------------------------------------------
+
+    async def instantly(self) -> Ended:
+        """No cloud: one write holds intent and end."""
+        failure = self.prepare()
+        self.row = begun = self.begun()
+        begin_event = self.walk.machine.resource_event(begun)
+        outcome: Outcome = Failed(reason=failure) if failure else Done()
+        attributes: Mapping[str, Any] | None = None
+        if failure is None and self.step.kind is not StepKind.FORGET:
+            outcome, attributes = await self.call()
+        if isinstance(outcome, Wait | Delegate):
+            message = f"{self.row.resolved_type} waits although it says it needs no cloud"
+            raise TypeError(message)
+        if self.step.kind is StepKind.FORGET:
+            outcome = Done(note="left in place, as its deletion policy says")
+        self.row = self.ended(outcome, attributes)
+        self.walk.record(self, [begin_event, self.walk.machine.resource_event(self.row)])
+        return Ended(self.row.reason if isinstance(outcome, Failed) else None)
+
+    async def run(self) -> Ended:
+        """With a cloud: intent, calls, end."""
+        failure = self.prepare()
+        self.row = self.begun()
+        if failure is not None:
+            return await self.end(Failed(reason=failure), None)
+        await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
+        try:
+            outcome, attributes = await self._until_it_ends()
+        except Interrupted:
+            return Ended(interrupted=True)
+        return await self.end(outcome, attributes)
+
+    async def end(self, outcome: Done | Failed, attributes: Mapping[str, Any] | None) -> Ended:
+        """Write the end; durable when this returns."""
+        self.row = self.ended(outcome, attributes)
+        await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
+        return Ended(self.row.reason if isinstance(outcome, Failed) else None)
+
+    async def call(self) -> tuple[Outcome, Mapping[str, Any] | None]:
+        """One call of the phase and, when it is done, of the attributes."""
+        signals = await self._signals()
+        family = None
+        if self._container:
+            if self.step.kind not in {StepKind.CREATE, StepKind.UPDATE}:
+                return Delegate(template={}), None
+            delegates = self.walk.machine.delegates
+            family = await delegates.family(delegates.child_id(self.row))
+        context = self.context(signals, family)
+        self._calls += 1
+        outcome = await phase_of(self.type, self.step.kind)(context)
+        if not isinstance(outcome, Done):
+            return outcome, None
+        if self.type.attributes is None or self.step.kind in {StepKind.DELETE, StepKind.FORGET}:
+            return outcome, None
+        data = self.row.data if outcome.data is None else outcome.data
+        physical_id = outcome.physical_id or self.row.physical_id
+        known = replace(context.ref, physical_id=physical_id, data=data)
+        return outcome, await self.type.attributes(replace(context, ref=known))
+
+    @property
+    def _container(self) -> bool:
+        return self.type.facts.contains_resources or self.row.resolved_type.endswith(
+            (".yaml", ".yml", ".template")
+        )
+
+    async def _signals(self) -> tuple[Any, ...]:
+        if self.type.signals_from is None:
+            return ()
+        source = self.type.signals_from(self.after)
+        if source is None:
+            return ()
+        return tuple(
+            await self.walk.machine.database.read(
+                event_rows.signals_of, source, self.walk.stack.project_id
+            )
+        )
+
+    async def _until_it_ends(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
+        settings = self.walk.machine.settings
+        waits = errors = 0
+        last = "it was begun"
+        while True:
+            if self.walk.overdue(self.row, self.step):
+                seconds = self.step.timeout_seconds
+                return Failed(
+                    reason=f"{self.step.kind} of {self.row.name!r} did not end in time: {last}.",
+                    remedy=f"Raise the timeout (now {seconds:.0f} s) or see why it waits.",
+                ), None
+            # Taken before the rows are read, so that a signal in between is not slept through.
+            ticket = self.walk.machine.nudges.ticket(("signals", self.row.stack_id))
+            try:
+                outcome, attributes = await self.call()
+            except CloudError as error:
+                if not error.retryable or (isinstance(error, Clash) and errors >= CLASH_RETRIES):
+                    return Failed(reason=error.message, remedy=error.remedy), None
+                errors += 1
+                last = error.message
+                await self._sleep(
+                    backoff(
+                        settings.retry_first_seconds,
+                        settings.retry_most_seconds if not isinstance(error, Clash) else 2.0,
+                        errors,
+                        self.walk.machine.random(1)[0] / 255,
+                    ),
+                    ticket,
+                )
+                continue
+            except MantleError as error:
+                return Failed(reason=error.message, remedy=error.remedy), None
+            errors = 0
+            match outcome:
+                case Done() | Failed():
+                    return outcome, attributes
+                case Delegate():
+                    return await self._delegated(outcome)
+                case Wait():
+                    last = outcome.reason
+                    await self._keep(outcome)
+                    waits += 1
+                    pause = outcome.again_after_seconds
+                    if pause is None:
+                        pause = min(
+                            settings.poll_first_seconds * 1.3**waits, settings.poll_most_seconds
+                        )
+                    await self._sleep(pause, ticket)
+
+    async def _keep(self, wait: Wait) -> None:
+        """What a wait learned is durable before the next call."""
+        changes: dict[str, Any] = {}
+        if wait.physical_id is not None and wait.physical_id != self.row.physical_id:
+            changes["physical_id"] = wait.physical_id
+        if wait.data is not None and wait.data != self.row.data:
+            changes["data"] = wait.data
+        if wait.reason != self.row.reason:
+            changes["reason"] = wait.reason
+        if changes:
+            self.row = replace(self.row, **changes)
+            if changes.keys() - {"reason"}:
+                await self.walk.record(self, [])
+
+    async def _sleep(self, seconds: float, ticket: asyncio.Event) -> None:
+        if self.walk.interrupted:
+            raise Interrupted
+        watch = self.type.signals_from is not None
+        if watch:
+            await self.walk.machine.nudges.sleep(ticket, seconds)
+        else:
+            await self.walk.rest(seconds)
+        if self.walk.interrupted:
+            raise Interrupted
+
+    # --- stacks of its own -------------------------------------------------------------------
+
+    async def _delegated(
+        self, delegate: Delegate
+    ) -> tuple[Done | Failed, Mapping[str, Any] | None]:
+        machine = self.walk.machine
+        wanted = self.step.kind in {StepKind.CREATE, StepKind.UPDATE}
+        child = machine.delegates.child_id(self.row)
+        data = self.row.data if delegate.data is None else {**self.row.data, **delegate.data}
+        if wanted and (self.row.physical_id != child or data != self.row.data):
+            self.row = replace(self.row, physical_id=child, data=data)
+            await self.walk.record(self, [])
+        try:
+            operation_id = await machine.delegates.begin(
+                Errand(
+                    parent=self.walk.stack,
+                    operation=self.walk.operation,
+                    step=self.step,
+                    row=self.row,
+                    action=ACTIONS[self.step.kind],
+                    delegate=delegate if wanted else None,
+                    definition=self._definition() if wanted else None,
+                    loaded=self.walk.loaded,
+                )
+            )
+        except MantleError as error:
+            return Failed(reason=error.message, remedy=error.remedy), None
+        if operation_id is None:
+            return Done(), None
+        ended = await self._until_child_ends(operation_id)
+        if ended.status is not OperationStatus.COMPLETE:
+            return Failed(reason=f"resources.{self.row.name}: {ended.reason}"), None
+        if self.step.kind is StepKind.DELETE:
+            return Done(), None
+        family = await machine.delegates.family(child)
+        assert family is not None, "a child whose operation ended is there"
+        if self.type.family_attributes is None:
+            return Done(physical_id=child), machine.delegates.attributes(family)
+        attributes = self.type.family_attributes(self.context(family=family), family)
+        return Done(physical_id=child), attributes
+
+    async def _until_child_ends(self, operation_id: OperationId) -> OperationRecord:
+        machine = self.walk.machine
+        passed_on = None
+        while True:
+            ticket = machine.nudges.ticket(operation_id)
+            operation = await machine.database.read(operation_rows.get, operation_id)
+            assert operation is not None, "a child's operation is stored before it is waited for"
+            if operation.status.ended:
+                return operation
+            if self.walk.cancel is not None and passed_on != self.walk.cancel:
+                passed_on = self.walk.cancel
+                await machine.database.write(
+                    operation_rows.ask_to_cancel, operation_id, self.walk.child_cancel()
+                )
+                machine.nudges.nudge(("cancel", operation_id))
+            await machine.nudges.sleep(ticket, 1.0)
+
+
+def backoff(first: float, most: float, tries: int, jitter: float) -> float:
+    """Seconds until try number `tries`; `jitter` is 0 to 1 and spreads them over a half."""
+    return float(min(first * 2.0 ** (tries - 1), most) * (0.75 + jitter / 2))
+
+
+def name_hint(stack: str, resource: str, token: str, limit: int) -> str:
+    """The physical name: `{stack}-{resource}-{12 characters}`, cut in the middle to the limit.
+
+    Heat keeps the first two characters, a hyphen and the tail of a name that is too long.
+    """
+    name = f"{stack}-{resource}-{token.replace('-', '')[-12:]}"
+    return name if len(name) <= limit else f"{name[:2]}-{name[-(limit - 3) :]}"
+
+
+def entry_of(walk: "Walk") -> Entry:
+    """An empty entry of this walk's operation."""
+    return Entry(
+        operation_id=walk.operation.id, epoch=walk.operation.epoch, steps_done=walk.done_count
+    )

@@ -1,0 +1,168 @@
+"""The door to durability: whatever makes sure that an accepted operation is performed.
+
+The rows are the truth; a runtime only has to call `perform` for every operation that has not ended,
+at least once, also after a crash. `perform` may be called twice for one operation: inside one
+process the second caller joins the first, between processes the epoch on the operation's row fences
+the older one off.
+
+`DbosRuntime` runs one DBOS workflow per operation. Its id carries the operation's epoch, so that an
+operation whose workflow ended without it (an engine was told to stop in the middle) gets a new
+workflow, while starting the same attempt twice is one. `TaskRuntime` is for simulations.
+
+DBOS version 3.4.0 is pinned: `_recover_pending_workflows` is part of its MIT core but internal.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mantle.model.ids import OperationId
+
+Perform = Callable[[OperationId], Awaitable[None]]
+
+_APPLICATION_VERSION = "1"
+"""Constant: what is stored is rows, not a sequence of steps, so any version can go on."""
+
+
+class Runtime(Protocol):
+    """Starts operations and sees to it that they are performed."""
+
+    async def open(self, perform: Perform, engine: str, earlier: Sequence[str]) -> None:
+        """Begin; work of the `earlier` engines, which are gone, is taken over."""
+        ...
+
+    async def start(self, operation_id: OperationId, attempt: int) -> None:
+        """Perform this operation soon. It is in the store already; repeating this is harmless."""
+        ...
+
+    async def close(self) -> None:
+        """Stop where it stands; the next start goes on."""
+        ...
+
+
+class Joined:
+    """Lets a second call for the same operation join the first."""
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform
+        self._running: dict[OperationId, asyncio.Task[None]] = {}
+
+    async def __call__(self, operation_id: OperationId) -> None:
+        """Perform it, or wait for the one who does."""
+        await asyncio.shield(self.task(operation_id))
+
+    def task(self, operation_id: OperationId) -> "asyncio.Task[None]":
+        """The task that performs it."""
+        task = self._running.get(operation_id)
+        if task is None:
+            task = asyncio.create_task(self._run(operation_id), name=f"operation {operation_id}")
+            self._running[operation_id] = task
+            task.add_done_callback(lambda _: self._running.pop(operation_id, None))
+        return task
+
+    async def _run(self, operation_id: OperationId) -> None:
+        await self._perform(operation_id)
+
+    async def stop(self) -> None:
+        """Cancel whatever runs."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class TaskRuntime:
+    """Plain tasks of this process: for tests and simulations, which restart by themselves."""
+
+    def __init__(self) -> None:
+        self._joined: Joined | None = None
+
+    async def open(self, perform: Perform, engine: str, earlier: Sequence[str]) -> None:  # noqa: ARG002 - the port's
+        """Nothing to take over: whoever opens it starts what has not ended."""
+        self._joined = Joined(perform)
+
+    async def start(self, operation_id: OperationId, attempt: int) -> None:  # noqa: ARG002 - the port's
+        """As a task."""
+        assert self._joined is not None
+        self._joined.task(operation_id)
+
+    async def close(self) -> None:
+        """Cancel what runs."""
+        if self._joined is not None:
+            await self._joined.stop()
+
+
+class DbosRuntime:
+    """One DBOS workflow per operation. There can be one in a process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._joined: Joined | None = None
+        self._workflow: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self._starts: set[asyncio.Task[Any]] = set()
+
+    async def open(self, perform: Perform, engine: str, earlier: Sequence[str]) -> None:
+        """Launch DBOS and give it back what the earlier engines left."""
+        # Two seconds of import, which the command line never has to pay.
+        from dbos import DBOS, DBOSConfig  # noqa: PLC0415
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with sqlite3.connect(self._path) as connection:
+            # Persistent in the file, and three times DBOS's default throughput.
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        loop = asyncio.get_running_loop()
+        self._joined = joined = Joined(perform)
+        config: DBOSConfig = {
+            "name": "mantle",
+            "system_database_url": f"sqlite:///{self._path}",
+            "executor_id": engine,
+            "application_version": _APPLICATION_VERSION,
+            "max_executor_threads": 32,
+            "log_level": "ERROR",
+            "use_listen_notify": False,
+        }
+        DBOS(config=config)
+
+        @DBOS.workflow(name="mantle.operation", max_recovery_attempts=None)
+        async def operation(operation_id: str) -> None:
+            work = joined(OperationId(operation_id))
+            if asyncio.get_running_loop() is loop:
+                await work
+            else:
+                # Recovered work runs on DBOS's own loop; the engine lives on ours.
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+        self._workflow = operation
+        await asyncio.to_thread(DBOS.launch)
+        if earlier:
+            await asyncio.to_thread(DBOS._recover_pending_workflows, list(earlier))  # noqa: SLF001 - see the module
+
+    async def start(self, operation_id: OperationId, attempt: int) -> None:
+        """Durably enter the workflow; the caller does not wait for it."""
+        from dbos import DBOS, SetWorkflowID  # noqa: PLC0415
+
+        assert self._workflow is not None
+        workflow = self._workflow
+
+        async def enter() -> None:
+            with SetWorkflowID(f"{operation_id}:{attempt}"):
+                await DBOS.start_workflow_async(workflow, str(operation_id))
+
+        # Entering takes milliseconds of database work; the operation's own row, written before,
+        # is what guarantees it, so the request's answer need not wait.
+        task = asyncio.create_task(enter(), name=f"start {operation_id}")
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+    async def close(self) -> None:
+        """Stop; what is unfinished stays so in the rows, and is found at the next start."""
+        from dbos import DBOS  # noqa: PLC0415
+
+        for task in list(self._starts):
+            task.cancel()
+        if self._joined is not None:
+            await self._joined.stop()
+        await asyncio.to_thread(DBOS.destroy)

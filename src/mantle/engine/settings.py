@@ -1,0 +1,26 @@
+"""The engine's limits: one frozen value, read once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Bounds of what one control plane takes on. Times in seconds."""
+
+    steps_at_once: int = 48
+    """Steps of one operation that may talk to a cloud at the same time."""
+    step_timeout_seconds: float = 3600.0
+    operation_timeout_seconds: float = 3600.0
+    """Unless the stack says otherwise (timeout_mins)."""
+    plan_lifetime_seconds: float = 86_400.0
+    poll_first_seconds: float = 0.1
+    poll_most_seconds: float = 5.0
+    retry_first_seconds: float = 0.2
+    retry_most_seconds: float = 30.0
+    rounds: int = 5
+    """How often an operation plans again after in-place updates, at most."""
+    stacks_per_project: int = 512
+    resources_per_stack: int = 50_000
+    nesting: int = 5
+    template_bytes: int = 16 * 1024 * 1024
+    """Of a stored source, all files together."""

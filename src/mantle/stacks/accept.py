@@ -1,0 +1,126 @@
+"""Accepting an operation: all it needs becomes durable in one transaction, then it starts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from mantle.access.caller import Caller
+from mantle.engine.machine import Handover
+from mantle.engine.operation import make_plan, new_rows
+from mantle.model.errors import LimitExceeded
+from mantle.model.ids import OperationId
+from mantle.model.plan import Plan
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action, Cancel, OperationStatus
+from mantle.plan.render import plan_json
+from mantle.stacks.control import Control
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store.database import Connection
+from mantle.template.validate import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """One operation about to be accepted."""
+
+    operation: OperationRecord
+    store: Callable[[Connection], StackRecord]
+    """Stores the stack in the state it has from now on; raises to refuse. Runs first."""
+    loaded: Loaded | None = None
+    plan: Plan | None = None
+    """None: the engine plans when the operation's turn comes."""
+    rows: Sequence[ResourceRecord] = ()
+    """The stack's rows that the plan was made from."""
+    overtakes: Cancel | None = None
+    """What is asked of operations of the stack that have not ended."""
+
+
+async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord, OperationRecord]:
+    """Store it all, then start it. When this returns, a crash loses nothing."""
+    machine = control.machine
+    operation, plan = acceptance.operation, acceptance.plan
+    made: list[ResourceRecord] = []
+    if plan is not None:
+        made = new_rows(
+            plan, acceptance.loaded, acceptance.rows, operation.id, operation.created_at
+        )
+        operation = replace(operation, plan_id=plan.id, steps_total=len(plan.steps))
+    document = plan_json(plan) if plan is not None else None
+    overtaken: list[OperationId] = []
+
+    def store(connection: Connection) -> StackRecord:
+        overtaken.clear()
+        stack = acceptance.store(connection)
+        if acceptance.overtakes is not None:
+            for other in operation_rows.live_of_stack(connection, stack.id):
+                operation_rows.ask_to_cancel(connection, other.id, acceptance.overtakes)
+                overtaken.append(other.id)
+        operation_rows.add(connection, operation)
+        if plan is not None and document is not None:
+            operation_rows.add_plan(
+                connection,
+                plan_id=plan.id,
+                stack_id=stack.id,
+                project_id=stack.project_id,
+                document=document,
+                created_at=plan.made_at,
+                expires_at=plan.expires_at,
+            )
+        resource_rows.add(connection, made)
+        started = machine.stack_event(stack, operation, stack.action, stack.status, stack.reason)
+        event_rows.add(connection, [started])
+        return stack
+
+    stack = await control.database.write(store)
+    if plan is not None:
+        rows = (*acceptance.rows, *made)
+        machine.hand_over(operation.id, Handover(loaded=acceptance.loaded, plan=plan, rows=rows))
+    for operation_id in overtaken:
+        machine.nudges.nudge(("cancel", operation_id))
+    machine.nudges.nudge(stack.id)
+    await machine.start(operation.id, operation.epoch)
+    return stack, operation
+
+
+def new_operation(
+    control: Control, caller: Caller, stack: StackRecord, action: Action
+) -> OperationRecord:
+    """An operation on this stack, not yet accepted."""
+    now = control.clock.now()
+    seconds = (
+        stack.timeout_minutes * 60.0
+        if stack.timeout_minutes
+        else control.settings.operation_timeout_seconds
+    )
+    return OperationRecord(
+        id=OperationId(control.new_id()),
+        stack_id=stack.id,
+        project_id=stack.project_id,
+        action=action,
+        status=OperationStatus.QUEUED,
+        request_id=caller.request_id,
+        created_at=now,
+        deadline_at=now + seconds,
+    )
+
+
+async def plan_for(
+    control: Control,
+    stack: StackRecord,
+    action: Action,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+) -> Plan:
+    """The plan of an operation about to be accepted, or only shown."""
+    return await make_plan(control.machine, stack, action, loaded, rows)
+
+
+def check_size(control: Control, loaded: Loaded) -> None:
+    """Refuse a template with more resources than a stack may have."""
+    count, limit = len(loaded.graph.resources), control.settings.resources_per_stack
+    if count > limit:
+        raise LimitExceeded(
+            f"The template has {count} resources; a stack may have {limit}.",
+            remedy="Split it into several stacks.",
+        )

@@ -1,0 +1,264 @@
+"""Child stacks: how a resource that is a stack of its own is carried out.
+
+Implements `engine.delegates.Delegates`. A child's id is derived from its row's token, its
+operation's from the parent's plan and step, so that every call can be repeated after a crash.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mantle.engine.delegates import Errand
+from mantle.engine.machine import Handover, Machine
+from mantle.engine.operation import load, make_plan, new_rows, ref_of
+from mantle.model.errors import MantleError
+from mantle.model.graph import TemplateSource
+from mantle.model.ids import OperationId, StackId
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action, Cancel, OperationStatus, Status
+from mantle.plan.render import plan_json
+from mantle.resources.kit import Family
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+from mantle.template.environment import Environment
+from mantle.template.validate import Loaded
+
+NAMESPACE = uuid.UUID("3f0e7a52-6a3c-4d7b-9a42-6d616e746c65")
+
+
+class Children:
+    """The delegates of the stacks domain."""
+
+    def __init__(self) -> None:
+        self._machine: Machine | None = None
+
+    def join(self, machine: Machine) -> None:
+        """Given once by the wiring, as machine and delegates need each other."""
+        self._machine = machine
+
+    @property
+    def machine(self) -> Machine:
+        """The engine's parts."""
+        assert self._machine is not None, "wiring joins them"
+        return self._machine
+
+    def child_id(self, row: ResourceRecord) -> StackId:
+        """Derived from the row's token: the same before and after a crash."""
+        return StackId(str(uuid.uuid5(NAMESPACE, row.token)))
+
+    def attributes(self, family: Family) -> Mapping[str, Any]:
+        """A nested template's attributes are its outputs."""
+        return family.outputs
+
+    async def begin(self, errand: Errand) -> OperationId | None:
+        """Start the child's operation, or find it started."""
+        machine = self.machine
+        step = f"{errand.operation.id}:{errand.step.key}:{errand.row.plan_id}"
+        operation_id = OperationId(str(uuid.uuid5(NAMESPACE, step)))
+        if await machine.database.read(operation_rows.get, operation_id) is not None:
+            return operation_id
+        child = await machine.database.read(stack_rows.get, self.child_id(errand.row))
+        gone = child is None or child.deleted_at is not None
+        if gone and errand.delegate is None:
+            return None
+        if errand.delegate is None:
+            assert child is not None
+            await self._act(errand, child, operation_id)
+        else:
+            await self._build(errand, child, operation_id)
+        return operation_id
+
+    async def family(self, child_id: StackId) -> Family | None:
+        """The child's members in the order they were made, and its outputs."""
+        machine = self.machine
+        child = await machine.database.read(stack_rows.get, child_id)
+        if child is None or child.deleted_at is not None:
+            return None
+        rows = await machine.database.read(resource_rows.of_stack, child_id)
+        there = [row for row in rows if row.replaced_by is None and row.state != "DELETE_COMPLETE"]
+        return Family(
+            refs={
+                row.name: machine.registry.get(row.resolved_type).reference(ref_of(row, child))
+                for row in there
+            },
+            attributes={row.name: row.attributes for row in there},
+            outputs=child.outputs,
+        )
+
+    # --- starting ----------------------------------------------------------------------------
+
+    async def _act(self, errand: Errand, child: StackRecord, operation_id: OperationId) -> None:
+        """Delete, check, suspend or resume the child as it is."""
+        live = await self.machine.database.read(operation_rows.live_of_stack, child.id)
+        rows = [] if live else await self.machine.database.read(resource_rows.of_stack, child.id)
+        plan = None if live else await make_plan(self.machine, child, errand.action, None, rows)
+        acting = replace(
+            child,
+            action=errand.action,
+            status=Status.IN_PROGRESS,
+            reason=f"Stack {errand.action} started",
+        )
+        operation = _operation(errand, acting, operation_id, self.machine.clock.now())
+        await self._accept(errand, acting, operation, None, None if plan is None else (plan, rows))
+
+    async def _build(
+        self, errand: Errand, child: StackRecord | None, operation_id: OperationId
+    ) -> None:
+        """Create the child, or bring it to a new definition."""
+        machine = self.machine
+        now = machine.clock.now()
+        source, environment = self._source(errand)
+        fresh = child is None or child.deleted_at is not None
+        action = Action.CREATE if fresh else Action.UPDATE
+        record = _child_record(errand, self.child_id(errand.row), now) if fresh else child
+        assert record is not None
+        if record.depth > machine.settings.nesting:
+            raise MantleError(
+                f"Nested stacks are {record.depth} deep; {machine.settings.nesting} are allowed.",
+                remedy="Flatten the templates, or look for one that includes itself.",
+            )
+        loaded = await load(machine, record, source, environment)
+        live = [] if fresh else await machine.database.read(operation_rows.live_of_stack, record.id)
+        rows = [] if fresh else await machine.database.read(resource_rows.of_stack, record.id)
+        plan = None if live else await make_plan(machine, record, action, loaded, rows)
+        record = replace(
+            record,
+            action=action,
+            status=Status.IN_PROGRESS,
+            reason=f"Stack {action} started",
+            description=loaded.graph.description,
+            updated_at=None if fresh else now,
+        )
+        operation = _operation(errand, record, operation_id, now)
+        await self._accept(
+            errand,
+            record,
+            operation,
+            loaded,
+            None if plan is None else (plan, rows),
+            source=source,
+            fresh=fresh,
+        )
+
+    def _source(self, errand: Errand) -> tuple[TemplateSource, Environment]:
+        delegate, definition, loaded = errand.delegate, errand.definition, errand.loaded
+        assert delegate is not None
+        assert definition is not None
+        assert loaded is not None
+        environment = loaded.child_environment(definition)
+        if definition.is_template:
+            source = loaded.child_source(definition, dict(delegate.parameters))
+        else:
+            source = TemplateSource(
+                template=delegate.template,
+                files={**loaded.source.files, **delegate.files},
+                parameters=dict(delegate.parameters),
+                template_name=f"{definition.name} ({definition.type})",
+            )
+        # Stored whole, so that the child can be loaded again without its parent.
+        data = environment.as_data()
+        data["parameters"] = dict(source.parameters)
+        stored = replace(source, environment=data, environment_files=(), parameters={})
+        return stored, environment
+
+    async def _accept(
+        self,
+        errand: Errand,
+        child: StackRecord,
+        operation: OperationRecord,
+        loaded: Loaded | None,
+        planned: tuple[Any, list[ResourceRecord]] | None,
+        *,
+        source: TemplateSource | None = None,
+        fresh: bool = False,
+    ) -> None:
+        machine = self.machine
+        made: list[ResourceRecord] = []
+        document: dict[str, Any] | None = None
+        if planned is not None:
+            plan, rows = planned
+            made = new_rows(plan, loaded, rows, operation.id, operation.created_at)
+            operation = replace(operation, plan_id=plan.id, steps_total=len(plan.steps))
+            document = plan_json(plan)
+        overtakes = Cancel.INTERRUPT if errand.action is Action.DELETE else Cancel.SUPERSEDE
+
+        def store(connection: Connection) -> None:
+            stack = child
+            if source is not None:
+                stack = replace(
+                    stack, source_id=stack_rows.add_source(connection, source, stack.created_at)
+                )
+            for other in operation_rows.live_of_stack(connection, stack.id):
+                operation_rows.ask_to_cancel(connection, other.id, overtakes)
+            (stack_rows.add if fresh else stack_rows.save)(connection, stack)
+            operation_rows.add(connection, operation)
+            if planned is not None and document is not None:
+                operation_rows.add_plan(
+                    connection,
+                    plan_id=planned[0].id,
+                    stack_id=stack.id,
+                    project_id=stack.project_id,
+                    document=document,
+                    created_at=planned[0].made_at,
+                    expires_at=planned[0].expires_at,
+                )
+            resource_rows.add(connection, made)
+            started = machine.stack_event(
+                stack, operation, stack.action, stack.status, stack.reason
+            )
+            event_rows.add(connection, [started])
+
+        await machine.database.write(store)
+        if planned is not None:
+            machine.hand_over(
+                operation.id,
+                Handover(loaded=loaded, plan=planned[0], rows=(*planned[1], *made)),
+            )
+        machine.nudges.nudge(child.id)
+        await machine.start(operation.id, operation.epoch)
+
+
+def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
+    parent = errand.parent
+    return StackRecord(
+        id=child_id,
+        name=f"{parent.name}-{errand.row.name}-{errand.row.token.replace('-', '')[-12:]}",
+        project_id=parent.project_id,
+        owner_id=parent.owner_id,
+        owner_name=parent.owner_name,
+        action=Action.CREATE,
+        status=Status.IN_PROGRESS,
+        reason="Stack CREATE started",
+        cloud=parent.cloud,
+        source_id="",
+        disable_rollback=True,
+        timeout_minutes=parent.timeout_minutes,
+        parent_id=parent.id,
+        parent_resource=errand.row.name,
+        root_id=parent.root_id,
+        depth=parent.depth + 1,
+        created_at=now,
+    )
+
+
+def _operation(
+    errand: Errand, child: StackRecord, operation_id: OperationId, now: float
+) -> OperationRecord:
+    delegate = errand.delegate
+    return OperationRecord(
+        id=operation_id,
+        stack_id=child.id,
+        project_id=child.project_id,
+        action=child.action,
+        status=OperationStatus.QUEUED,
+        parent_id=errand.operation.id,
+        request_id=errand.operation.request_id,
+        created_at=now,
+        deadline_at=errand.operation.deadline_at,
+        batch_size=delegate.batch_size if delegate else 0,
+        pause_seconds=delegate.pause_seconds if delegate else 0.0,
+    )

@@ -1,0 +1,119 @@
+"""Create a stack: load, plan, and accept it in one transaction."""
+
+from dataclasses import dataclass, replace
+
+from mantle.access.caller import Caller
+from mantle.engine.operation import load
+from mantle.model.errors import Conflict, LimitExceeded, MantleError
+from mantle.model.graph import TemplateSource
+from mantle.model.ids import StackId
+from mantle.model.plan import Plan
+from mantle.model.records import OperationRecord, StackRecord
+from mantle.model.status import Action, Status
+from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
+from mantle.stacks.control import Control
+from mantle.stacks.names import check_name, check_tags
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+from mantle.template.validate import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """What a caller asks for; the API has decoded it."""
+
+    name: str
+    source: TemplateSource
+    disable_rollback: bool = True
+    timeout_minutes: int | None = None
+    tags: tuple[str, ...] = ()
+    cloud: str = ""
+    """Empty: the default cloud."""
+
+
+async def create_stack(
+    control: Control, caller: Caller, request: CreateRequest
+) -> tuple[StackRecord, OperationRecord]:
+    """Accept a new stack; it is durable when this returns, and being built.
+
+    Raises `Invalid` with all problems of the template, `Conflict` when the name is taken,
+    `LimitExceeded` when the project has its quota of stacks.
+    """
+    stack = draft(control, caller, request)
+    await check_room(control, stack)
+    loaded = await load(control.machine, stack, request.source)
+    check_size(control, loaded)
+    stack = replace(stack, description=loaded.graph.description)
+    plan = await plan_for(control, stack, Action.CREATE, loaded, [])
+    operation = new_operation(control, caller, stack, Action.CREATE)
+
+    def store(connection: Connection) -> StackRecord:
+        _refuse_taken(connection, stack)
+        source_id = stack_rows.add_source(connection, request.source, stack.created_at)
+        stored = replace(stack, source_id=source_id)
+        stack_rows.add(connection, stored)
+        return stored
+
+    return await accept(
+        control, Acceptance(operation=operation, store=store, loaded=loaded, plan=plan, rows=[])
+    )
+
+
+async def preview_stack(
+    control: Control, caller: Caller, request: CreateRequest
+) -> tuple[StackRecord, Plan, Loaded]:
+    """All of the validation and the plan, with nothing stored."""
+    stack = draft(control, caller, request)
+    await check_room(control, stack)
+    loaded = await load(control.machine, stack, request.source)
+    check_size(control, loaded)
+    stack = replace(stack, description=loaded.graph.description)
+    return stack, await plan_for(control, stack, Action.CREATE, loaded, []), loaded
+
+
+def draft(control: Control, caller: Caller, request: CreateRequest) -> StackRecord:
+    """The stack as it will be accepted."""
+    stack_id = StackId(control.new_id())
+    cloud = control.cloud_named(request.cloud or control.default_cloud)
+    if request.timeout_minutes is not None and request.timeout_minutes <= 0:
+        raise MantleError(
+            f"Invalid timeout value {request.timeout_minutes}: minutes must be greater than 0.",
+            fault="StackValidationFailed",
+        )
+    return StackRecord(
+        id=stack_id,
+        name=check_name(request.name),
+        project_id=caller.project_id,
+        owner_id=caller.user_id,
+        owner_name=caller.user_name,
+        action=Action.CREATE,
+        status=Status.IN_PROGRESS,
+        reason="Stack CREATE started",
+        cloud=cloud.info.name,
+        source_id="",
+        disable_rollback=request.disable_rollback,
+        timeout_minutes=request.timeout_minutes,
+        tags=check_tags(request.tags),
+        root_id=stack_id,
+        created_at=control.clock.now(),
+    )
+
+
+async def check_room(control: Control, stack: StackRecord) -> None:
+    """Refuse early what the transaction would refuse: a taken name, a full project."""
+    await control.database.read(_refuse_taken, stack)
+    limit = control.settings.stacks_per_project
+    if await control.database.read(stack_rows.count_live, stack.project_id) >= limit:
+        raise LimitExceeded(
+            f"You have reached the maximum stacks per tenant, {limit}.",
+            remedy="Delete some stacks, or ask whoever runs Mantle to raise the limit.",
+        )
+
+
+def _refuse_taken(connection: Connection, stack: StackRecord) -> None:
+    if stack_rows.live_by_name(connection, stack.project_id, stack.name) is not None:
+        raise Conflict(
+            f"The Stack ({stack.name}) already exists.",
+            remedy="Update that stack, delete it first, or choose another name.",
+            fault="StackExists",
+        )

@@ -1,0 +1,52 @@
+"""A stack as a document, in the shape that Heat's abandon and export give and adopt takes."""
+
+from typing import Any
+
+from mantle.model.records import StackRecord
+from mantle.resources.kit import ResourceType
+from mantle.stacks.control import Control
+from mantle.stacks.queries import list_resources, stack_source
+from mantle.template.environment import load_environment
+from mantle.template.load import parse
+
+
+async def export_stack(control: Control, stack: StackRecord) -> dict[str, Any]:
+    """Template, environment, files and every resource with its physical id."""
+    source = await stack_source(control, stack)
+    template = source.template
+    resources: dict[str, Any] = {}
+    for view in await list_resources(control, stack):
+        row = view.record
+        kind: ResourceType = control.registry.get(row.resolved_type)
+        entry: dict[str, Any] = {
+            "name": row.name,
+            "type": row.type,
+            "action": row.action,
+            "status": row.status,
+            "resource_id": row.physical_id,
+            "resource_data": {
+                key: value for key, value in row.data.items() if not kind.schema.takes_signals
+            }
+            if not _has_secrets(kind)
+            else {},
+            "metadata": dict(row.metadata),
+        }
+        if view.nested_stack is not None:
+            entry |= await export_stack(control, view.nested_stack)
+        resources[row.name] = entry
+    return {
+        "name": stack.name,
+        "id": stack.id,
+        "action": stack.action,
+        "status": stack.status,
+        "project_id": stack.project_id,
+        "stack_user_project_id": stack.project_id,
+        "template": parse(template).data if isinstance(template, str) else dict(template),
+        "environment": load_environment(source).as_data(),
+        "files": dict(source.files),
+        "resources": resources,
+    }
+
+
+def _has_secrets(kind: ResourceType) -> bool:
+    return any(attribute.secret for attribute in kind.schema.attributes.values())

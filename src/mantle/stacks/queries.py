@@ -1,0 +1,332 @@
+"""Views of stacks: they read, they never act."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mantle.engine.operation import load
+from mantle.model.errors import MantleError, NotFound
+from mantle.model.event import Event
+from mantle.model.graph import TemplateSource
+from mantle.model.ids import ProjectId, StackId
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.status import Action
+from mantle.stacks.control import Control
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+from mantle.store.stacks import StackQuery
+from mantle.template.validate import Loaded
+
+__all__ = ["EventQuery", "EventView", "OutputView", "ResourceView", "StackQuery"]
+
+MASK = "******"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceView:
+    """One resource with what a listing says around it."""
+
+    stack: StackRecord
+    record: ResourceRecord
+    required_by: tuple[str, ...] = ()
+    nested_stack: StackRecord | None = None
+    parent_resource: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """What an event listing asks for."""
+
+    limit: int | None = None
+    marker: str | None = None
+    sort_dir: str = "desc"
+    resource: str | None = None
+    nested_depth: int = 0
+    filters: Mapping[str, Sequence[str]] | None = None
+    """Attribute of the event (`resource_status`, `resource_action`, …) to allowed values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One event and the stack it happened in."""
+
+    stack: StackRecord
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputView:
+    """One output of a stack."""
+
+    name: str
+    value: Any
+    description: str = ""
+    error: str = ""
+
+
+def _absent(name: str) -> NotFound:
+    return NotFound(
+        f"The Stack ({name}) could not be found.", remedy="`stack list` shows those there are."
+    )
+
+
+async def find_stack(
+    control: Control, project_id: ProjectId, name_or_id: str, *, deleted: bool = False
+) -> StackRecord:
+    """A stack of the project by id or name; a deleted one only by id and when asked for.
+
+    Child stacks are found by id, as their parents' listings link to them, or by their full name.
+    """
+
+    def look(connection: Connection) -> StackRecord | None:
+        stack = stack_rows.get(connection, name_or_id)
+        if stack is not None and stack.project_id == project_id:
+            return stack if deleted or stack.deleted_at is None else None
+        stack = stack_rows.live_by_name(connection, project_id, name_or_id)
+        if stack is not None:
+            return stack
+        named = StackQuery(names=(name_or_id,), show_nested=True, limit=1)
+        return next(iter(stack_rows.listing(connection, project_id, named)), None)
+
+    stack = await control.database.read(look)
+    if stack is None:
+        raise _absent(name_or_id)
+    return stack
+
+
+async def list_stacks(
+    control: Control, project_id: ProjectId | None, query: StackQuery
+) -> list[StackRecord]:
+    """Stacks of a project; None lists all projects'."""
+    return await control.database.read(stack_rows.listing, project_id, query)
+
+
+async def count_stacks(control: Control, project_id: ProjectId | None, query: StackQuery) -> int:
+    """How many the listing holds without paging."""
+    return await control.database.read(stack_rows.count, project_id, query)
+
+
+async def stack_source(control: Control, stack: StackRecord) -> TemplateSource:
+    """The template, environment and files in force."""
+    return await control.database.read(stack_rows.load_source, stack.source_id)
+
+
+async def load_stack(control: Control, stack: StackRecord) -> Loaded:
+    """The stack's template, parsed and checked again."""
+    return await load(control.machine, stack, await stack_source(control, stack))
+
+
+# --- resources -------------------------------------------------------------------------------
+
+
+def _live(rows: Sequence[ResourceRecord]) -> list[ResourceRecord]:
+    """One row for each name: the replacement once it is begun, else the one it replaces."""
+    best: dict[str, ResourceRecord] = {}
+    for row in rows:
+        if row.state == "DELETE_COMPLETE":
+            continue
+        other = best.get(row.name)
+        if other is None or _rank(row) >= _rank(other):
+            best[row.name] = row
+    return list(best.values())
+
+
+def _rank(row: ResourceRecord) -> tuple[bool, bool, float]:
+    waiting = row.action is Action.INIT and row.replaces is not None
+    return (row.replaced_by is None and not waiting, not waiting, row.created_at)
+
+
+async def list_resources(
+    control: Control, stack: StackRecord, nested_depth: int = 0
+) -> list[ResourceView]:
+    """Resources of a stack, and of its children down to a depth."""
+
+    def look(connection: Connection) -> list[ResourceView]:
+        return _tree(connection, stack, nested_depth)
+
+    return await control.database.read(look)
+
+
+def _tree(connection: Connection, stack: StackRecord, depth: int) -> list[ResourceView]:
+    views: list[ResourceView] = []
+    children = {child.parent_resource: child for child in stack_rows.children(connection, stack.id)}
+    rows = _live(resource_rows.of_stack(connection, stack.id))
+    needed: dict[str, list[str]] = {}
+    for row in rows:
+        for name in row.requires:
+            needed.setdefault(name, []).append(row.name)
+    for row in rows:
+        child = children.get(row.name)
+        views.append(
+            ResourceView(
+                stack=stack,
+                record=row,
+                required_by=tuple(needed.get(row.name, ())),
+                nested_stack=child,
+                parent_resource=stack.parent_resource,
+            )
+        )
+    if depth > 0:
+        for child in children.values():
+            views.extend(_tree(connection, child, depth - 1))
+    return views
+
+
+async def show_resource(control: Control, stack: StackRecord, name: str) -> ResourceView:
+    """One resource by its name."""
+    for view in await list_resources(control, stack):
+        if view.record.name == name:
+            return view
+    raise NotFound(
+        f"The Resource ({name}) could not be found in Stack {stack.name}.",
+        fault="ResourceNotFound",
+    )
+
+
+async def live_row(
+    control: Control, stack: StackRecord, name: str, *, by_physical_id: bool = False
+) -> ResourceRecord:
+    """The row that stands for a name now."""
+    rows = _live(await control.database.read(resource_rows.of_stack, stack.id))
+    for row in rows:
+        if row.name == name or (by_physical_id and row.physical_id == name):
+            return row
+    raise NotFound(
+        f"The Resource ({name}) could not be found in Stack {stack.name}.",
+        fault="ResourceNotFound",
+    )
+
+
+# --- events ----------------------------------------------------------------------------------
+
+
+async def list_events(control: Control, stack: StackRecord, query: EventQuery) -> list[EventView]:
+    """Events of a stack and its children down to a depth, newest first unless asked otherwise."""
+
+    def look(connection: Connection) -> list[EventView]:
+        stacks = {stack.id: stack}
+        level = [stack.id]
+        for _ in range(query.nested_depth):
+            found = [child for parent in level for child in stack_rows.children(connection, parent)]
+            stacks.update({child.id: child for child in found})
+            level = [child.id for child in found]
+        events = event_rows.listing(
+            connection,
+            list(stacks),
+            resource=query.resource,
+            marker=query.marker,
+            ascending=query.sort_dir == "asc",
+            limit=None if query.filters else query.limit,
+        )
+        views = [EventView(stack=stacks[event.stack_id], event=event) for event in events]
+        if query.filters:
+            views = [view for view in views if _passes(view.event, query.filters)]
+        return views if query.limit is None else views[: query.limit]
+
+    return await control.database.read(look)
+
+
+def _passes(event: Event, filters: Mapping[str, Sequence[str]]) -> bool:
+    values = {
+        "resource_name": event.resource,
+        "resource_type": event.resource_type,
+        "resource_status": event.status,
+        "resource_action": event.action,
+        "physical_resource_id": event.physical_id,
+    }
+    return all(values.get(name) in wanted for name, wanted in filters.items() if name in values)
+
+
+async def find_event(
+    control: Control, stack: StackRecord, resource: str, event_id: str
+) -> EventView:
+    """One event of one resource."""
+    event = await control.database.read(event_rows.get, stack.id, event_id)
+    if event is None or event.resource != resource:
+        raise NotFound(f"The Event ({event_id}) could not be found.")
+    return EventView(stack=stack, event=event)
+
+
+async def follow_events(control: Control, stack_id: StackId, after: int) -> AsyncIterator[Event]:
+    """Events behind a cursor as they come; ends when nothing runs any more and all were given."""
+    cursor = after
+    while True:
+        ticket = control.machine.nudges.ticket(stack_id)
+        busy = bool(await control.database.read(operation_rows.live_of_stack, stack_id))
+        events = await control.database.read(event_rows.after, [stack_id], cursor)
+        for event in events:
+            cursor = event.sequence
+            yield event
+        if not events and not busy:
+            return
+        if not events:
+            await control.machine.nudges.sleep(ticket, 1.0)
+
+
+# --- outputs and parameters ------------------------------------------------------------------
+
+
+async def stack_outputs(control: Control, stack: StackRecord) -> list[OutputView]:
+    """Outputs as the last operation left them; an unfinished stack has their names at least."""
+    try:
+        loaded = await load_stack(control, stack)
+    except MantleError:
+        return [OutputView(name=name, value=value) for name, value in stack.outputs.items()]
+    return [
+        OutputView(
+            name=name,
+            value=stack.outputs.get(name),
+            description=output.description,
+            error=stack.output_errors.get(name, ""),
+        )
+        for name, output in loaded.graph.outputs.items()
+    ]
+
+
+async def stack_parameters(control: Control, stack: StackRecord) -> dict[str, str]:
+    """Every parameter's value as text, pseudo parameters included; hidden ones are masked."""
+    try:
+        graph = (await load_stack(control, stack)).graph
+    except MantleError:
+        return {}
+    values: dict[str, str] = {}
+    for name, value in graph.parameter_values.items():
+        definition = graph.parameters.get(name)
+        values[name] = MASK if definition is not None and definition.hidden else _text(value)
+    return values
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# --- operations ------------------------------------------------------------------------------
+
+
+async def list_operations(
+    control: Control, stack: StackRecord | None = None, project_id: ProjectId | None = None
+) -> list[OperationRecord]:
+    """Operations of a stack, or of a project; newest first."""
+
+    def look(connection: Connection) -> list[OperationRecord]:
+        return operation_rows.listing(
+            connection, stack_id=stack.id if stack else None, project_id=project_id
+        )
+
+    return await control.database.read(look)
+
+
+async def find_operation(
+    control: Control, project_id: ProjectId, operation_id: str
+) -> OperationRecord:
+    """An operation of the project."""
+    operation = await control.database.read(operation_rows.get, operation_id)
+    if operation is None or operation.project_id != project_id:
+        raise NotFound(f"The Operation ({operation_id}) could not be found.")
+    return operation

@@ -1,0 +1,183 @@
+"""Update a stack: whole (PUT) or in parts (PATCH), also while another operation runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mantle.access.caller import Caller
+from mantle.engine.operation import load
+from mantle.model.errors import Conflict, MantleError, NotSupported
+from mantle.model.graph import TemplateSource
+from mantle.model.plan import Plan
+from mantle.model.records import OperationRecord, StackRecord
+from mantle.model.status import Action, Cancel, Status
+from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
+from mantle.stacks.control import Control
+from mantle.stacks.names import check_tags
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+from mantle.template.environment import load_environment
+from mantle.template.validate import Loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRequest:
+    """What a caller asks for. `existing` keeps whatever is not given (Heat's PATCH)."""
+
+    template: str | Mapping[str, Any] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    environment: str | Mapping[str, Any] = field(default_factory=dict)
+    environment_files: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    clear_parameters: tuple[str, ...] = ()
+    existing: bool = False
+    disable_rollback: bool | None = None
+    timeout_minutes: int | None = None
+    tags: tuple[str, ...] | None = None
+    template_name: str = "template"
+
+
+async def update_stack(
+    control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
+) -> OperationRecord:
+    """Accept the update; durable when this returns.
+
+    An operation under way is overtaken: its running steps finish, then this one plans from what is
+    there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted.
+    """
+    _refuse(stack)
+    source, loaded = await _wanted(control, stack, request)
+    busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
+    rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
+    plan = None if busy else await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    tags = request.tags if request.tags is not None or request.existing else ()
+    rollback = request.disable_rollback
+    timeout = request.timeout_minutes
+    wanted = replace(
+        stack,
+        description=loaded.graph.description,
+        disable_rollback=stack.disable_rollback if rollback is None else rollback,
+        timeout_minutes=timeout if timeout or not request.existing else stack.timeout_minutes,
+        tags=stack.tags if tags is None else check_tags(tags),
+    )
+    operation = new_operation(control, caller, wanted, Action.UPDATE)
+
+    def store(connection: Connection) -> StackRecord:
+        now = stack_rows.get(connection, stack.id)
+        assert now is not None, "a stack's row is never deleted"
+        _refuse(now)
+        if plan is not None and operation_rows.live_of_stack(connection, stack.id):
+            raise Conflict(
+                f"Stack {stack.name!r} was changed by someone else in this moment.",
+                remedy="Look at it and send the update again.",
+            )
+        source_id = stack_rows.add_source(connection, source, operation.created_at)
+        updated = replace(
+            wanted,
+            action=Action.UPDATE,
+            status=Status.IN_PROGRESS,
+            reason="Stack UPDATE started",
+            updated_at=operation.created_at,
+            source_id=source_id,
+            previous_source_id=_goes_back_to(now),
+        )
+        stack_rows.save(connection, updated)
+        return updated
+
+    _, operation = await accept(
+        control,
+        Acceptance(
+            operation=operation,
+            store=store,
+            loaded=loaded,
+            plan=plan,
+            rows=rows,
+            overtakes=Cancel.SUPERSEDE,
+        ),
+    )
+    return operation
+
+
+async def preview_update(
+    control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
+) -> Plan:
+    """What the update would do, with nothing stored."""
+    del caller
+    _refuse(stack)
+    _, loaded = await _wanted(control, stack, request)
+    rows = await control.database.read(resource_rows.of_stack, stack.id)
+    return await plan_for(control, stack, Action.UPDATE, loaded, rows)
+
+
+def _refuse(stack: StackRecord) -> None:
+    if stack.action is Action.DELETE:
+        raise Conflict(
+            f"Stack {stack.name!r} is being deleted ({stack.state}) and cannot be updated.",
+            remedy="Wait until it is gone, then create it anew.",
+            fault="NotSupported",
+        )
+    if stack.action is Action.SUSPEND and stack.status is Status.COMPLETE:
+        raise NotSupported(
+            "Updating a stack when it is suspended is not supported.",
+            remedy="Resume it first.",
+        )
+
+
+def _goes_back_to(stack: StackRecord) -> str | None:
+    """Where a rollback of this update leads: the last source that was wholly in force."""
+    if stack.status is Status.COMPLETE:
+        return stack.source_id
+    return stack.previous_source_id or stack.source_id
+
+
+async def _wanted(
+    control: Control, stack: StackRecord, request: UpdateRequest
+) -> tuple[TemplateSource, Loaded]:
+    source = await _source(control, stack, request)
+    loaded = await load(control.machine, stack, source)
+    check_size(control, loaded)
+    return source, loaded
+
+
+async def _source(control: Control, stack: StackRecord, request: UpdateRequest) -> TemplateSource:
+    """The source after the update; with `existing`, what is not given stays as it is."""
+    if not request.existing:
+        if request.template is None:
+            raise MantleError("No template specified", fault="HTTPBadRequest")
+        return TemplateSource(
+            template=request.template,
+            files=dict(request.files),
+            environment=request.environment,
+            environment_files=request.environment_files,
+            parameters={
+                name: value
+                for name, value in request.parameters.items()
+                if name not in request.clear_parameters
+            },
+            template_name=request.template_name,
+        )
+    old = await control.database.read(stack_rows.load_source, stack.source_id)
+    new = TemplateSource(
+        template=old.template if request.template is None else request.template,
+        files={**old.files, **request.files},
+        environment=request.environment,
+        environment_files=request.environment_files,
+        parameters=request.parameters,
+        template_name=old.template_name if request.template is None else request.template_name,
+    )
+    return replace(new, environment=_merged(old, new, request), environment_files=(), parameters={})
+
+
+def _merged(old: TemplateSource, new: TemplateSource, request: UpdateRequest) -> dict[str, Any]:
+    """Two environments as one: the new one wins, cleared parameters fall back to defaults."""
+    before, after = load_environment(old).as_data(), load_environment(new).as_data()
+    merged: dict[str, Any] = {**before, **after}
+    for section in ("parameters", "parameter_defaults", "resource_registry"):
+        both = {**before.get(section, {}), **after.get(section, {})}
+        if section == "parameters":
+            for name in request.clear_parameters:
+                both.pop(name, None)
+        merged[section] = both
+    return merged

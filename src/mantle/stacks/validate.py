@@ -1,0 +1,34 @@
+"""Check a template without creating anything."""
+
+from dataclasses import dataclass
+
+from mantle.access.caller import Caller
+from mantle.engine.operation import computed, size_of
+from mantle.model.graph import TemplateSource
+from mantle.stacks.control import Control
+from mantle.template.validate import Loaded, load_template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationReport:
+    """A template that has no problems."""
+
+    loaded: Loaded
+
+
+async def validate_template(
+    control: Control, caller: Caller, source: TemplateSource
+) -> ValidationReport:
+    """Everything that can be checked without parameter values; raises `Invalid` with all of it."""
+    loaded = await computed(
+        size_of(source),
+        load_template,
+        source,
+        types=control.registry.facts,
+        stack_name="None",
+        stack_id="None",
+        project_id=caller.project_id,
+        limitations=control.cloud.limitations,
+        require_values=False,
+    )
+    return ValidationReport(loaded=loaded)

@@ -1,0 +1,1 @@
+"""Schema migrations; see docs/how-to for adding one."""

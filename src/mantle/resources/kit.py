@@ -197,8 +197,9 @@ class ResourceType:
     """What get_resource gives."""
     needs_no_cloud: bool = False
     """True when its phases make no outside call: the engine then skips the separate intent."""
-    accepts_signal: Callable[[Context, Mapping[str, Any]], str | None] | None = None
-    """Why a signal body is refused, or None. Only with `schema.takes_signals`."""
+    accepts_signal: Callable[[Ref, Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
+    """(ref, properties, body) -> why a signal is refused, or None. Pure; only with
+    `schema.takes_signals`."""
     signals_from: Callable[[Mapping[str, Any]], ResourceId | None] | None = None
     """(properties) -> the row whose signals its phases read: a wait condition's handle. The row
     may belong to another stack of the same project. A signal to that row wakes this one."""

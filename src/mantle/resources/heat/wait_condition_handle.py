@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Attribute, Kind, TypeFacts
-from mantle.resources.kit import Context, Done, Outcome, ResourceType
+from mantle.resources.kit import Context, Done, Outcome, Ref, ResourceType
 from mantle.resources.schemas import schema, string
 
 TRANSPORTS = (
@@ -66,9 +66,9 @@ def normal(body: Mapping[str, Any]) -> dict[str, Any]:
     return {keys.get(name, name): value for name, value in body.items()}
 
 
-def accepts_signal(ctx: Context, body: Mapping[str, Any]) -> str | None:
+def accepts_signal(_: Ref, properties: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
     """Why a body is refused: an unknown key or status."""
-    if ctx.properties.get("signal_transport") == "NO_SIGNAL":
+    if properties.get("signal_transport") == "NO_SIGNAL":
         return "This handle takes no signals: its signal_transport is NO_SIGNAL."
     given = normal(body)
     unknown = sorted(set(given) - set(OWN_KEYS))

@@ -1,0 +1,229 @@
+"""Accounts in the database: the only place that reads or writes identity's tables."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
+
+from mantle.model.identity import Credential, Grant, Project, TokenRecord, User
+from mantle.model.ids import ProjectId, UserId
+from mantle.store.database import Database
+from mantle.store.tables.identity import credentials, grants, projects, tokens, users
+
+T = TypeVar("T")
+
+
+class IdentityStore:
+    """What `access` asks for, as coroutines over one database (see `access.ports`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get_user(self, user_id: str) -> User | None:
+        return await self._database.read(get_user, user_id)
+
+    async def find_user(self, name: str) -> User | None:
+        return await self._database.read(find_user, name)
+
+    async def list_users(self) -> Sequence[User]:
+        return await self._database.read(list_users)
+
+    async def save_user(self, user: User) -> None:
+        await self._database.write(save, users, asdict(user))
+
+    async def delete_user(self, user_id: UserId) -> None:
+        await self._database.write(delete_user, user_id)
+
+    async def get_project(self, project_id: str) -> Project | None:
+        return await self._database.read(get_project, project_id)
+
+    async def find_project(self, name: str) -> Project | None:
+        return await self._database.read(find_project, name)
+
+    async def list_projects(self) -> Sequence[Project]:
+        return await self._database.read(list_projects)
+
+    async def save_project(self, project: Project) -> None:
+        await self._database.write(save, projects, asdict(project))
+
+    async def delete_project(self, project_id: ProjectId) -> None:
+        await self._database.write(delete_project, project_id)
+
+    async def list_grants(self, user_id: UserId | None = None) -> Sequence[Grant]:
+        return await self._database.read(list_grants, user_id)
+
+    async def add_grant(self, grant: Grant) -> None:
+        await self._database.write(add_grant, grant)
+
+    async def delete_grant(self, grant: Grant) -> None:
+        await self._database.write(delete_grant, grant)
+
+    async def get_credential(self, credential_id: str) -> Credential | None:
+        return await self._database.read(get_credential, credential_id)
+
+    async def list_credentials(self, user_id: UserId) -> Sequence[Credential]:
+        return await self._database.read(list_credentials, user_id)
+
+    async def add_credential(self, credential: Credential) -> None:
+        await self._database.write(save, credentials, asdict(credential))
+
+    async def delete_credential(self, credential_id: str) -> None:
+        await self._database.write(delete_credential, credential_id)
+
+    async def add_token(self, token: TokenRecord) -> None:
+        await self._database.write(add_token, token)
+
+    async def get_token(self, digest: str) -> TokenRecord | None:
+        return await self._database.read(get_token, digest)
+
+    async def delete_token(self, digest: str) -> None:
+        await self._database.write(delete_token, digest)
+
+    async def delete_tokens_of(self, user_id: UserId) -> None:
+        await self._database.write(delete_tokens_of, user_id)
+
+
+# --- over a connection -----------------------------------------------------------------------
+
+
+def save(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert the row, or replace the one with its id."""
+    changed = connection.execute(update(table).where(table.c.id == values["id"]).values(values))
+    if not changed.rowcount:
+        connection.execute(insert(table).values(values))
+
+
+def get_user(connection: Connection, user_id: str) -> User | None:
+    """By id."""
+    return _one(connection, users, users.c.id == user_id, _user)
+
+
+def find_user(connection: Connection, name: str) -> User | None:
+    """By name."""
+    return _one(connection, users, users.c.name == name, _user)
+
+
+def list_users(connection: Connection) -> list[User]:
+    """All, by name."""
+    return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
+
+
+def delete_user(connection: Connection, user_id: UserId) -> None:
+    """With everything that lets the user in."""
+    for table in (tokens, credentials, grants):
+        connection.execute(delete(table).where(table.c.user_id == user_id))
+    connection.execute(delete(users).where(users.c.id == user_id))
+
+
+def get_project(connection: Connection, project_id: str) -> Project | None:
+    """By id."""
+    return _one(connection, projects, projects.c.id == project_id, _project)
+
+
+def find_project(connection: Connection, name: str) -> Project | None:
+    """By name."""
+    return _one(connection, projects, projects.c.name == name, _project)
+
+
+def list_projects(connection: Connection) -> list[Project]:
+    """All, by name."""
+    return [_project(row) for row in connection.execute(select(projects).order_by(projects.c.name))]
+
+
+def delete_project(connection: Connection, project_id: ProjectId) -> None:
+    """With everything that gives access to it."""
+    for table in (tokens, credentials, grants):
+        connection.execute(delete(table).where(table.c.project_id == project_id))
+    connection.execute(delete(projects).where(projects.c.id == project_id))
+
+
+def list_grants(connection: Connection, user_id: UserId | None) -> list[Grant]:
+    """One user's, or everyone's."""
+    wanted = select(grants).order_by(grants.c.project_id, grants.c.role)
+    if user_id is not None:
+        wanted = wanted.where(grants.c.user_id == user_id)
+    return [
+        Grant(user_id=row.user_id, project_id=row.project_id, role=row.role)
+        for row in connection.execute(wanted)
+    ]
+
+
+def add_grant(connection: Connection, grant: Grant) -> None:
+    """Do nothing when it is there already."""
+    delete_grant(connection, grant)
+    connection.execute(insert(grants).values(asdict(grant)))
+
+
+def delete_grant(connection: Connection, grant: Grant) -> None:
+    """Do nothing when it is not there."""
+    connection.execute(
+        delete(grants).where(
+            grants.c.user_id == grant.user_id,
+            grants.c.project_id == grant.project_id,
+            grants.c.role == grant.role,
+        )
+    )
+
+
+def get_credential(connection: Connection, credential_id: str) -> Credential | None:
+    """By id."""
+    return _one(connection, credentials, credentials.c.id == credential_id, _credential)
+
+
+def list_credentials(connection: Connection, user_id: UserId) -> list[Credential]:
+    """One user's, by name."""
+    wanted = select(credentials).where(credentials.c.user_id == user_id)
+    return [_credential(row) for row in connection.execute(wanted.order_by(credentials.c.name))]
+
+
+def delete_credential(connection: Connection, credential_id: str) -> None:
+    """With the tokens got by it."""
+    connection.execute(delete(tokens).where(tokens.c.credential_id == credential_id))
+    connection.execute(delete(credentials).where(credentials.c.id == credential_id))
+
+
+def add_token(connection: Connection, token: TokenRecord) -> None:
+    """Store it, and sweep out those that have expired, so that the table stays small."""
+    connection.execute(delete(tokens).where(tokens.c.expires_at <= token.issued_at))
+    connection.execute(insert(tokens).values(asdict(token)))
+
+
+def get_token(connection: Connection, digest: str) -> TokenRecord | None:
+    """By digest, expired or not."""
+    return _one(connection, tokens, tokens.c.digest == digest, _token)
+
+
+def delete_token(connection: Connection, digest: str) -> None:
+    """Revoke one."""
+    connection.execute(delete(tokens).where(tokens.c.digest == digest))
+
+
+def delete_tokens_of(connection: Connection, user_id: UserId) -> None:
+    """Revoke all of one user: the password has changed."""
+    connection.execute(delete(tokens).where(tokens.c.user_id == user_id))
+
+
+def _one(
+    connection: Connection, table: Table, where: ColumnElement[bool], made: Callable[[Row[Any]], T]
+) -> T | None:
+    row = connection.execute(select(table).where(where)).one_or_none()
+    return None if row is None else made(row)
+
+
+def _user(row: Row[Any]) -> User:
+    return User(**row._asdict())
+
+
+def _project(row: Row[Any]) -> Project:
+    return Project(**row._asdict())
+
+
+def _credential(row: Row[Any]) -> Credential:
+    values = row._asdict()
+    return Credential(**{**values, "roles": tuple(values["roles"])})
+
+
+def _token(row: Row[Any]) -> TokenRecord:
+    values = row._asdict()
+    return TokenRecord(**{**values, "methods": tuple(values["methods"])})

@@ -35,7 +35,9 @@ def read_address(text: str) -> IPv4Address:
         raise Refused(f"{text!r} is not an IPv4 address: {problem}.") from problem
 
 
-def choose_block(cidr: IPv4Network, whole: IPv4Network, taken: Iterable[IPv4Network]) -> IPv4Network:
+def choose_block(
+    cidr: IPv4Network, whole: IPv4Network, taken: Iterable[IPv4Network]
+) -> IPv4Network:
     """The loopback block for a subnet: itself when it is loopback, else the first free of its size.
 
     Steps from the end of each obstacle, so the cost is the number of blocks taken, not of addresses.

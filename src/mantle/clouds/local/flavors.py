@@ -37,9 +37,7 @@ def find_flavor(name_or_id: str) -> Flavor:
 
 def check_image(name_or_id: str | None) -> None:
     """A server without an image boots `local` too; any other name is refused."""
-    if name_or_id is not None and all(
-        name_or_id not in (image.name, image.id) for image in IMAGES
-    ):
+    if name_or_id is not None and all(name_or_id not in (image.name, image.id) for image in IMAGES):
         raise Refused(
             f"The local cloud has no image {name_or_id!r}: its servers run this machine's own "
             "programs.",

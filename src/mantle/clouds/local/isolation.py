@@ -66,7 +66,18 @@ def candidates() -> list[str]:
 def probe(program: str) -> str:
     """Why it does not work, or nothing."""
     true = shutil.which("true") or "/bin/true"
-    command = [program, *NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", true]
+    command = [
+        program,
+        *NAMESPACES,
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        true,
+    ]
     try:
         done = subprocess.run(  # noqa: S603
             command, capture_output=True, timeout=PROBE_TIMEOUT_SECONDS, check=False, text=True

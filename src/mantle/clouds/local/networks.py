@@ -103,9 +103,7 @@ class Subnets(LocalCollection[SubnetSpec, Subnet, SubnetNotes]):
         for name in ("network_id", "cidr", "ip_version"):
             if getattr(before, name) != getattr(spec, name):
                 raise Refused(f"A subnet's {name} cannot change in place.")
-        return replace(
-            entry, object=_filled_in(replace(entry.object, name=spec.name, spec=spec))
-        )
+        return replace(entry, object=_filled_in(replace(entry.object, name=spec.name, spec=spec)))
 
     def _check_unused(self, entry: SubnetEntry) -> None:
         subnet = entry.object

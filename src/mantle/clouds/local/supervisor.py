@@ -166,7 +166,13 @@ def start(launch: dict[str, object], output: int, boot_pipe: int) -> int:
     try:
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGPIPE):
+        for number in (
+            signal.SIGHUP,
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGUSR1,
+            signal.SIGPIPE,
+        ):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -265,6 +271,9 @@ def supervise(launch: dict[str, object]) -> None:  # noqa: C901, PLR0912, PLR091
             if not data and event & select.POLLHUP:
                 poller.unregister(descriptor)
         exit_status = reap().get(child, exit_status)
+        if exit_status is not None:
+            # It may have said how it went and ended between our reading and our reaping.
+            lines += read(boot_out)
         *whole, lines = lines.split(b"\n")
         for line in whole:
             number, code = (int(text) for text in line.split())

@@ -8,15 +8,63 @@ from types import MappingProxyType
 
 from mantle.model.errors import NotFound
 from mantle.model.schema import TypeFacts
-from mantle.resources.heat import delay, none, random_string, test_resource, value
+from mantle.resources.cinder import volume, volume_attachment
+from mantle.resources.heat import (
+    cloud_config,
+    delay,
+    multipart_mime,
+    none,
+    random_string,
+    resource_group,
+    software_config,
+    template_resource,
+    test_resource,
+    value,
+    wait_condition,
+    wait_condition_handle,
+)
 from mantle.resources.kit import ResourceType
+from mantle.resources.neutron import (
+    floating_ip,
+    floating_ip_association,
+    net,
+    port,
+    router,
+    router_interface,
+    security_group,
+    subnet,
+)
+from mantle.resources.nova import key_pair
+from mantle.resources.octavia import health_monitor, listener, load_balancer, pool, pool_member
 
 DEFAULT: tuple[ResourceType, ...] = (
+    volume.TYPE,
+    volume_attachment.TYPE,
+    cloud_config.TYPE,
     delay.TYPE,
+    multipart_mime.TYPE,
     none.TYPE,
     random_string.TYPE,
+    resource_group.TYPE,
+    software_config.TYPE,
     test_resource.TYPE,
     value.TYPE,
+    wait_condition.TYPE,
+    wait_condition_handle.TYPE,
+    floating_ip.TYPE,
+    floating_ip_association.TYPE,
+    net.TYPE,
+    port.TYPE,
+    router.TYPE,
+    router_interface.TYPE,
+    security_group.TYPE,
+    subnet.TYPE,
+    key_pair.TYPE,
+    health_monitor.TYPE,
+    listener.TYPE,
+    load_balancer.TYPE,
+    pool.TYPE,
+    pool_member.TYPE,
 )
 
 
@@ -32,8 +80,13 @@ class Registry:
         return MappingProxyType({name: each.facts for name, each in self.types.items()})
 
     def get(self, name: str) -> ResourceType:
-        """The type with this name; `NotFound` names the nearest one."""
+        """The type with this name; `NotFound` names the nearest one.
+
+        A template file's name is a type as well: the nested stack.
+        """
         found = self.types.get(name)
+        if found is None and name.endswith(template_resource.SUFFIXES):
+            return template_resource.TYPE
         if found is None:
             raise NotFound(
                 f"The Resource Type ({name}) could not be found.", remedy=self._near(name)

@@ -61,5 +61,4 @@ TYPE = ResourceType(
     delete=functools.partial(wait, "DELETE"),
     suspend=functools.partial(wait, "SUSPEND"),
     resume=functools.partial(wait, "RESUME"),
-    needs_no_cloud=True,
 )

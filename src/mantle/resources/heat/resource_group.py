@@ -172,25 +172,30 @@ async def update(ctx: Context) -> Outcome:
 
 def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
     """The listed attributes; `resource.N`, `resource.N.attr`; and any attribute as a list."""
+    refs = dict(sorted(family.refs.items(), key=_position))
     found: dict[str, Any] = {}
     by_attribute: dict[str, dict[str, Any]] = {}
-    for name, reference in family.refs.items():
+    for name, reference in refs.items():
         found[f"resource.{name}"] = reference
         for attribute, value in family.attributes.get(name, {}).items():
             found[f"resource.{name}.{attribute}"] = value
             by_attribute.setdefault(attribute, {})[name] = value
     lists = {
-        attribute: [values.get(name) for name in family.refs]
-        for attribute, values in by_attribute.items()
+        attribute: [values.get(name) for name in refs] for attribute, values in by_attribute.items()
     }
     return {
         **lists,
         **found,
-        "refs": list(family.refs.values()),
-        "refs_map": dict(family.refs),
+        "refs": list(refs.values()),
+        "refs_map": refs,
         "attributes": by_attribute,
         "removed_rsrc_list": _remembered(ctx),
     }
+
+
+def _position(member: tuple[str, str]) -> tuple[int, str]:
+    """Members are listed by index, whatever order they were made in."""
+    return int(member[0]) if member[0].isdecimal() else 0, member[0]
 
 
 TYPE = ResourceType(

@@ -1,33 +1,23 @@
 """A template file used as a resource type: its instance is a child stack.
 
-The child's parameters are the resource's properties, its outputs the attributes. The facts of such
-a type come from the file, so types are made per file, by `template_resource`.
+The child's parameters are the resource's properties, its outputs the attributes. What the file
+says (its facts, its text) comes from the stack that uses it, where the engine finds it by the
+resource's definition; so one type drives them all.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from mantle.model.schema import TypeFacts
-from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
+from mantle.model.schema import ResourceSchema, TypeFacts
+from mantle.resources.kit import Context, Delegate, Family, Outcome, Ref, ResourceType
 
-REFERENCE_OUTPUT = "OS::stack_id"
-"""An output by which a template chooses what get_resource gives, instead of the child's id."""
-
-NO_FILES: Mapping[str, str] = MappingProxyType({})
+SUFFIXES = (".yaml", ".yml", ".template")
+"""A type's name that ends so is a template file's key or URL."""
 
 
-def template_resource(
-    facts: TypeFacts, template: str | Mapping[str, Any], files: Mapping[str, str] = NO_FILES
-) -> ResourceType:
-    """The type of one template file; `files` are those it needs besides the parent's."""
-
-    async def deploy(ctx: Context) -> Outcome:
-        return Delegate(template=template, files=files, parameters=ctx.properties)
-
-    return ResourceType(
-        facts=facts, create=deploy, update=deploy, family_attributes=family_attributes
-    )
+async def deploy(ctx: Context) -> Outcome:
+    """The properties are the child's parameters; the engine knows the file."""
+    return Delegate(template={}, parameters=ctx.properties)
 
 
 def family_attributes(_: Context, family: Family) -> Mapping[str, Any]:
@@ -38,3 +28,25 @@ def family_attributes(_: Context, family: Family) -> Mapping[str, Any]:
         for attribute, value in family.attributes.get(name, {}).items():
             found[f"resource.{name}.{attribute}"] = value
     return {"outputs": dict(family.outputs), **found, **family.outputs}
+
+
+def reference(ref: Ref) -> str:
+    """get_resource gives the child stack's id."""
+    return ref.physical_id or ref.name
+
+
+TYPE = ResourceType(
+    facts=TypeFacts(
+        schema=ResourceSchema(
+            type="template file",
+            description="A template file: its parameters are the properties.",
+            any_property=True,
+            any_attribute=True,
+        ),
+        contains_resources=True,
+    ),
+    create=deploy,
+    update=deploy,
+    family_attributes=family_attributes,
+    reference=reference,
+)

@@ -130,5 +130,4 @@ TYPE = ResourceType(
     suspend=suspend,
     resume=resume,
     attributes=attributes,
-    needs_no_cloud=True,
 )

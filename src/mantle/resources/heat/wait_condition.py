@@ -93,5 +93,4 @@ TYPE = ResourceType(
     update=wait,
     attributes=attributes,
     signals_from=signals_from,
-    needs_no_cloud=True,
 )

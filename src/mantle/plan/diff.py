@@ -4,6 +4,7 @@ Paths are dotted below the properties. What a template says of a resource beside
 an `@` before it, so that it never meets a property of that name: `@metadata.role`, `@depends_on`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -67,9 +68,7 @@ def metadata_changes(
 
 def refused(schema: ResourceSchema, changes: Sequence[Change]) -> list[Change]:
     """The changes that an existing resource of this type does not allow at all."""
-    return [
-        change for change in changes if _declared(schema, change.path) is OnChange.REFUSE
-    ]
+    return [change for change in changes if _declared(schema, change.path) is OnChange.REFUSE]
 
 
 def replacement_reason(
@@ -129,7 +128,7 @@ def _short(value: Value) -> str:
 
 
 def _declared(schema: ResourceSchema, path: str) -> OnChange | None:
-    name = path if path in schema.properties else path.split(".")[0].split("[")[0]
+    name = path if path in schema.properties else re.split(r"[.\[]", path, maxsplit=1)[0]
     declared = schema.properties.get(name)
     return declared.on_change if declared else None
 

@@ -1,0 +1,186 @@
+"""What becomes of an existing row when its resource is wanted: keep, update, continue, replace.
+
+The rules are asked in order and the first that applies decides; `judge` reads as that list. Several
+rows may bear one name, left by a replacement that did not come to its end: `choose` takes the one
+that costs least to bring to what is wanted. So a rollback finds the old row as good as it was, and
+a second attempt at the same update finds the replacement that the first one made.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mantle.model.graph import DeletionPolicy, ResourceDefinition
+from mantle.model.plan import Change
+from mantle.model.records import ResourceRecord
+from mantle.model.schema import TypeFacts
+from mantle.model.status import Action, Status
+from mantle.model.values import Value
+from mantle.plan.diff import (
+    changes_between,
+    described,
+    metadata_changes,
+    refused,
+    replacement_reason,
+)
+from mantle.plan.masking import Mask
+
+
+class Fate(IntEnum):
+    """What is to be done to a row; the higher, the more it costs."""
+
+    KEEP = 0
+    UPDATE = 1
+    CONTINUE = 2
+    """Create it, on the same row with the same token: it was not begun, or not finished."""
+    REFUSED = 3
+    """The type does not allow the change. Cheaper than REPLACE, lest a broken sibling hide it."""
+    REPLACE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One resource of the template, its values resolved as far as they are known."""
+
+    definition: ResourceDefinition
+    facts: TypeFacts
+    properties: Mapping[str, Value]
+    metadata: Value
+    digest: str
+    """Of the templates inside it; empty for types without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of the row, why, and what changes."""
+
+    fate: Fate
+    reason: str = ""
+    changes: tuple[Change, ...] = ()
+
+
+KEEP = Verdict(fate=Fate.KEEP)
+
+
+def policy_of(definition: ResourceDefinition) -> DeletionPolicy:
+    """What the row must remember: an adopted object is never deleted by us."""
+    return DeletionPolicy.RETAIN if definition.external_id else definition.deletion_policy
+
+
+def choose(
+    rows: Sequence[ResourceRecord], wanted: Wanted, mask: Mask
+) -> tuple[ResourceRecord, Verdict] | None:
+    """The row to go on with, and its verdict; None when the resource has no row at all."""
+    judged = [(row, judge(row, wanted, mask)) for row in rows]
+    if len(judged) < 2:
+        return judged[0] if judged else None
+    return min(judged, key=lambda pair: (pair[1].fate, *_doubts(pair[0])))
+
+
+def _doubts(row: ResourceRecord) -> tuple[bool, bool, bool, float, str]:
+    """Among equals: not on its way out, not failed, not replaced already, the newest."""
+    return (
+        row.action is Action.DELETE,
+        row.status is Status.FAILED,
+        row.replaced_by is not None,
+        -row.created_at,
+        row.id,
+    )
+
+
+def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
+    """Apply the replacement rules, in order."""
+    definition = wanted.definition
+    if row.action is Action.DELETE:
+        return _replaced(f"its deletion had begun ({row.state})")
+    if row.resolved_type != definition.resolved_type and not _both_templates(row, definition):
+        return _replaced(f"its type changes from {row.type} to {definition.type}")
+    if definition.external_id is not None:
+        return _adopted(row, definition.external_id)
+    if row.action is Action.INIT and row.physical_id is None:
+        return Verdict(fate=Fate.CONTINUE, reason="it was planned but not begun")
+    changes = changes_between(wanted.facts.schema, row.properties, wanted.properties, mask)
+    if row.action in {Action.INIT, Action.CREATE} and row.status is not Status.COMPLETE:
+        return _unfinished(row, changes)
+    if row.action is Action.CHECK and row.status is Status.FAILED:
+        return _replaced(f"it is {row.state}: {row.reason}")
+    return _changed(row, wanted, changes, mask)
+
+
+def _replaced(reason: str, changes: tuple[Change, ...] = ()) -> Verdict:
+    return Verdict(fate=Fate.REPLACE, reason=reason, changes=changes)
+
+
+def _both_templates(row: ResourceRecord, definition: ResourceDefinition) -> bool:
+    """A nested stack whose template file moved is still that stack."""
+    return definition.is_template and row.resolved_type.endswith((".yaml", ".yml", ".template"))
+
+
+def _adopted(row: ResourceRecord, external_id: str) -> Verdict:
+    """An adopted object's properties are not ours to compare."""
+    if row.physical_id == external_id:
+        return KEEP
+    if row.action in {Action.INIT, Action.CREATE} and row.physical_id is None:
+        return Verdict(fate=Fate.CONTINUE, reason=f"adopts existing {external_id}")
+    return _replaced(f"adopts existing {external_id}")
+
+
+def _unfinished(row: ResourceRecord, changes: tuple[Change, ...]) -> Verdict:
+    """A create that was interrupted goes on only if it is still what is wanted.
+
+    The cloud may hold the object already, made with the row's properties: the same token would
+    find it and take it for the new one.
+    """
+    if row.status is Status.FAILED:
+        return _replaced(f"it is {row.state}: {row.reason}")
+    if changes:
+        return _replaced(f"its creation was interrupted, and {described(changes)}", changes)
+    return Verdict(fate=Fate.CONTINUE, reason="its creation was interrupted")
+
+
+def _changed(
+    row: ResourceRecord, wanted: Wanted, changes: tuple[Change, ...], mask: Mask
+) -> Verdict:
+    schema = wanted.facts.schema
+    if changes:
+        forbidden = refused(schema, changes)
+        if forbidden:
+            return Verdict(fate=Fate.REFUSED, changes=tuple(forbidden))
+        forcing = [change for change in changes if change.forces_replacement]
+        why = replacement_reason(wanted.facts, row.properties, wanted.properties)
+        if forcing or why is not None:
+            reason = f"{described(forcing)}, which needs a new one" if forcing else str(why)
+            return _replaced(mask.text(reason), changes)
+    both = (*changes, *metadata_changes(row.metadata, wanted.metadata, mask), *_settings(row, wanted))
+    reasons = [described(both)] if both else []
+    reasons += _circumstances(row, wanted)
+    if not reasons:
+        return KEEP
+    return Verdict(fate=Fate.UPDATE, reason="; ".join(reasons), changes=both)
+
+
+def _settings(row: ResourceRecord, wanted: Wanted) -> Iterator[Change]:
+    """What the row remembers of its definition, for the day it is deleted."""
+    definition = wanted.definition
+    policy = policy_of(definition)
+    if row.deletion_policy is not policy:
+        yield Change(
+            path="@deletion_policy", before=str(row.deletion_policy), after=str(policy)
+        )
+    if set(row.requires) != set(definition.references):
+        yield Change(
+            path="@depends_on", before=sorted(row.requires), after=sorted(definition.references)
+        )
+
+
+def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
+    """Why the row needs an update though none of its properties changes."""
+    if row.resolved_type != wanted.definition.resolved_type:
+        yield f"its template moves from {row.resolved_type} to {wanted.definition.resolved_type}"
+    elif wanted.digest and row.data.get("digest") != wanted.digest:
+        inside = wanted.definition.resolved_type if wanted.definition.is_template else None
+        yield f"the template {inside} inside it changes" if inside else "the templates or environment it uses change"
+    if row.status is Status.FAILED:
+        yield f"it is {row.state}: {row.reason}"
+    elif row.status is Status.IN_PROGRESS:
+        yield f"its {row.action.lower()} was interrupted"

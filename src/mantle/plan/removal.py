@@ -1,0 +1,123 @@
+"""Removing rows: in reverse dependency order, and after whatever depended on them has moved.
+
+A row remembers the names it required. A row may go when every row that required its name has gone
+or has been brought to the new template, and when its own replacement is there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mantle.model.graph import DeletionPolicy
+from mantle.model.ids import ResourceId, StepKey
+from mantle.model.plan import Step, StepKind
+from mantle.model.records import ResourceRecord
+from mantle.model.status import Action, Status
+from mantle.plan.order import dependents, without_cycles
+from mantle.plan.steps import on_row, step_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """A row that leaves the stack, and why."""
+
+    row: ResourceRecord
+    reason: str
+
+
+def removal_steps(
+    doomed: Sequence[Doomed],
+    *,
+    rows: Sequence[ResourceRecord],
+    references: Mapping[str, Sequence[str]],
+    forward: Mapping[str, StepKey],
+    timeout_seconds: float,
+) -> list[Step]:
+    """The steps that remove the doomed rows, each after what it must wait for.
+
+    `rows` are all live rows, `references` what each wanted resource needs, and `forward` the step
+    of each resource that is created or updated.
+    """
+    ends = {one.row.id: kinds_of(one.row) for one in doomed}
+    names = [one.row.name for one in doomed]
+    twins = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    first = {
+        one.row.id: _key(ends[one.row.id][0], one.row, twins) for one in doomed
+    }
+    last = {one.row.id: _key(ends[one.row.id][-1], one.row, twins) for one in doomed}
+    order = without_cycles(_rows_before(doomed, rows, last))
+    wanted_by = dependents(references)
+    kept_by = _users(row for row in rows if row.id not in last)
+    by_id = {one.row.id: one for one in doomed}
+    steps: list[Step] = []
+    for row_id, before in order.items():
+        row = by_id[row_id].row
+        moved = [row.name, *wanted_by.get(row.name, ()), *kept_by.get(row.name, ())]
+        requires: list[StepKey] = [forward[name] for name in moved if name in forward]
+        requires += [last[other] for other in before]
+        requires = list(dict.fromkeys(requires))
+        if first[row_id] != last[row_id]:
+            steps.append(
+                on_row(
+                    StepKind.SNAPSHOT,
+                    row,
+                    key=first[row_id],
+                    reason="its deletion policy asks for a snapshot first",
+                    requires=requires,
+                    timeout_seconds=timeout_seconds,
+                )
+            )
+            requires = [first[row_id]]
+        steps.append(
+            on_row(
+                ends[row_id][-1],
+                row,
+                key=last[row_id],
+                reason=by_id[row_id].reason,
+                requires=requires,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+    return steps
+
+
+def kinds_of(row: ResourceRecord) -> tuple[StepKind, ...]:
+    """How a row leaves, by its deletion policy.
+
+    What was never finished is deleted under any policy: it holds nothing worth keeping, and
+    without a physical id nobody could ever find it again.
+    """
+    unmade = row.action is Action.INIT or (
+        row.action is Action.CREATE and row.status is not Status.COMPLETE
+    )
+    if unmade and row.physical_id is None:
+        return (StepKind.DELETE,)
+    if row.deletion_policy is DeletionPolicy.RETAIN:
+        return (StepKind.FORGET,)
+    if row.deletion_policy is DeletionPolicy.SNAPSHOT and not unmade:
+        if row.action is not Action.DELETE:
+            return (StepKind.SNAPSHOT, StepKind.DELETE)
+    return (StepKind.DELETE,)
+
+
+def _key(kind: StepKind, row: ResourceRecord, twins: set[str]) -> StepKey:
+    return step_key(kind, row.name, row.id if row.name in twins else None)
+
+
+def _users(rows: Iterator[ResourceRecord]) -> dict[str, list[str]]:
+    """Who, by name, uses each name according to the rows."""
+    users: dict[str, list[str]] = {}
+    for row in rows:
+        for name in row.requires:
+            users.setdefault(name, []).append(row.name)
+    return users
+
+
+def _rows_before(
+    doomed: Sequence[Doomed], rows: Sequence[ResourceRecord], last: Mapping[ResourceId, StepKey]
+) -> dict[ResourceId, list[ResourceId]]:
+    """For each doomed row the doomed rows that go before it: those that required its name."""
+    users: dict[str, list[ResourceId]] = {}
+    for one in doomed:
+        for name in one.row.requires:
+            users.setdefault(name, []).append(one.row.id)
+    return {one.row.id: users.get(one.row.name, []) for one in reversed(doomed)}

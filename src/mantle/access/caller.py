@@ -1,0 +1,25 @@
+"""Who is asking, after the token has been checked."""
+
+from dataclasses import dataclass
+
+from mantle.model.identity import DOMAIN_NAME
+from mantle.model.ids import ProjectId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A known user in one project. An empty project id is an unscoped token."""
+
+    user_id: UserId
+    user_name: str
+    project_id: ProjectId
+    project_name: str
+    roles: frozenset[str]
+    request_id: str = ""
+    user_domain: str = DOMAIN_NAME
+    project_domain: str = DOMAIN_NAME
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller may look beyond the project."""
+        return "admin" in self.roles

@@ -1,0 +1,91 @@
+"""Who may do what: one table from deed to the weakest role that may do it.
+
+A role is always one in the token's own project; a path that names another project is refused
+before this table is asked (`api/heat/door.py`). Roles include each other: admin, member, reader.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from mantle.access.caller import Caller
+from mantle.model.errors import Forbidden
+
+
+class Need(StrEnum):
+    """The weakest role that may do a deed."""
+
+    READER = "reader"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+INCLUDES: Mapping[str, frozenset[Need]] = {
+    "admin": frozenset(Need),
+    "manager": frozenset({Need.READER, Need.MEMBER}),
+    "member": frozenset({Need.READER, Need.MEMBER}),
+    "_member_": frozenset({Need.READER, Need.MEMBER}),
+    "heat_stack_owner": frozenset({Need.READER, Need.MEMBER}),
+    "reader": frozenset({Need.READER}),
+}
+"""What each role may; any other role may nothing. `manager`, `_member_` and `heat_stack_owner` are
+names an existing Keystone may still use for what is `member` here."""
+
+POLICY: Mapping[str, Need] = {
+    "build_info:show": Need.READER,
+    "stacks:index": Need.READER,
+    "stacks:index_all_projects": Need.ADMIN,
+    "stacks:show": Need.READER,
+    "stacks:template": Need.READER,
+    "stacks:environment": Need.READER,
+    "stacks:files": Need.READER,
+    "stacks:outputs": Need.READER,
+    "stacks:export": Need.MEMBER,
+    "stacks:create": Need.MEMBER,
+    "stacks:preview": Need.MEMBER,
+    "stacks:validate": Need.READER,
+    "stacks:update": Need.MEMBER,
+    "stacks:delete": Need.MEMBER,
+    "stacks:action": Need.MEMBER,
+    "resources:index": Need.READER,
+    "resources:show": Need.READER,
+    "resources:metadata": Need.READER,
+    "resources:signal": Need.MEMBER,
+    "resources:mark_unhealthy": Need.MEMBER,
+    "events:index": Need.READER,
+    "events:show": Need.READER,
+    "types:index": Need.READER,
+    "types:show": Need.READER,
+    "services:index": Need.ADMIN,
+    "software_configs:index": Need.READER,
+    "software_configs:show": Need.READER,
+    "software_configs:create": Need.MEMBER,
+    "software_configs:delete": Need.MEMBER,
+    "software_deployments:index": Need.READER,
+    "software_deployments:show": Need.READER,
+    "software_deployments:create": Need.MEMBER,
+    "software_deployments:update": Need.MEMBER,
+    "software_deployments:delete": Need.MEMBER,
+    "plans:create": Need.MEMBER,
+    "plans:show": Need.READER,
+    "operations:index": Need.READER,
+    "operations:show": Need.READER,
+    "clouds:index": Need.READER,
+    "self:show": Need.READER,
+}
+"""Deed to need. A plan asks for as much as doing it would: it stores something and shows exact
+values. An export holds the stack's whole state, so a reader may not take it along."""
+
+
+def allows(roles: Iterable[str], deed: str) -> bool:
+    """Whether any of the roles may do it."""
+    need = POLICY[deed]
+    return any(need in INCLUDES.get(role.lower(), ()) for role in roles)
+
+
+def enforce(caller: Caller, deed: str) -> None:
+    """Raise `Forbidden` unless the caller may do it."""
+    if not allows(caller.roles, deed):
+        raise Forbidden(
+            "You are not authorized to complete this action.",
+            remedy=f"It needs the role {POLICY[deed]!r} in project {caller.project_name!r}.",
+        )

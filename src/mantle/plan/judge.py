@@ -59,6 +59,9 @@ class Verdict:
     changes: tuple[Change, ...] = ()
 
 
+MAKING = {Action.INIT, Action.CREATE, Action.ADOPT}
+"""While these are not complete, there is no resource to change."""
+
 KEEP = Verdict(fate=Fate.KEEP)
 
 
@@ -100,7 +103,7 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
     if row.action is Action.INIT and row.physical_id is None:
         return Verdict(fate=Fate.CONTINUE, reason="it was planned but not begun")
     changes = changes_between(wanted.facts.schema, row.properties, wanted.properties, mask)
-    if row.action in {Action.INIT, Action.CREATE} and row.status is not Status.COMPLETE:
+    if row.action in MAKING and row.status is not Status.COMPLETE:
         return _unfinished(row, changes)
     if row.action is Action.CHECK and row.status is Status.FAILED:
         return _replaced(f"it is {row.state}: {row.reason}")
@@ -120,7 +123,7 @@ def _adopted(row: ResourceRecord, external_id: str) -> Verdict:
     """An adopted object's properties are not ours to compare."""
     if row.physical_id == external_id:
         return KEEP
-    if row.action in {Action.INIT, Action.CREATE} and row.physical_id is None:
+    if row.action in MAKING and row.physical_id is None:
         return Verdict(fate=Fate.CONTINUE, reason=f"adopts existing {external_id}")
     return _replaced(f"adopts existing {external_id}")
 
@@ -151,7 +154,8 @@ def _changed(
         if forcing or why is not None:
             reason = f"{described(forcing)}, which needs a new one" if forcing else str(why)
             return _replaced(mask.text(reason), changes)
-    both = (*changes, *metadata_changes(row.metadata, wanted.metadata, mask), *_settings(row, wanted))
+    beside = metadata_changes(row.metadata, wanted.metadata, mask)
+    both = (*changes, *beside, *_settings(row, wanted))
     reasons = [described(both)] if both else []
     reasons += _circumstances(row, wanted)
     if not reasons:
@@ -164,9 +168,7 @@ def _settings(row: ResourceRecord, wanted: Wanted) -> Iterator[Change]:
     definition = wanted.definition
     policy = policy_of(definition)
     if row.deletion_policy is not policy:
-        yield Change(
-            path="@deletion_policy", before=str(row.deletion_policy), after=str(policy)
-        )
+        yield Change(path="@deletion_policy", before=str(row.deletion_policy), after=str(policy))
     if set(row.requires) != set(definition.references):
         yield Change(
             path="@depends_on", before=sorted(row.requires), after=sorted(definition.references)
@@ -178,8 +180,10 @@ def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
     if row.resolved_type != wanted.definition.resolved_type:
         yield f"its template moves from {row.resolved_type} to {wanted.definition.resolved_type}"
     elif wanted.digest and row.data.get("digest") != wanted.digest:
-        inside = wanted.definition.resolved_type if wanted.definition.is_template else None
-        yield f"the template {inside} inside it changes" if inside else "the templates or environment it uses change"
+        if wanted.definition.is_template:
+            yield f"its template {wanted.definition.resolved_type} changes"
+        else:
+            yield "the files or environment its members are made from change"
     if row.status is Status.FAILED:
         yield f"it is {row.state}: {row.reason}"
     elif row.status is Status.IN_PROGRESS:

@@ -4,7 +4,8 @@ A row remembers the names it required. A row may go when every row that required
 or has been brought to the new template, and when its own replacement is there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mantle.model.graph import DeletionPolicy
@@ -38,13 +39,10 @@ def removal_steps(
     of each resource that is created or updated.
     """
     ends = {one.row.id: kinds_of(one.row) for one in doomed}
-    names = [one.row.name for one in doomed]
-    twins = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    first = {
-        one.row.id: _key(ends[one.row.id][0], one.row, twins) for one in doomed
-    }
-    last = {one.row.id: _key(ends[one.row.id][-1], one.row, twins) for one in doomed}
-    order = without_cycles(_rows_before(doomed, rows, last))
+    counts = Counter(one.row.name for one in doomed)
+    first = {one.row.id: _key(ends[one.row.id][0], one.row, counts) for one in doomed}
+    last = {one.row.id: _key(ends[one.row.id][-1], one.row, counts) for one in doomed}
+    order = without_cycles(_rows_before(doomed))
     wanted_by = dependents(references)
     kept_by = _users(row for row in rows if row.id not in last)
     by_id = {one.row.id: one for one in doomed}
@@ -87,23 +85,23 @@ def kinds_of(row: ResourceRecord) -> tuple[StepKind, ...]:
     without a physical id nobody could ever find it again.
     """
     unmade = row.action is Action.INIT or (
-        row.action is Action.CREATE and row.status is not Status.COMPLETE
+        row.action in {Action.CREATE, Action.ADOPT} and row.status is not Status.COMPLETE
     )
     if unmade and row.physical_id is None:
         return (StepKind.DELETE,)
     if row.deletion_policy is DeletionPolicy.RETAIN:
         return (StepKind.FORGET,)
-    if row.deletion_policy is DeletionPolicy.SNAPSHOT and not unmade:
-        if row.action is not Action.DELETE:
-            return (StepKind.SNAPSHOT, StepKind.DELETE)
+    intact = not unmade and row.action is not Action.DELETE
+    if row.deletion_policy is DeletionPolicy.SNAPSHOT and intact:
+        return (StepKind.SNAPSHOT, StepKind.DELETE)
     return (StepKind.DELETE,)
 
 
-def _key(kind: StepKind, row: ResourceRecord, twins: set[str]) -> StepKey:
-    return step_key(kind, row.name, row.id if row.name in twins else None)
+def _key(kind: StepKind, row: ResourceRecord, counts: Mapping[str, int]) -> StepKey:
+    return step_key(kind, row.name, row.id if counts[row.name] > 1 else None)
 
 
-def _users(rows: Iterator[ResourceRecord]) -> dict[str, list[str]]:
+def _users(rows: Iterable[ResourceRecord]) -> dict[str, list[str]]:
     """Who, by name, uses each name according to the rows."""
     users: dict[str, list[str]] = {}
     for row in rows:
@@ -112,9 +110,7 @@ def _users(rows: Iterator[ResourceRecord]) -> dict[str, list[str]]:
     return users
 
 
-def _rows_before(
-    doomed: Sequence[Doomed], rows: Sequence[ResourceRecord], last: Mapping[ResourceId, StepKey]
-) -> dict[ResourceId, list[ResourceId]]:
+def _rows_before(doomed: Sequence[Doomed]) -> dict[ResourceId, list[ResourceId]]:
     """For each doomed row the doomed rows that go before it: those that required its name."""
     users: dict[str, list[ResourceId]] = {}
     for one in doomed:

@@ -1,0 +1,363 @@
+"""The stack planner: what is wanted and what is there become a plan.
+
+Resources are looked at in dependency order. One that keeps its row answers with the row's reference
+and attributes; one that is to be made answers `Unknown`, which reaches everything that reads it. So
+a replacement spreads exactly as far as its values do. A resource changed in place keeps answering
+with its known values: the engine plans again when the plan has ended, and finds with exact values
+what the change means for others.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mantle.model.errors import Findings, Invalid
+from mantle.model.graph import ResourceDefinition
+from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.plan import Change, Plan, Step, StepKind
+from mantle.model.records import ResourceRecord
+from mantle.model.schema import TypeFacts
+from mantle.model.status import Action, Status
+from mantle.model.values import Unknown, Value
+from mantle.plan import steps
+from mantle.plan.diff import settings_of
+from mantle.plan.judge import MAKING, Fate, Verdict, Wanted, choose
+from mantle.plan.masking import Mask, mask_of, secret_texts
+from mantle.plan.order import dependencies_first, dependents, without_cycles
+from mantle.plan.removal import Doomed, removal_steps
+from mantle.template.properties import coerce_properties
+from mantle.template.resolve import Lookup, resolve, scope_of
+from mantle.template.validate import Loaded
+
+ACTING: Mapping[Action, StepKind] = {
+    Action.CHECK: StepKind.CHECK,
+    Action.SUSPEND: StepKind.SUSPEND,
+    Action.RESUME: StepKind.RESUME,
+    Action.SNAPSHOT: StepKind.SNAPSHOT,
+}
+"""Actions that do one thing to every resource and need no template."""
+
+SETTLED = {(Action.SUSPEND, Status.COMPLETE), (Action.RESUME, Status.COMPLETE)}
+"""States in which the same action has nothing left to do."""
+
+
+def plan_stack(
+    *,
+    plan_id: PlanId,
+    action: Action,
+    stack_id: StackId,
+    stack_name: str,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+    new_id: Callable[[], str],
+    now: float,
+    facts: Mapping[str, TypeFacts],
+    references: Callable[[ResourceRecord], str],
+    timeout_seconds: float,
+    lifetime_seconds: float,
+) -> Plan:
+    """Everything that has to be done, each step with its reason; raises `Invalid` if it may not be.
+
+    Without a template everything is removed: a delete, or the rollback of a create.
+    """
+    live = [row for row in rows if row.state != "DELETE_COMPLETE"]
+    unchanged: tuple[str, ...] = ()
+    if action in ACTING:
+        made, unchanged = _act(action, live, timeout_seconds)
+    elif loaded is None or action is Action.DELETE:
+        made = _remove_all(action, live, timeout_seconds)
+    else:
+        planning = _Planning(
+            loaded=loaded,
+            rows=live,
+            new_id=new_id,
+            references=references,
+            timeout_seconds=timeout_seconds,
+            mask=_mask(loaded, live, facts),
+        )
+        planning.go()
+        made, unchanged = planning.steps, tuple(planning.unchanged)
+    versions = {row.id: row.version for row in live}
+    touched = [row for step in made for row in (step.resource_id, step.replaces) if row]
+    return Plan(
+        id=plan_id,
+        stack_id=stack_id,
+        stack_name=stack_name,
+        action=action,
+        steps=tuple(made),
+        unchanged=unchanged,
+        based_on={row: versions[row] for row in touched if row in versions},
+        made_at=now,
+        expires_at=now + lifetime_seconds,
+    )
+
+
+def desired_properties(loaded: Loaded, name: str, lookup: Lookup) -> dict[str, Value]:
+    """A resource's properties, resolved, checked and with defaults; raises `Invalid`.
+
+    What the lookup does not know stays `Unknown`.
+    """
+    definition = loaded.graph.resources[name]
+    resolved = resolve(dict(definition.properties), scope_of(loaded, lookup))
+    findings = Findings()
+    properties = coerce_properties(
+        loaded.facts[definition.resolved_type].schema,
+        resolved,
+        (*(definition.path or ("resources", name)), "properties"),
+        findings,
+    )
+    findings.raise_if_any()
+    return properties
+
+
+def digest_of(loaded: Loaded, definition: ResourceDefinition) -> str:
+    """The hash of the templates inside a resource; empty for types without."""
+    if definition.is_template:
+        return loaded.digests.get(definition.resolved_type, "")
+    if loaded.facts[definition.resolved_type].contains_resources:
+        return loaded.digests.get("", "")
+    return ""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Answers the resolver with what stays; everything else is unknown."""
+
+    references: Callable[[ResourceRecord], str]
+    rows: dict[str, ResourceRecord] = field(default_factory=dict)
+
+    def reference(self, name: str) -> Value:
+        """What get_resource gives."""
+        row = self.rows.get(name)
+        return Unknown((name,)) if row is None else self.references(row)
+
+    def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
+        """All that get_attr can reach."""
+        row = self.rows.get(name)
+        return Unknown((name,)) if row is None else row.attributes
+
+
+@dataclass(slots=True, kw_only=True)
+class _Planning:
+    """One run of the planner over a template; filled as it goes."""
+
+    loaded: Loaded
+    rows: Sequence[ResourceRecord]
+    new_id: Callable[[], str]
+    references: Callable[[ResourceRecord], str]
+    timeout_seconds: float
+    mask: Mask
+    steps: list[Step] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    forward: dict[str, StepKey] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+    doomed: dict[ResourceId, str] = field(default_factory=dict)
+    """Rows to remove, with the reason."""
+
+    def go(self) -> None:
+        """Plan every wanted resource, then the removal of every other row."""
+        wanted = self.loaded.graph.resources
+        settled = Settled(self.references)
+        by_name: dict[str, list[ResourceRecord]] = {}
+        for row in self.rows:
+            by_name.setdefault(row.name, []).append(row)
+        needs = {name: definition.references for name, definition in wanted.items()}
+        for name in dependencies_first(needs):
+            self._one(wanted[name], by_name.pop(name, []), settled)
+        self.findings.raise_if_any()
+        for row in (row for left in by_name.values() for row in left):
+            self.doomed[row.id] = "no longer in the template"
+        self.steps += removal_steps(
+            [
+                Doomed(row=row, reason=self.doomed[row.id])
+                for row in self.rows
+                if row.id in self.doomed
+            ],
+            rows=self.rows,
+            references=needs,
+            forward=self.forward,
+            timeout_seconds=self.timeout_seconds,
+        )
+
+    def _one(
+        self, definition: ResourceDefinition, rows: Sequence[ResourceRecord], settled: Settled
+    ) -> None:
+        try:
+            wanted = self._wanted(definition, settled)
+        except Invalid as error:
+            self.findings.problems.extend(error.problems)
+            return
+        chosen = choose(rows, wanted, self.mask)
+        if chosen is None:
+            self._create(wanted, None, self._reason_to_create(definition))
+            return
+        row, verdict = chosen
+        self._leave_others(rows, row, verdict)
+        match verdict.fate:
+            case Fate.KEEP:
+                self.unchanged.append(definition.name)
+                settled.rows[definition.name] = row
+            case Fate.UPDATE:
+                self._update(wanted, row, verdict)
+                settled.rows[definition.name] = row
+            case Fate.CONTINUE:
+                self._create(wanted, row, verdict.reason)
+            case Fate.REPLACE:
+                self._replace(wanted, row, verdict)
+            case Fate.REFUSED:
+                self._refuse(definition, verdict.changes)
+
+    def _wanted(self, definition: ResourceDefinition, settled: Settled) -> Wanted:
+        metadata = definition.metadata
+        return Wanted(
+            definition=definition,
+            facts=self.loaded.facts[definition.resolved_type],
+            properties=desired_properties(self.loaded, definition.name, settled),
+            metadata=resolve(metadata, scope_of(self.loaded, settled)) if metadata else {},
+            digest=digest_of(self.loaded, definition),
+        )
+
+    def _reason_to_create(self, definition: ResourceDefinition) -> str:
+        if definition.external_id is not None:
+            return f"adopts existing {definition.external_id}"
+        return "new in the template"
+
+    def _leave_others(
+        self, rows: Sequence[ResourceRecord], chosen: ResourceRecord, verdict: Verdict
+    ) -> None:
+        for row in rows:
+            if row is not chosen:
+                self.doomed[row.id] = f"left over: another {row.name} is in use"
+            elif verdict.fate is Fate.REPLACE:
+                self.doomed[row.id] = f"replaced by a new {row.name}"
+
+    def _create(
+        self,
+        wanted: Wanted,
+        row: ResourceRecord | None,
+        reason: str,
+        *,
+        replaces: ResourceId | None = None,
+        changes: tuple[Change, ...] | None = None,
+    ) -> None:
+        if changes is None:
+            changes = settings_of(
+                wanted.facts.schema, wanted.properties, wanted.definition.properties, self.mask
+            )
+        self._forward(
+            steps.create(
+                wanted.definition,
+                row_id=ResourceId(self.new_id()) if row is None else row.id,
+                token=Token(self.new_id()) if row is None else row.token,
+                reason=reason,
+                requires=self._needs(wanted.definition),
+                changes=changes,
+                replaces=replaces if row is None else row.replaces,
+                digest=wanted.digest,
+                timeout_seconds=self.timeout_seconds,
+            )
+        )
+
+    def _update(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
+        self._forward(
+            steps.update(
+                wanted.definition,
+                row,
+                reason=verdict.reason,
+                requires=self._needs(wanted.definition),
+                changes=verdict.changes,
+                digest=wanted.digest,
+                timeout_seconds=self.timeout_seconds,
+            )
+        )
+
+    def _replace(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
+        self._create(wanted, None, verdict.reason, replaces=row.id, changes=verdict.changes or None)
+
+    def _refuse(self, definition: ResourceDefinition, changes: Sequence[Change]) -> None:
+        for change in changes:
+            top = (*(definition.path or ("resources", definition.name)), "properties")
+            self.findings.add(
+                "immutable-property",
+                f"Property {change.path!r} of {definition.name} ({definition.type}) cannot change "
+                f"once the resource exists; it is {change.before!r}, and would become "
+                f"{change.after if isinstance(change.after, Unknown) else repr(change.after)}.",
+                (*top, change.path),
+                remedy="Give it its old value, or rename the resource so that a new one is made.",
+                fault="NotSupported",
+            )
+
+    def _needs(self, definition: ResourceDefinition) -> list[StepKey]:
+        return [self.forward[name] for name in definition.references if name in self.forward]
+
+    def _forward(self, step: Step) -> None:
+        self.steps.append(step)
+        self.forward[step.resource] = step.key
+
+
+def _mask(loaded: Loaded, rows: Sequence[ResourceRecord], facts: Mapping[str, TypeFacts]) -> Mask:
+    """Hides the hidden parameters' values, and every secret that the rows hold."""
+    texts = list(loaded.graph.secret_values)
+    for row in rows:
+        known = loaded.facts.get(row.resolved_type) or facts.get(row.resolved_type)
+        if known is not None:
+            texts += secret_texts(known.schema, row.properties, row.attributes)
+    return mask_of(texts)
+
+
+def _remove_all(
+    action: Action, rows: Sequence[ResourceRecord], timeout_seconds: float
+) -> list[Step]:
+    undone = action is Action.ROLLBACK
+    reason = "its creation is rolled back" if undone else "the stack is deleted"
+    return removal_steps(
+        [Doomed(row=row, reason=reason) for row in rows],
+        rows=rows,
+        references={},
+        forward={},
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def _act(
+    action: Action, rows: Sequence[ResourceRecord], timeout_seconds: float
+) -> tuple[list[Step], tuple[str, ...]]:
+    """One step for each resource that is in use.
+
+    A check looks at everything at once, whatever fails. Left out is what was never made, and what
+    is on its way out: acting on it would make it look alive.
+    """
+    kind = ACTING[action]
+    in_use = {row.name: row for row in rows if _in_use(row)}
+    idle = {
+        name
+        for name, row in in_use.items()
+        if row.action is action and (row.action, row.status) in SETTLED
+    }
+    needs = {name: row.requires for name, row in in_use.items()}
+    ordered = without_cycles(needs)
+    if action is Action.SUSPEND:
+        turned = dependents(ordered)
+        ordered = {name: tuple(turned.get(name, ())) for name in reversed(ordered)}
+    elif action is not Action.RESUME:
+        ordered = dict.fromkeys(ordered, ())
+    made = [
+        steps.on_row(
+            kind,
+            in_use[name],
+            key=steps.step_key(kind, name),
+            reason=f"the stack's {action.lower()} was asked for",
+            requires=[steps.step_key(kind, other) for other in before if other not in idle],
+            timeout_seconds=timeout_seconds,
+        )
+        for name, before in ordered.items()
+        if name not in idle
+    ]
+    return made, tuple(name for name in ordered if name in idle)
+
+
+def _in_use(row: ResourceRecord) -> bool:
+    if row.replaced_by is not None or row.action is Action.DELETE:
+        return False
+    return (
+        row.action not in MAKING or (row.status is Status.COMPLETE and row.action is not Action.INIT)
+    )

@@ -145,7 +145,7 @@ class FloatingIps(LocalCollection[FloatingIpSpec, FloatingIp, Nothing]):
         return led_by_now(self._project, entry.object)
 
     def _settle(self, object_id: str) -> None:
-        forward(self._state)
+        self._state.forward()
 
     def _let_go(self, entry: FloatingEntry) -> None:
         self._project.associations.drop(entry.object.id)
@@ -198,4 +198,4 @@ class Associations(
         self._shelf.drop(entry.object.id)
 
     def _settle(self, object_id: str) -> None:
-        forward(self._state)
+        self._state.forward()

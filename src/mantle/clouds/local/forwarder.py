@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 LOOK_EVERY_SECONDS = 0.2
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -136,17 +137,38 @@ def main(folder: str) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not hold_lock():
         return
-    with open("/proc/self/stat", encoding="ascii") as file:  # noqa: PTH123
+    while True:
+        say_who_i_am()
+        asyncio.run(serve())
+        # A map written before this line is seen below; one written after it finds nobody here,
+        # and its writer starts another forwarder, which waits for this one's lock.
+        os.unlink("pid.json")  # noqa: PTH108
+        if not read_map():
+            return
+
+
+def hold_lock() -> bool:
+    """Be the only forwarder; a predecessor that is just ending is waited for."""
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(200):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
+def say_who_i_am() -> None:
+    """Write `pid.json`, whole or not at all."""
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
         start_time = int(file.read().rpartition(")")[2].split()[19])
     with open("pid.json.part", "w", encoding="ascii") as file:  # noqa: PTH123
         json.dump({"pid": os.getpid(), "start_time": start_time}, file)
     os.replace("pid.json.part", "pid.json")  # noqa: PTH105
-    asyncio.run(serve())
 
 
 if __name__ == "__main__":

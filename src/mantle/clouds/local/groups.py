@@ -44,6 +44,9 @@ class SecurityGroups(LocalCollection[SecurityGroupSpec, SecurityGroup, Nothing])
                     f"Security group {entry.object.name!r} is used by port {port.object.id}."
                 )
 
+    def _settle(self, object_id: str) -> None:
+        self._state.forward()
+
 
 def _check(spec: SecurityGroupSpec) -> None:
     for rule in spec.rules:

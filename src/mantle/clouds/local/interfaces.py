@@ -176,6 +176,9 @@ class Ports(LocalCollection[PortSpec, Port, PortNotes]):
                     f"Port {entry.object.id} connects router {interface.object.spec.router_id}."
                 )
 
+    def _settle(self, object_id: str) -> None:
+        self._state.forward()
+
 
 class Routers(LocalCollection[RouterSpec, Router, Nothing]):
     """Routers; one with a gateway has an address on the external network."""

@@ -334,6 +334,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                 self._ports.release(port_id)
         machine.remove()
         self._shelf.drop(entry.object.id)
+        self._state.forward()
 
     def _attach_boot_volumes(self, entry: ServerEntry) -> None:
         devices = entry.object.spec.block_devices

@@ -142,6 +142,8 @@ class State:
     settings: Settings
     lock: threading.RLock = field(default_factory=threading.RLock)
     projects: dict[ProjectId, Project] = field(default_factory=dict)
+    forward: Callable[[], None] = field(default=lambda: None)
+    """Brings the floating addresses up to date; called after anything they depend on changed."""
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(WORKERS, thread_name_prefix="local-cloud")
     )

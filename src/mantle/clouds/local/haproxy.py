@@ -1,0 +1,309 @@
+"""HAProxy as the load balancer: one master process per load balancer, outliving the control plane.
+
+Members come and go through the runtime API; anything else is a new configuration, which the master
+takes up with the listening sockets handed over. Neither loses a request. The running program says
+which configuration it has (`description`), so nothing needs to be remembered about it.
+
+A member leaves in this order: no new requests (`maint`), wait until it has none, delete it.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mantle.clouds.local.daemon import Daemon
+from mantle.clouds.local.shelf import write_whole
+from mantle.clouds.local.wish import HTTP, Backend, Frontend, Sight, Target, Wish
+from mantle.clouds.ports import Refused, Unavailable
+
+CHECK = "check inter 500ms fall 2 rise 1"
+"""Without a health monitor: a member that does not accept connections gets no requests."""
+PASSIVE = "observe layer4 error-limit 2 on-error mark-down"
+BALANCE = {
+    "ROUND_ROBIN": "roundrobin",
+    "LEAST_CONNECTIONS": "leastconn",
+    "SOURCE_IP": "source",
+    "SOURCE_IP_PORT": "source",
+}
+HARD_STOP_SECONDS = 30
+"""How long an old worker may go on serving after a reload."""
+READY_TIMEOUT_SECONDS = 10.0
+SOCKET_TIMEOUT_SECONDS = 5.0
+DRAIN_LOOKS = 20
+DRAIN_LOOK_SECONDS = 0.01
+
+
+def skeleton(wish: Wish) -> str:
+    """The configuration without its members: the part that only a reload can change."""
+    return "".join(_render(wish, with_members=False))
+
+
+def signature(wish: Wish) -> str:
+    """Names the skeleton; the running program says it back."""
+    return "mantle-" + hashlib.sha256(skeleton(wish).encode()).hexdigest()[:16]
+
+
+def configuration(wish: Wish) -> str:
+    """The whole configuration file."""
+    head = (
+        "global\n"
+        f"  description {signature(wish)}\n"
+        "  stats socket ./admin.sock mode 600 level admin expose-fd listeners\n"
+        "  noreuseport\n"
+        f"  hard-stop-after {HARD_STOP_SECONDS}s\n"
+        "defaults\n"
+        "  timeout connect 2s\n"
+        "  timeout client 60s\n"
+        "  timeout server 60s\n"
+        "  timeout http-keep-alive 5s\n"
+        "  retries 3\n"
+        "  option redispatch 1\n"
+    )
+    return head + "".join(_render(wish, with_members=True))
+
+
+def _render(wish: Wish, *, with_members: bool) -> Iterator[str]:
+    for frontend in wish.frontends:
+        yield from _frontend(wish, frontend)
+    for backend in wish.backends:
+        yield from _backend(backend, with_members=with_members)
+
+
+def _frontend(wish: Wish, frontend: Frontend) -> Iterator[str]:
+    spec = frontend.spec
+    http = spec.protocol in HTTP
+    yield f"frontend L_{frontend.id}\n"
+    yield f"  bind {wish.vip_address}:{spec.protocol_port}\n"
+    yield f"  mode {'http' if http else 'tcp'}\n"
+    if http:
+        yield "  option forwardfor\n"
+    if spec.connection_limit > 0:
+        yield f"  maxconn {spec.connection_limit}\n"
+    if spec.allowed_cidrs:
+        yield f"  tcp-request connection reject unless {{ src {' '.join(spec.allowed_cidrs)} }}\n"
+    if frontend.backend_id is not None:
+        yield f"  default_backend P_{frontend.backend_id}\n"
+    elif http:
+        yield "  http-request return status 503\n"
+    else:
+        yield "  tcp-request connection reject\n"
+
+
+def _backend(backend: Backend, *, with_members: bool) -> Iterator[str]:
+    http = backend.spec.protocol in HTTP
+    yield f"backend P_{backend.id}\n"
+    yield f"  mode {'http' if http else 'tcp'}\n"
+    yield f"  balance {BALANCE[backend.spec.algorithm]}\n"
+    if backend.spec.algorithm.startswith("SOURCE_IP"):
+        yield "  hash-type consistent\n"
+    if http:
+        # A pooled idle connection would keep a leaving member; a repeated POST could act twice.
+        yield "  option http-server-close\n"
+        yield "  http-reuse never\n"
+        yield "  retry-on conn-failure empty-response\n"
+        yield "  http-request disable-l7-retry unless METH_GET\n"
+    yield from _persistence(backend)
+    yield from _monitor(backend)
+    if with_members:
+        for target in backend.targets:
+            off = "" if target.spec.admin_state_up else " disabled"
+            yield f"  server {target.id} {server_line(backend, target)}{off}\n"
+    else:
+        # What a member's line says besides its address can change with the monitor.
+        yield f"  # {_check(backend)}\n"
+
+
+def _persistence(backend: Backend) -> Iterator[str]:
+    wanted = backend.spec.session_persistence or {}
+    name = wanted.get("cookie_name", "")
+    match wanted.get("type"):
+        case "SOURCE_IP":
+            yield "  stick-table type ip size 100k expire 30m\n"
+            yield "  stick on src\n"
+        case "HTTP_COOKIE":
+            yield "  dynamic-cookie-key mantle\n"
+            yield "  cookie SRV insert indirect nocache dynamic\n"
+        case "APP_COOKIE":
+            yield "  stick-table type string len 128 size 100k expire 30m\n"
+            yield f"  stick store-response res.cook({name})\n"
+            yield f"  stick match req.cook({name})\n"
+
+
+def _monitor(backend: Backend) -> Iterator[str]:
+    monitor = backend.monitor
+    if monitor is None:
+        return
+    yield f"  timeout check {monitor.timeout_seconds}s\n"
+    if monitor.type == "HTTP":
+        yield "  option httpchk\n"
+        yield (
+            f"  http-check send meth {monitor.http_method} uri {monitor.url_path} "
+            "ver HTTP/1.1 hdr Host localhost\n"
+        )
+        codes = monitor.expected_codes.replace(" ", "")
+        yield f"  http-check expect status {codes}\n"
+
+
+def _check(backend: Backend) -> str:
+    monitor = backend.monitor
+    if monitor is None:
+        return f"{CHECK} {PASSIVE}"
+    return (
+        f"check inter {monitor.delay_seconds}s fall {monitor.max_retries} rise 1 "
+        f"fastinter 500ms {PASSIVE}"
+    )
+
+
+def server_line(backend: Backend, target: Target) -> str:
+    """A member as a configuration file and `add server` both write it, without its name."""
+    spec = target.spec
+    line = f"{target.address}:{spec.protocol_port} weight {spec.weight} {_check(backend)}"
+    if spec.monitor_address:
+        line += f" addr {spec.monitor_address}"
+    if spec.monitor_port:
+        line += f" port {spec.monitor_port}"
+    return line
+
+
+class HAProxy:
+    """The program and its runtime API."""
+
+    name = "HAProxy"
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def apply(self, wish: Wish) -> Sight:
+        """See the module's text. A failed reload leaves the old configuration serving."""
+        daemon = Daemon(wish.id, wish.folder)
+        if not wish.frontends:
+            daemon.end(signal.SIGTERM)
+            return Sight()
+        wish.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(wish.folder / "haproxy.cfg", configuration(wish).encode())
+        if daemon.process() is None:
+            self._check(wish)
+            daemon.start([self._program, "-W", "-db", "-f", "haproxy.cfg"])
+            self._wait_ready(wish, daemon)
+        elif self._running(wish) != signature(wish):
+            self._check(wish)
+            daemon.signal(signal.SIGUSR2)
+            self._wait_ready(wish, daemon)
+        return self._exchange_members(wish)
+
+    def look(self, wish: Wish) -> Sight:
+        """Who is well, from `show stat`."""
+        if not wish.frontends or Daemon(wish.id, wish.folder).process() is None:
+            return Sight()
+        return Sight(online={row["svname"]: row["status"].startswith("UP") for row in stat(wish)})
+
+    def end(self, wish: Wish) -> None:
+        """End the master; its workers end with it."""
+        Daemon(wish.id, wish.folder).end(signal.SIGTERM)
+        shutil.rmtree(wish.folder, ignore_errors=True)
+
+    def _check(self, wish: Wish) -> None:
+        command = [self._program, "-c", "-q", "-f", "haproxy.cfg"]
+        done = subprocess.run(  # noqa: S603 - a program found on PATH, with our own file
+            command, cwd=wish.folder, capture_output=True, text=True, timeout=20, check=False
+        )
+        if done.returncode:
+            raise Refused(f"HAProxy does not accept the configuration: {done.stderr.strip()}")
+
+    def _running(self, wish: Wish) -> str:
+        try:
+            for line in ask(wish, "show info").splitlines():
+                if line.startswith("description:"):
+                    return line.partition(":")[2].strip()
+        except OSError:
+            return ""  # it is only just starting, or between two workers
+        return ""
+
+    def _wait_ready(self, wish: Wish, daemon: Daemon) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while self._running(wish) != signature(wish):
+            if time.monotonic() > deadline or daemon.process() is None:
+                raise Unavailable(f"HAProxy did not take up its configuration: {daemon.log()}")
+            time.sleep(0.01)
+
+    def _exchange_members(self, wish: Wish) -> Sight:
+        rows = {(row["pxname"], row["svname"]): row for row in stat(wish)}
+        wanted = {
+            (f"P_{backend.id}", target.id): (backend, target)
+            for backend in wish.backends
+            for target in backend.targets
+        }
+        for (pool, name), (backend, target) in wanted.items():
+            if (pool, name) not in rows:
+                self._add(wish, pool, backend, target)
+            else:
+                self._adjust(wish, rows[pool, name], target)
+        draining = set()
+        for pool, name in rows.keys() - wanted.keys():
+            if not self._remove(wish, pool, name):
+                draining.add(name)
+        return Sight(draining=frozenset(draining))
+
+    def _add(self, wish: Wish, pool: str, backend: Backend, target: Target) -> None:
+        place = f"{pool}/{target.id}"
+        said = ask(wish, f"add server {place} {server_line(backend, target)}")
+        if "New server registered" not in said:
+            raise Unavailable(f"HAProxy did not add the member {target.id}: {said.strip()}")
+        # Checks before traffic: a member counts from its first good check on.
+        ask(wish, f"enable health {place}")
+        if target.spec.admin_state_up:
+            ask(wish, f"enable server {place}")
+
+    def _adjust(self, wish: Wish, row: dict[str, str], target: Target) -> None:
+        place = f"{row['pxname']}/{target.id}"
+        if row["weight"] != str(target.spec.weight):
+            ask(wish, f"set weight {place} {target.spec.weight}")
+        off = row["status"].startswith("MAINT")
+        if off == target.spec.admin_state_up:
+            ask(wish, f"set server {place} state {'ready' if off else 'maint'}")
+
+    def _remove(self, wish: Wish, pool: str, name: str) -> bool:
+        ask(wish, f"set server {pool}/{name} state maint")
+        for _ in range(DRAIN_LOOKS):
+            row = next((one for one in stat(wish) if one["svname"] == name), None)
+            if row is None:
+                return True
+            if row["scur"] == "0" and "deleted" in ask(wish, f"del server {pool}/{name}"):
+                return True
+            time.sleep(DRAIN_LOOK_SECONDS)
+        return False
+
+
+def stat(wish: Wish) -> list[dict[str, str]]:
+    """The rows of `show stat` that are members."""
+    text = ask(wish, "show stat").lstrip("# ")
+    rows = csv.DictReader(io.StringIO(text))
+    return [row for row in rows if row.get("type") == "2"]
+
+
+def ask(wish: Wish, command: str) -> str:
+    """One command over the runtime API.
+
+    Reached through a handle on its folder, because the path of a Unix socket may have 107 bytes and
+    a data folder may be longer.
+    """
+    folder = os.open(wish.folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SOCKET_TIMEOUT_SECONDS)
+            connection.connect(str(Path(f"/proc/self/fd/{folder}/admin.sock")))
+            connection.sendall(command.encode() + b"\n")
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+    finally:
+        os.close(folder)
+    return answer.decode(errors="replace")

@@ -34,7 +34,7 @@ from mantle.resources.neutron import (
     security_group,
     subnet,
 )
-from mantle.resources.nova import key_pair
+from mantle.resources.nova import key_pair, server
 from mantle.resources.octavia import health_monitor, listener, load_balancer, pool, pool_member
 
 DEFAULT: tuple[ResourceType, ...] = (
@@ -60,6 +60,7 @@ DEFAULT: tuple[ResourceType, ...] = (
     security_group.TYPE,
     subnet.TYPE,
     key_pair.TYPE,
+    server.TYPE,
     health_monitor.TYPE,
     listener.TYPE,
     load_balancer.TYPE,

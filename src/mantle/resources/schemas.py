@@ -154,20 +154,22 @@ def rules(*parts: Rule) -> Rule:
     return check
 
 
-def not_offered(reasons: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> Rule:
+def not_offered(
+    reasons: Mapping[str, str], harmless: Mapping[str, tuple[Any, ...]] | None = None
+) -> Rule:
     """Refuses by name the properties that no cloud behind the port can honour.
 
     A path is dotted, `*` stands for any list position: `networks.*.tag`. A null, an empty value,
-    false, and the value in `defaults` are no request and pass.
+    false, and the values in `harmless` are no request and pass.
     """
-    harmless = defaults or {}
+    passing = harmless or {}
 
     def check(properties: Mapping[str, Any]) -> list[str]:
         return [
             f"{place}: {why}"
             for path, why in reasons.items()
             for place, value in _found(properties, path.split("."), "")
-            if _asks(value) and value != harmless.get(path)
+            if _asks(value) and value not in passing.get(path, ())
         ]
 
     return check

@@ -111,7 +111,7 @@ EXTRA_NOT_OFFERED = {
     "propagate_uplink_status": "it cannot be chosen. Leave propagate_uplink_status out.",
     "no_fixed_ips": "every port has an address. Leave no_fixed_ips out.",
 }
-EXTRA_HARMLESS = {"binding:vnic_type": "normal"}
+EXTRA_HARMLESS = {"binding:vnic_type": ("normal",)}
 
 
 def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,227 @@
+"""OS::Nova::Server: boot, change, suspend, resume, delete.
+
+What a change means is decided while planning, by `replace_when`: the policies of flavor, image and
+user_data say whether the server is resized, rebuilt, replaced or left alone. An update therefore
+has at most two deeds, a rebuild and then the rest; the row's data notes which the cloud accepted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mantle.clouds.ports import BlockDevice, ObjectStatus, Power, Server, ServerSpec
+from mantle.model.schema import TypeFacts
+from mantle.resources import cloud_object as generic
+from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
+from mantle.resources.heat.stored_config import text_of
+from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
+from mantle.resources.names import name_of, tags_of
+from mantle.resources.nova.server_networks import (
+    address_map,
+    drop_ports,
+    neighbours,
+    network_ids,
+    nics,
+    replaced_by,
+)
+from mantle.resources.nova.server_schema import SCHEMA, check
+
+STAGES = "update_stages"
+"""In a row's data: the deeds of the present update that the cloud has accepted."""
+
+
+def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """The update policies, and the changes that no server survives."""
+    for name in ("image", "flavor", "user_data"):
+        policy = f"{name}_update_policy"
+        if before.get(name) != after.get(name) and after.get(policy) == "REPLACE":
+            return f"{name} changes and {policy} is REPLACE"
+    if (before.get("image") is None) != (after.get("image") is None):
+        return "image is given on one side of the change only"
+    return replaced_by(before.get("networks"), after.get("networks"))
+
+
+async def spec(ctx: Context) -> ServerSpec:
+    """What to ask for; makes the ports that interfaces need."""
+    wanted = ctx.properties
+    name = name_of(ctx)
+    return ServerSpec(
+        name=name,
+        flavor=wanted["flavor"],
+        image=wanted.get("image"),
+        key_name=wanted.get("key_name"),
+        user_data=await text_of(ctx, wanted.get("user_data") or ""),
+        metadata={key: str(value) for key, value in (wanted.get("metadata") or {}).items()},
+        nics=await nics(ctx, name),
+        security_groups=tuple(wanted.get("security_groups") or ()),
+        block_devices=block_devices(wanted),
+        availability_zone=wanted.get("availability_zone"),
+        config_drive=wanted.get("config_drive"),
+        scheduler_hints=wanted.get("scheduler_hints") or {},
+        tags=tags_of(ctx),
+        admin_password=wanted.get("admin_pass"),
+    )
+
+
+def block_devices(wanted: Mapping[str, Any]) -> tuple[BlockDevice, ...]:
+    """Disks of either form; without an image, the first of them is booted from."""
+    entries = wanted.get("block_device_mapping_v2") or wanted.get("block_device_mapping") or ()
+    first = None if wanted.get("image") else 0
+    return tuple(
+        BlockDevice(
+            volume_id=entry.get("volume_id"),
+            image=entry.get("image"),
+            size_gib=entry.get("volume_size"),
+            boot_index=entry.get("boot_index") if at or first is None else _index(entry),
+            device_name=entry.get("device_name"),
+            delete_on_termination=bool(entry.get("delete_on_termination")),
+        )
+        for at, entry in enumerate(entries)
+    )
+
+
+def _index(entry: Mapping[str, Any]) -> int:
+    index = entry.get("boot_index")
+    return 0 if index is None else int(index)
+
+
+async def attributes(ctx: Context, server: Server) -> Mapping[str, Any]:
+    """As Heat's; networks and addresses are found by the network's name and id."""
+    addresses = address_map(server, await network_ids(ctx.cloud))
+    return {
+        "name": server.name,
+        "addresses": addresses,
+        "networks": {
+            network: [entry["addr"] for entry in entries] for network, entries in addresses.items()
+        },
+        "first_address": server.addresses[0].address if server.addresses else "",
+        "instance_name": server.instance_name or server.name,
+        "accessIPv4": "",
+        "accessIPv6": "",
+        "console_urls": {"novnc": server.console_url} if server.console_url else {},
+        "tags": list(server.spec.tags),
+        "os_collect_config": {},
+    }
+
+
+BLUEPRINT = Blueprint(
+    facts=TypeFacts(
+        schema=SCHEMA, check_properties=check, neighbours=neighbours, replace_when=replace_when
+    ),
+    noun="server",
+    collection=lambda session: session.servers,
+    spec=spec,
+    attributes=attributes,
+    remedy="See its console log; correct its properties, then update the stack.",
+)
+
+
+# --- update ----------------------------------------------------------------------------------
+
+
+def _changed(ctx: Context, name: str) -> bool:
+    return bool(ctx.before.get(name) != ctx.properties.get(name))
+
+
+def deeds(ctx: Context) -> list[str]:
+    """What this update asks of the cloud, in order."""
+    rebuild = _changed(ctx, "image") or (
+        _changed(ctx, "user_data") and ctx.properties["user_data_update_policy"] == "REBUILD"
+    )
+    return ["rebuild", "adjust"] if rebuild else ["adjust"]
+
+
+async def update(ctx: Context) -> Outcome:
+    """One deed after the other, each once the server has settled after the one before."""
+    server = await look(BLUEPRINT, ctx)
+    if server is None:
+        return await generic.update(BLUEPRINT, ctx)
+    accepted = list(ctx.ref.data.get(STAGES, ())) if generic.sent(ctx) else []
+    if accepted and server.status not in {ObjectStatus.ACTIVE, ObjectStatus.STOPPED}:
+        return progress(BLUEPRINT, server)
+    left = [deed for deed in deeds(ctx) if deed not in accepted]
+    if not left:
+        return progress(BLUEPRINT, server)
+    server = await _rebuild(ctx, server) if left[0] == "rebuild" else await _adjust(ctx, server)
+    data = {**generic.marked(ctx), STAGES: [*accepted, left[0]]}
+    outcome = progress(BLUEPRINT, server, data=data)
+    if isinstance(outcome, Done) and len(left) > 1:
+        return Wait(reason="server is rebuilt", again_after_seconds=0.0, data=data)
+    return outcome
+
+
+async def _rebuild(ctx: Context, server: Server) -> Server:
+    """The new image and boot script, on the disks and addresses it has."""
+    wanted = ctx.properties
+    renewed = wanted["user_data_update_policy"] == "REBUILD"
+    text = await text_of(ctx, wanted.get("user_data") or "")
+    return await ctx.cloud.servers.rebuild(
+        server.id,
+        replace(
+            server.spec,
+            image=wanted.get("image"),
+            user_data=text if renewed else server.spec.user_data,
+        ),
+    )
+
+
+async def _adjust(ctx: Context, server: Server) -> Server:
+    """Everything that a running server can take; its image and boot script stay."""
+    kept = server.spec
+    same_nics = ctx.before.get("networks") == ctx.properties.get("networks")
+    wanted = replace(
+        kept,
+        name=name_of(ctx),
+        flavor=ctx.properties["flavor"] if _changed(ctx, "flavor") else kept.flavor,
+        metadata={key: str(value) for key, value in (ctx.properties.get("metadata") or {}).items()},
+        nics=kept.nics if same_nics else await nics(ctx, name_of(ctx)),
+        tags=tags_of(ctx),
+        admin_password=ctx.properties.get("admin_pass"),
+    )
+    return await ctx.cloud.servers.update(server.id, wanted)
+
+
+# --- the rest --------------------------------------------------------------------------------
+
+
+async def delete(ctx: Context) -> Outcome:
+    """The server, then the ports that were made for it."""
+    outcome = await generic.delete(BLUEPRINT, ctx)
+    if not isinstance(outcome, Done):
+        return outcome
+    left = await drop_ports(ctx)
+    return outcome if left is None else Wait(reason=left)
+
+
+async def _power(ctx: Context, verb: Power, start: ObjectStatus, goal: ObjectStatus) -> Outcome:
+    """Bring it from one power state to another; a server its owner stopped is left alone."""
+    server = await look(BLUEPRINT, ctx)
+    if server is None:
+        return await generic.check(BLUEPRINT, ctx)
+    if server.status is start:
+        await ctx.cloud.servers.power(server.id, verb)
+        server = await ctx.cloud.servers.get(server.id)
+    match server.status:
+        case ObjectStatus.ERROR | ObjectStatus.DELETING:
+            return Failed(reason=f"server is {server.status}: {server.fault}".rstrip(": "))
+        case ObjectStatus.STOPPED:
+            return Done(note="The server is stopped; it is left as it is.")
+        case status if status is goal:
+            return Done()
+        case status:
+            return Wait(reason=f"server is {status}")
+
+
+async def suspend(ctx: Context) -> Outcome:
+    """Freeze it."""
+    return await _power(ctx, Power.SUSPEND, ObjectStatus.ACTIVE, ObjectStatus.SUSPENDED)
+
+
+async def resume(ctx: Context) -> Outcome:
+    """Let it go on."""
+    return await _power(ctx, Power.RESUME, ObjectStatus.SUSPENDED, ObjectStatus.ACTIVE)
+
+
+TYPE: ResourceType = replace(
+    cloud_object(BLUEPRINT), update=update, delete=delete, suspend=suspend, resume=resume
+)

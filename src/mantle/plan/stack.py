@@ -13,31 +13,21 @@ from dataclasses import dataclass, field
 from mantle.model.errors import Findings, Invalid
 from mantle.model.graph import ResourceDefinition
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
-from mantle.model.plan import Change, Plan, Step, StepKind
+from mantle.model.plan import Change, Plan, Step
 from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
-from mantle.model.status import Action, Status
+from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
 from mantle.plan import steps
+from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
-from mantle.plan.judge import MAKING, Fate, Verdict, Wanted, choose
+from mantle.plan.judge import Fate, Verdict, Wanted, choose
 from mantle.plan.masking import Mask, mask_of, secret_texts
-from mantle.plan.order import dependencies_first, dependents, without_cycles
+from mantle.plan.order import dependencies_first
 from mantle.plan.removal import Doomed, removal_steps
 from mantle.template.properties import coerce_properties
 from mantle.template.resolve import Lookup, resolve, scope_of
 from mantle.template.validate import Loaded
-
-ACTING: Mapping[Action, StepKind] = {
-    Action.CHECK: StepKind.CHECK,
-    Action.SUSPEND: StepKind.SUSPEND,
-    Action.RESUME: StepKind.RESUME,
-    Action.SNAPSHOT: StepKind.SNAPSHOT,
-}
-"""Actions that do one thing to every resource and need no template."""
-
-SETTLED = {(Action.SUSPEND, Status.COMPLETE), (Action.RESUME, Status.COMPLETE)}
-"""States in which the same action has nothing left to do."""
 
 
 def plan_stack(
@@ -62,7 +52,7 @@ def plan_stack(
     live = [row for row in rows if row.state != "DELETE_COMPLETE"]
     unchanged: tuple[str, ...] = ()
     if action in ACTING:
-        made, unchanged = _act(action, live, timeout_seconds)
+        made, unchanged = acting_steps(action, live, timeout_seconds)
     elif loaded is None or action is Action.DELETE:
         made = _remove_all(action, live, timeout_seconds)
     else:
@@ -315,49 +305,4 @@ def _remove_all(
         references={},
         forward={},
         timeout_seconds=timeout_seconds,
-    )
-
-
-def _act(
-    action: Action, rows: Sequence[ResourceRecord], timeout_seconds: float
-) -> tuple[list[Step], tuple[str, ...]]:
-    """One step for each resource that is in use.
-
-    A check looks at everything at once, whatever fails. Left out is what was never made, and what
-    is on its way out: acting on it would make it look alive.
-    """
-    kind = ACTING[action]
-    in_use = {row.name: row for row in rows if _in_use(row)}
-    idle = {
-        name
-        for name, row in in_use.items()
-        if row.action is action and (row.action, row.status) in SETTLED
-    }
-    needs = {name: row.requires for name, row in in_use.items()}
-    ordered = without_cycles(needs)
-    if action is Action.SUSPEND:
-        turned = dependents(ordered)
-        ordered = {name: tuple(turned.get(name, ())) for name in reversed(ordered)}
-    elif action is not Action.RESUME:
-        ordered = dict.fromkeys(ordered, ())
-    made = [
-        steps.on_row(
-            kind,
-            in_use[name],
-            key=steps.step_key(kind, name),
-            reason=f"the stack's {action.lower()} was asked for",
-            requires=[steps.step_key(kind, other) for other in before if other not in idle],
-            timeout_seconds=timeout_seconds,
-        )
-        for name, before in ordered.items()
-        if name not in idle
-    ]
-    return made, tuple(name for name in ordered if name in idle)
-
-
-def _in_use(row: ResourceRecord) -> bool:
-    if row.replaced_by is not None or row.action is Action.DELETE:
-        return False
-    return (
-        row.action not in MAKING or (row.status is Status.COMPLETE and row.action is not Action.INIT)
     )

@@ -1,0 +1,226 @@
+"""A plan as text for people and as JSON for machines.
+
+In JSON, a value known only later is `{"unknown": ["web"]}`. A real map of exactly that shape is
+wrapped as `{"literal": {…}}`, so that reading a plan back gives the same plan.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.plan import Change, Plan, Step, StepKind
+from mantle.model.status import Action
+from mantle.model.values import Unknown, Value
+from mantle.plan.masking import MASKED
+
+REPLACE = "replace"
+
+SIGNS: Mapping[str, tuple[str, str]] = {
+    StepKind.CREATE: ("+", "create"),
+    StepKind.UPDATE: ("~", "change in place"),
+    REPLACE: ("+/-", "make a new one, then delete the old"),
+    StepKind.DELETE: ("-", "delete"),
+    StepKind.FORGET: ("x", "leave the stack, keep the object"),
+    StepKind.CHECK: ("?", "check"),
+    StepKind.SUSPEND: ("<", "suspend"),
+    StepKind.RESUME: (">", "resume"),
+    StepKind.SNAPSHOT: ("s", "take a snapshot"),
+    StepKind.KEEP: (" ", "leave alone"),
+}
+"""What stands before a step, and what the legend says of it. The order is that of the counts."""
+
+TEXT_LINES = 6
+"""Lines of a long text that are shown; the plan's JSON has all of them."""
+
+
+def render(plan: Plan) -> str:
+    """The plan for people: every step with its reason, and a line that counts them."""
+    heading = f"Plan for stack {plan.stack_name} ({plan.action.lower()})"
+    if plan.is_empty:
+        return f"{heading}\n\n{_counts(plan)}\n"
+    shown = {_sign_of(step): None for step in plan.steps}
+    legend = [f"  {SIGNS[sign][0]:<4}{SIGNS[sign][1]}" for sign in SIGNS if sign in shown]
+    blocks = ["\n".join(_step_lines(step)) for step in plan.steps]
+    return "\n\n".join([heading, "\n".join(legend), *blocks, _counts(plan)]) + "\n"
+
+
+def _sign_of(step: Step) -> str:
+    return REPLACE if step.kind is StepKind.CREATE and step.replaces else str(step.kind)
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    yield f"  {SIGNS[_sign_of(step)][0]:<4}{step.resource}  ({step.resource_type})"
+    yield f"        {step.reason}"
+    fresh = step.kind is StepKind.CREATE and not step.replaces
+    for change in step.changes:
+        yield from _change_lines(change, fresh=fresh)
+    if step.requires:
+        yield f"      after {_names(step.requires)}"
+
+
+def _names(requires: tuple[StepKey, ...]) -> str:
+    shown = ", ".join(requires[:6])
+    return shown if len(requires) <= 6 else f"{shown} and {len(requires) - 6} more"
+
+
+def _change_lines(change: Change, *, fresh: bool) -> Iterator[str]:
+    after = _value(change.after)
+    text = after if fresh else f"{_value(change.before)} -> {after}"
+    if change.forces_replacement and not fresh:
+        text += "  (needs a new one)"
+    first, *more = f"{change.path}: {text}".split("\n")
+    yield f"      {first}"
+    yield from (f"        {line}" for line in more)
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, Unknown):
+        return f"(known after {', '.join(value.after)})"
+    if value == MASKED:
+        return MASKED
+    if isinstance(value, str) and "\n" in value:
+        return _block(value)
+    return json.dumps(value, ensure_ascii=False, default=_inside)
+
+
+def _inside(value: object) -> str:
+    """An unknown in the midst of a map or list."""
+    if isinstance(value, Unknown):
+        return f"({value})"
+    raise TypeError(f"a plan holds a {type(value).__name__}, which is no JSON")
+
+
+def _block(text: str) -> str:
+    lines = text.rstrip("\n").split("\n")
+    shown = [f"| {line}" for line in lines[:TEXT_LINES]]
+    if len(lines) > TEXT_LINES:
+        shown.append(f"| … {len(lines) - TEXT_LINES} more lines")
+    return "\n".join(["", *shown])
+
+
+def _counts(plan: Plan) -> str:
+    """What is done, counted by resource: a replacement counts once."""
+    replaced = {step.replaces for step in plan.steps if step.replaces}
+    counted = Counter(
+        _sign_of(step)
+        for step in plan.steps
+        if not (step.kind is StepKind.DELETE and step.resource_id in replaced)
+    )
+    if not counted:
+        same = len(plan.unchanged)
+        return f"Nothing to do: {same} {'resource is' if same == 1 else 'resources are'} as wanted."
+    parts = [f"{counted[sign]} to {sign}" for sign in SIGNS if counted[sign]]
+    return f"{', '.join(parts)}, {len(plan.unchanged)} unchanged."
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The whole plan as JSON data."""
+    return {
+        "id": plan.id,
+        "stack_id": plan.stack_id,
+        "stack_name": plan.stack_name,
+        "action": str(plan.action),
+        "steps": [_step_json(step) for step in plan.steps],
+        "unchanged": list(plan.unchanged),
+        "based_on": dict(plan.based_on),
+        "made_at": plan.made_at,
+        "expires_at": plan.expires_at,
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "key": step.key,
+        "kind": str(step.kind),
+        "resource": step.resource,
+        "resource_type": step.resource_type,
+        "resource_id": step.resource_id,
+        "token": step.token,
+        "reason": step.reason,
+        "requires": list(step.requires),
+        "changes": [
+            {
+                "path": change.path,
+                "before": _encoded(change.before),
+                "after": _encoded(change.after),
+                "forces_replacement": change.forces_replacement,
+            }
+            for change in step.changes
+        ],
+        "replaces": step.replaces,
+        "unknown_after": list(step.unknown_after),
+        "timeout_seconds": step.timeout_seconds,
+        "digest": step.digest,
+    }
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_json` wrote."""
+    return Plan(
+        id=PlanId(data["id"]),
+        stack_id=StackId(data["stack_id"]),
+        stack_name=data["stack_name"],
+        action=Action(data["action"]),
+        steps=tuple(_step(step) for step in data["steps"]),
+        unchanged=tuple(data["unchanged"]),
+        based_on=dict(data["based_on"]),
+        made_at=data["made_at"],
+        expires_at=data["expires_at"],
+    )
+
+
+def _step(data: Mapping[str, Any]) -> Step:
+    return Step(
+        key=StepKey(data["key"]),
+        kind=StepKind(data["kind"]),
+        resource=data["resource"],
+        resource_type=data["resource_type"],
+        resource_id=ResourceId(data["resource_id"]),
+        token=Token(data["token"]),
+        reason=data["reason"],
+        requires=tuple(StepKey(key) for key in data["requires"]),
+        changes=tuple(
+            Change(
+                path=change["path"],
+                before=_decoded(change["before"]),
+                after=_decoded(change["after"]),
+                forces_replacement=change["forces_replacement"],
+            )
+            for change in data["changes"]
+        ),
+        replaces=ResourceId(data["replaces"]) if data["replaces"] else None,
+        unknown_after=tuple(data["unknown_after"]),
+        timeout_seconds=data["timeout_seconds"],
+        digest=data["digest"],
+    )
+
+
+def _encoded(value: Value) -> Any:
+    if isinstance(value, Unknown):
+        return {"unknown": list(value.after)}
+    if isinstance(value, Mapping):
+        coded = {key: _encoded(part) for key, part in value.items()}
+        return {"literal": coded} if coded.keys() in RESERVED else coded
+    if isinstance(value, list | tuple):
+        return [_encoded(part) for part in value]
+    return value
+
+
+def _decoded(data: Any) -> Value:
+    if isinstance(data, dict):
+        if data.keys() == {"unknown"}:
+            return Unknown(tuple(data["unknown"]))
+        inside = data["literal"] if data.keys() == {"literal"} else data
+        return {key: _decoded(part) for key, part in inside.items()}
+    if isinstance(data, list):
+        return [_decoded(part) for part in data]
+    return data
+
+
+RESERVED = ({"unknown"}, {"literal"})
+"""Maps with just such a key mean something in a plan's JSON."""

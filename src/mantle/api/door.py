@@ -1,4 +1,4 @@
-"""Requests in, replies out, for the compatible APIs: bytes become a `Call`, a `Reply` becomes bytes.
+"""Requests in, replies out: for the compatible APIs bytes become a `Call`, a `Reply` becomes bytes.
 
 Everything that arrives is bounded here: the size of a body, the depth of its JSON, the characters
 of its Host header.
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from mantle.model.errors import LimitExceeded, MantleError
 
@@ -100,7 +100,7 @@ def plain(status: int, text: str) -> Reply:
     return Reply(status=status, body=text.encode(), media_type="text/plain; charset=UTF-8")
 
 
-def head_of(scope: Scope, request_id: str) -> Call:
+def head_of(scope: HTTPScope, request_id: str) -> Call:
     """The request without its body, so that it can be refused before that is read."""
     headers = {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]

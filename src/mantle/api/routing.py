@@ -35,7 +35,7 @@ class Match(Generic[HandlerT]):
 
 
 class Router(Generic[HandlerT]):
-    """Finds a path's route. Rows are tried in the order of the table, so the special comes first."""
+    """Finds a path's route. Rows are tried in the table's order: the special comes first."""
 
     def __init__(self, routes: Iterable[Route[HandlerT]]) -> None:
         self.routes = tuple(routes)

@@ -1,0 +1,141 @@
+"""Bodies of Heat's requests, decoded once into what the verbs take."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mantle.api.heat.ask import as_bool, as_count, as_object, as_text
+from mantle.model.errors import MantleError, NotSupported
+from mantle.model.graph import TemplateSource
+from mantle.stacks.create import CreateRequest
+from mantle.stacks.update import UpdateRequest
+
+Body = Mapping[str, Any]
+
+
+def create_request(body: Body) -> CreateRequest:
+    """A stack to create or preview."""
+    if "stack_name" not in body:
+        raise MantleError(
+            "No stack name specified", remedy='Send "stack_name".', fault="HTTPBadRequest"
+        )
+    if body.get("adopt_stack_data") is not None:
+        raise NotSupported(
+            "Stack Adopt is not available.",
+            remedy="Create the stack without adopt_stack_data; external_id takes over an object.",
+        )
+    return CreateRequest(
+        name=body["stack_name"],
+        source=source(body),
+        disable_rollback=_flag(body, "disable_rollback", default=True),
+        timeout_minutes=_timeout(body),
+        tags=_tags(body) or (),
+    )
+
+
+def update_request(body: Body, *, existing: bool) -> UpdateRequest:
+    """An update: PUT replaces everything, PATCH keeps what is not given."""
+    template = _template(body)
+    if template is None and not existing:
+        raise MantleError(
+            "No template specified",
+            remedy="Send the whole template, or use PATCH to keep the present one.",
+            fault="HTTPBadRequest",
+        )
+    rollback = body.get("disable_rollback")
+    return UpdateRequest(
+        template=template,
+        files=_files(body),
+        environment=_environment(body),
+        environment_files=_environment_files(body),
+        parameters=as_object(body.get("parameters"), "parameters"),
+        clear_parameters=_names(body, "clear_parameters"),
+        existing=existing,
+        disable_rollback=None if rollback is None else as_bool(rollback, "disable_rollback"),
+        timeout_minutes=_timeout(body),
+        tags=_tags(body),
+    )
+
+
+def source(body: Body) -> TemplateSource:
+    """Template, environment and files."""
+    template = _template(body)
+    if template is None:
+        raise MantleError(
+            "No template specified", remedy='Send "template".', fault="HTTPBadRequest"
+        )
+    return TemplateSource(
+        template=template,
+        files=_files(body),
+        environment=_environment(body),
+        environment_files=_environment_files(body),
+        parameters=as_object(body.get("parameters"), "parameters"),
+    )
+
+
+def _template(body: Body) -> str | Mapping[str, Any] | None:
+    template = body.get("template")
+    if template is None or template == {}:
+        if body.get("template_url"):
+            raise NotSupported(
+                "This service does not fetch a template_url.",
+                remedy="Send the template's text; the command line reads URLs and does so.",
+            )
+        return None
+    if not isinstance(template, str | dict):
+        raise MantleError(
+            "The template is neither text nor an object.", fault="StackValidationFailed"
+        )
+    return template
+
+
+def _files(body: Body) -> dict[str, str]:
+    if body.get("files_container"):
+        raise NotSupported(
+            "This service does not read a files_container.",
+            remedy='Send the files\' text in "files".',
+        )
+    files = as_object(body.get("files"), "files")
+    return {
+        name: content if isinstance(content, str) else _refuse_file(name)
+        for name, content in files.items()
+    }
+
+
+def _refuse_file(name: str) -> str:
+    raise MantleError(f"The content of file {name!r} is not text.", remedy="Send it as a string.")
+
+
+def _environment(body: Body) -> str | dict[str, Any]:
+    environment = body.get("environment")
+    if isinstance(environment, str):
+        return environment
+    return as_object(environment, "environment")
+
+
+def _environment_files(body: Body) -> tuple[str, ...]:
+    return _names(body, "environment_files")
+
+
+def _names(body: Body, name: str) -> tuple[str, ...]:
+    names = body.get(name) or []
+    if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
+        raise MantleError(f"{name!r} is not a list of names.")
+    return tuple(names)
+
+
+def _flag(body: Body, name: str, *, default: bool) -> bool:
+    value = body.get(name)
+    return default if value is None else as_bool(value, name)
+
+
+def _timeout(body: Body) -> int | None:
+    value = body.get("timeout_mins")
+    return None if value is None else as_count(value, "timeout_mins")
+
+
+def _tags(body: Body) -> tuple[str, ...] | None:
+    tags = body.get("tags")
+    if tags is None:
+        return None
+    text = as_text(tags, "tags")
+    return tuple(tag.strip() for tag in text.split(",") if tag.strip())

@@ -1,0 +1,62 @@
+# Every target makes the environment it needs; none needs root. Start with `make demo`.
+.POSIX:
+.SUFFIXES:
+SHELL = /bin/sh
+ARGS =
+DEMO_DATA = var/demo
+
+help:
+	@echo 'make demo              a load-balanced web application on this machine, planned, created, answering'
+	@echo 'make demo-down         take it away again, and stop the control plane it started'
+	@echo 'make up                the control plane in the foreground; ARGS="--help" shows its options'
+	@echo 'make openstack ARGS="stack list"   the stock openstack client, against the demo or `make up`'
+	@echo 'make test              set up, then check and run the quick suites'
+	@echo 'make check             lint, format, types, import contracts'
+	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
+	@echo 'make test-long         the long suites: crashes, kills, whole stories'
+	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
+	@echo 'make lock              pin the dependencies again'
+	@echo 'make clean             remove environments and caches, keep data'
+
+.venv/.synced: requirements.lock pyproject.toml
+	@scripts/setup .venv requirements.lock editable
+
+.venv-clients/.synced: requirements-clients.lock
+	@scripts/setup .venv-clients requirements-clients.lock
+
+setup: .venv/.synced
+
+demo: .venv/.synced
+	@.venv/bin/mantle demo --data-dir $(DEMO_DATA) $(ARGS)
+
+demo-down: .venv/.synced
+	@.venv/bin/mantle demo --down --data-dir $(DEMO_DATA)
+
+up: .venv/.synced
+	@.venv/bin/mantle up $(ARGS)
+
+check: .venv/.synced
+	@scripts/check
+
+test: check
+	@scripts/test $(ARGS)
+
+test-clients: .venv/.synced .venv-clients/.synced
+	@.venv/bin/pytest -q -m "clients" $(ARGS)
+
+test-long: .venv/.synced
+	@.venv/bin/pytest -q -m "slow and not clients" --timeout 1800 $(ARGS)
+
+bench: .venv/.synced
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+openstack: .venv-clients/.synced
+	@DEMO_DATA=$(DEMO_DATA) scripts/openstack $(ARGS)
+
+lock:
+	@scripts/lock
+
+clean:
+	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack lock clean

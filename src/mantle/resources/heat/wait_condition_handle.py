@@ -43,7 +43,7 @@ SCHEMA = schema(
         ),
     },
     takes_signals=True,
-    since="2014.1",
+    since="2014.2",
 )
 
 OWN_KEYS = {"status": "status", "reason": "reason", "data": "data", "id": "id"}

@@ -24,7 +24,7 @@ SCHEMA = schema(
         "save_private_key": boolean("Keep a generated private key.", default=False),
         "public_key": string("An existing public key; without it a pair is made."),
         "type": string("The kind of key.", allowed=("ssh", "x509")),
-        "user": string("Another user to own the pair."),
+        "user": string("Another user to own the pair.", custom="keystone.user"),
     },
     {
         "public_key": (Kind.STRING, "The public key."),

@@ -118,7 +118,7 @@ SCHEMA = schema(
         "reservation_id": string("A reservation."),
         "config_drive": boolean("Whether metadata comes on a disk."),
         "diskConfig": string("How the disk is partitioned.", allowed=("AUTO", "MANUAL")),
-        "personality": mapping("Files to put in.", default={}, hidden=True),
+        "personality": mapping("Files to put in.", default={}),
         "admin_pass": string("The administrator's password.", secret=True, update=True),
         "tags": strings("Tags.", update=True),
         "deployment_swift_data": mapping(

@@ -1,10 +1,10 @@
-"""What must hold of every plan, whatever it was made from. Tests ask; the answer is what is wrong."""
+"""What must hold of every plan, whatever it was made from; the answer is what is wrong."""
 
 from collections.abc import Iterator
 
 from mantle.model.ids import ResourceId, StepKey
 from mantle.model.plan import Plan, Step, StepKind
-from mantle.model.values import Unknown, unknowns_in
+from mantle.model.values import unknowns_in
 from mantle.plan.order import dependents, find_cycle
 from mantle.plan.steps import waits_for
 
@@ -126,5 +126,5 @@ def _unknowns(plan: Plan) -> Iterator[str]:
             if making.get(name) not in step.requires:
                 yield f"{step.key!r} waits for {name!r} without requiring its creation"
         for change in step.changes:
-            if any(isinstance(part, Unknown) for part in unknowns_in(change.before)):
+            if unknowns_in(change.before):
                 yield f"{step.key!r} does not know what {change.path} was"

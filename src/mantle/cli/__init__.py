@@ -1,1 +1,1 @@
-"""The command line: a client of the API with no power of its own."""
+"""The command line: a client of the HTTP API with no power of its own, one file per noun."""

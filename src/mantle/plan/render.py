@@ -7,6 +7,7 @@ wrapped as `{"literal": {…}}`, so that reading a plan back gives the same plan
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from difflib import unified_diff
 from typing import Any
 
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
@@ -31,7 +32,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
 }
 """What stands before a step, and what the legend says of it. The order is that of the counts."""
 
-TEXT_LINES = 6
+TEXT_LINES = 8
 """Lines of a long text that are shown; the plan's JSON has all of them."""
 
 
@@ -55,9 +56,9 @@ def _step_lines(step: Step) -> Iterator[str]:
     yield f"        {step.reason}"
     fresh = step.kind is StepKind.CREATE and not step.replaces
     for change in step.changes:
-        yield from _change_lines(change, fresh=fresh)
+        yield from (f"        {line}" for line in _change_lines(change, fresh=fresh))
     if step.requires:
-        yield f"      after {_names(step.requires)}"
+        yield f"        after {_names(step.requires)}"
 
 
 def _names(requires: tuple[StepKey, ...]) -> str:
@@ -66,13 +67,37 @@ def _names(requires: tuple[StepKey, ...]) -> str:
 
 
 def _change_lines(change: Change, *, fresh: bool) -> Iterator[str]:
-    after = _value(change.after)
-    text = after if fresh else f"{_value(change.before)} -> {after}"
-    if change.forces_replacement and not fresh:
-        text += "  (needs a new one)"
-    first, *more = f"{change.path}: {text}".split("\n")
-    yield f"      {first}"
-    yield from (f"        {line}" for line in more)
+    suffix = "  (needs a new one)" if change.forces_replacement and not fresh else ""
+    if _is_long(change.after) or _is_long(change.before):
+        yield f"{change.path}:{suffix}"
+        yield from _text_lines(change, fresh=fresh)
+    elif fresh:
+        yield f"{change.path}: {_value(change.after)}"
+    else:
+        yield f"{change.path}: {_value(change.before)} -> {_value(change.after)}{suffix}"
+
+
+def _is_long(value: Value) -> bool:
+    return isinstance(value, str) and "\n" in value
+
+
+def _text_lines(change: Change, *, fresh: bool) -> Iterator[str]:
+    """A text of several lines: how it begins, or the lines that differ."""
+    after = _lines_of(change.after)
+    if fresh:
+        lines = after
+    else:
+        diff = unified_diff(_lines_of(change.before), after, n=1, lineterm="")
+        lines = list(diff)[2:]
+    yield from (f"| {line}".rstrip() for line in lines[:TEXT_LINES])
+    if len(lines) > TEXT_LINES:
+        yield f"| … {len(lines) - TEXT_LINES} more lines"
+
+
+def _lines_of(value: Value) -> list[str]:
+    if value is None:
+        return []
+    return value.splitlines() if isinstance(value, str) else [_value(value)]
 
 
 def _value(value: Value) -> str:
@@ -80,8 +105,6 @@ def _value(value: Value) -> str:
         return f"(known after {', '.join(value.after)})"
     if value == MASKED:
         return MASKED
-    if isinstance(value, str) and "\n" in value:
-        return _block(value)
     return json.dumps(value, ensure_ascii=False, default=_inside)
 
 
@@ -90,14 +113,6 @@ def _inside(value: object) -> str:
     if isinstance(value, Unknown):
         return f"({value})"
     raise TypeError(f"a plan holds a {type(value).__name__}, which is no JSON")
-
-
-def _block(text: str) -> str:
-    lines = text.rstrip("\n").split("\n")
-    shown = [f"| {line}" for line in lines[:TEXT_LINES]]
-    if len(lines) > TEXT_LINES:
-        shown.append(f"| … {len(lines) - TEXT_LINES} more lines")
-    return "\n".join(["", *shown])
 
 
 def _counts(plan: Plan) -> str:

@@ -117,27 +117,48 @@ Plan for stack shop (update)
 
   +   web  (OS::Nova::Server)
         new in the template
-      flavor: "small"
-      networks: [{"port": "(known after port)"}]
-      user_data:
+        flavor: "small"
+        networks: [{"port": "(known after port)"}]
+        user_data:
         | line 0
         | line 1
         | line 2
         | line 3
         | line 4
         | line 5
-        | … 3 more lines
-      admin_pass: ******
+        | line 6
+        | line 7
+        | … 1 more line
+        admin_pass: ******
 
   +/- db  (OS::Nova::Server)
         image changes from a to b, which needs a new one
-      image: "a" -> "b"  (needs a new one)
-      after create web
+        image: "a" -> "b"  (needs a new one)
+        after create web
 
   -   db  (OS::Nova::Server)
         replaced by a new db
 
 1 to create, 1 to replace, 1 unchanged.
+"""
+    )
+
+
+def test_a_changed_text_shows_the_lines_that_differ():
+    """With one line around them."""
+    change = Change(path="user_data", before="a\nb\nc\nd\n", after="a\nb\nC\nd\n")
+    shown = render(plan(step(StepKind.UPDATE, changes=(change,))))
+    assert (
+        shown.split("new in the template\n")[1]
+        == """\
+        user_data:
+        | @@ -2,3 +2,3 @@
+        |  b
+        | -c
+        | +C
+        |  d
+
+1 to update, 0 unchanged.
 """
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mantle.model.plan import Change
-from mantle.model.schema import OnChange, Property, ResourceSchema, TypeFacts
+from mantle.model.schema import OnChange, Property, ResourceSchema, TypeFacts, renamed
 from mantle.model.values import Unknown, Value, unknowns_in
 from mantle.plan.masking import MASKED, NOTHING_SECRET, Mask, hide
 
@@ -51,7 +51,7 @@ def settings_of(
     """What a new resource is made with: the given properties' values, secrets hidden."""
     return tuple(
         _shown(name, None, after[name], part=schema.properties.get(name), mask=mask)
-        for name in given
+        for name in renamed(schema.properties, given)
         if after.get(name) is not None
     )
 

@@ -91,7 +91,8 @@ def _text_lines(change: Change, *, fresh: bool) -> Iterator[str]:
         lines = list(diff)[2:]
     yield from (f"| {line}".rstrip() for line in lines[:TEXT_LINES])
     if len(lines) > TEXT_LINES:
-        yield f"| … {len(lines) - TEXT_LINES} more lines"
+        left = len(lines) - TEXT_LINES
+        yield f"| … {left} more {'line' if left == 1 else 'lines'}"
 
 
 def _lines_of(value: Value) -> list[str]:

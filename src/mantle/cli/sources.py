@@ -7,8 +7,8 @@ key is the name *as written*, relative to the file that names it, because that i
 will look for.
 
 Two files that write the same name and mean different files would collide under one key; that is
-refused rather than guessed. Only names a template really uses are read, and only by a person's own
-client with their own rights; a name that leaves the template's folder is followed, as a shell would.
+refused rather than guessed. Only names a template really uses are read, with the person's own
+rights; a name that leaves the template's folder is followed, as a shell would follow it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -136,7 +136,7 @@ class _Gatherer:
 
 
 def _parsed(text: str) -> Any:
-    """The YAML data, or nothing when it is broken: the server says what is wrong, with its place."""
+    """The YAML data, or nothing when it is broken: the server says what is wrong, and where."""
     try:
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - it is the safe loader, in C or not
     except (yaml.YAMLError, RecursionError, ValueError):

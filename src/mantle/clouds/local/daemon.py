@@ -80,8 +80,8 @@ class Daemon:
     def log(self) -> str:
         """The end of what it printed."""
         try:
-            return (self.folder / "output.log").read_bytes()[-LOG_TAIL_BYTES:].decode(
-                errors="replace"
+            return (
+                (self.folder / "output.log").read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
             )
         except FileNotFoundError:
             return ""

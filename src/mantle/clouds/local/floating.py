@@ -160,9 +160,7 @@ def led_by_now(project: Project, floating: FloatingIp) -> FloatingIp:
     return floating
 
 
-class Associations(
-    LocalCollection[FloatingIpAssociationSpec, FloatingIpAssociation, Nothing]
-):
+class Associations(LocalCollection[FloatingIpAssociationSpec, FloatingIpAssociation, Nothing]):
     """Associations of floating addresses; the id is the floating address's."""
 
     kind = "floating address association"
@@ -183,9 +181,7 @@ class Associations(
     def _floating_ips(self) -> FloatingIps:
         return FloatingIps(self._state, self._project, self._project.floating_ips)
 
-    def _change(
-        self, entry: AssociationEntry, spec: FloatingIpAssociationSpec
-    ) -> AssociationEntry:
+    def _change(self, entry: AssociationEntry, spec: FloatingIpAssociationSpec) -> AssociationEntry:
         if spec.floating_ip_id != entry.object.spec.floating_ip_id:
             raise Refused("An association's floating address cannot change in place.")
         self._floating_ips().lead(spec.floating_ip_id, spec.port_id, spec.fixed_ip_address)

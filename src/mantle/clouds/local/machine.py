@@ -269,7 +269,6 @@ class Machine:
         return "\n".join(kept[-lines:] if lines > 0 else kept)
 
 
-
 def _read(path: Path, kind: type[FileT]) -> FileT | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)

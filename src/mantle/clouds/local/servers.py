@@ -228,9 +228,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
 
     def _view(self, entry: ServerEntry) -> Server:
         status, fault = self._status(entry)
-        return replace(
-            entry.object, status=status, fault=fault, addresses=self._addresses(entry)
-        )
+        return replace(entry.object, status=status, fault=fault, addresses=self._addresses(entry))
 
     def _addresses(self, entry: ServerEntry) -> tuple[Address, ...]:
         found: list[Address] = []
@@ -353,9 +351,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             self._attachments.create_now(spec, Token(f"{entry.object.token}/attach-{number}"))
         self._keep(
             self.entry(entry.object.id),
-            replace(
-                entry.notes, boot_volume_ids=tuple(volumes), doomed_volume_ids=tuple(doomed)
-            ),
+            replace(entry.notes, boot_volume_ids=tuple(volumes), doomed_volume_ids=tuple(doomed)),
         )
 
     def _volume_of(self, device: BlockDevice, entry: ServerEntry, number: int) -> str:
@@ -426,7 +422,10 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
         with self._state.lock:
             entry = self.entry(server_id)
             same = replace(
-                entry.object.spec, image=spec.image, user_data=spec.user_data, key_name=spec.key_name
+                entry.object.spec,
+                image=spec.image,
+                user_data=spec.user_data,
+                key_name=spec.key_name,
             )
             changed = self._change(replace(entry, object=replace(entry.object, spec=same)), spec)
             notes = replace(changed.notes, wanted="on", boot=changed.notes.boot + 1)

@@ -73,11 +73,9 @@ class AttachmentNotes:
 
 @dataclass(frozen=True, slots=True)
 class BalancingNotes:
-    """`applied`: the running load balancer has it. `leaving`: it is being drained away."""
+    """`leaving`: a delete has begun; a member is being drained."""
 
-    applied: bool = False
     leaving: bool = False
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

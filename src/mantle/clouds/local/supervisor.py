@@ -191,8 +191,8 @@ def start(launch: dict[str, object], output: int, boot_pipe: int) -> int:
         os.chdir(str(launch["folder"]))
         command = launch["command"]
         environment = launch["environment"]
-        assert isinstance(command, list)  # noqa: S101
-        assert isinstance(environment, dict)  # noqa: S101
+        assert isinstance(command, list)
+        assert isinstance(environment, dict)
         os.execve(command[0], command, environment)  # noqa: S606
     except OSError as problem:
         os.write(2, f"mantle: cannot start the server: {problem}\n".encode())
@@ -233,8 +233,8 @@ def supervise(launch: dict[str, object]) -> None:  # noqa: C901, PLR0912, PLR091
     os.set_blocking(wake_in, False)
     asked: list[int] = []
     signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda got, _frame: asked.append(got))
+    for wanted in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(wanted, lambda got, _frame: asked.append(got))
     signal.signal(signal.SIGCHLD, lambda _got, _frame: None)
     output_out, output_in = pipe_above()
     boot_out, boot_in = pipe_above()
@@ -288,15 +288,16 @@ def supervise(launch: dict[str, object]) -> None:  # noqa: C901, PLR0912, PLR091
                 say("booted", part=number, left=len(descendants()))
             else:
                 say("booting", part=part)
-        if exit_status is not None and state["phase"] in ("booting", "booted"):
+        phase = state["phase"]
+        silent = phase == "booting" or (phase == "booted" and launch["ends_with_boot"])
+        if exit_status is not None and silent and not asked:
             # The boot's own process is gone without having said so: it was killed.
-            if state["phase"] == "booting" or launch["ends_with_boot"]:
-                end_all(0)
-                drain()
-                if os.WIFSIGNALED(exit_status):
-                    say("failed", part=part, signal=os.WTERMSIG(exit_status))
-                else:
-                    say("failed", part=part, exit_code=os.WEXITSTATUS(exit_status))
+            end_all(0)
+            drain()
+            if os.WIFSIGNALED(exit_status):
+                say("failed", part=part, signal=os.WTERMSIG(exit_status))
+            else:
+                say("failed", part=part, exit_code=os.WEXITSTATUS(exit_status))
         if asked:
             end_all(0 if signal.SIGUSR1 in asked else float(str(launch["grace_seconds"])))
             drain()

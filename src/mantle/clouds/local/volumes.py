@@ -147,7 +147,9 @@ class Attachments(LocalCollection[VolumeAttachmentSpec, VolumeAttachment, Attach
 
     def _name(self, spec: VolumeAttachmentSpec) -> str:
         used = {
-            entry.notes.name for entry in self._shelf if entry.object.spec.server_id == spec.server_id
+            entry.notes.name
+            for entry in self._shelf
+            if entry.object.spec.server_id == spec.server_id
         }
         if spec.mountpoint:
             name = spec.mountpoint.rstrip("/").rpartition("/")[2]

@@ -229,6 +229,8 @@ class Drive:
                 walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
             ),
             config_text=walk.config_text,
+            update_policy=self._update_policy(),
+            family=family,
         )
 
     # --- the two ways ------------------------------------------------------------------------

@@ -128,3 +128,5 @@ class TemplateSource:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     template_name: str = "template"
     """The file name shown in messages."""
+    facade: Mapping[str, Any] | None = None
+    """For a nested stack: the parent's metadata and policies of the resource it stands for."""

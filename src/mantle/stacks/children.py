@@ -24,7 +24,6 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.template.environment import Environment
 from mantle.template.validate import Loaded
 
 NAMESPACE = uuid.UUID("3f0e7a52-6a3c-4d7b-9a42-6d616e746c65")
@@ -111,7 +110,7 @@ class Children:
         """Create the child, or bring it to a new definition."""
         machine = self.machine
         now = machine.clock.now()
-        source, environment = self._source(errand)
+        source = self._source(errand)
         fresh = child is None or child.deleted_at is not None
         action = Action.CREATE if fresh else Action.UPDATE
         record = _child_record(errand, self.child_id(errand.row), now) if fresh else child
@@ -121,7 +120,7 @@ class Children:
                 f"Nested stacks are {record.depth} deep; {machine.settings.nesting} are allowed.",
                 remedy="Flatten the templates, or look for one that includes itself.",
             )
-        loaded = await load(machine, record, source, environment)
+        loaded = await load(machine, record, source)
         live = [] if fresh else await machine.database.read(operation_rows.live_of_stack, record.id)
         rows = [] if fresh else await machine.database.read(resource_rows.of_stack, record.id)
         plan = None if live else await make_plan(machine, record, action, loaded, rows)
@@ -144,14 +143,14 @@ class Children:
             fresh=fresh,
         )
 
-    def _source(self, errand: Errand) -> tuple[TemplateSource, Environment]:
+    def _source(self, errand: Errand) -> TemplateSource:
         delegate, definition, loaded = errand.delegate, errand.definition, errand.loaded
         assert delegate is not None
         assert definition is not None
         assert loaded is not None
         environment = loaded.child_environment(definition)
         if definition.is_template:
-            source = loaded.child_source(definition, dict(delegate.parameters))
+            source = loaded.child_source(definition, dict(delegate.parameters), errand.row.metadata)
         else:
             source = TemplateSource(
                 template=delegate.template,
@@ -162,8 +161,7 @@ class Children:
         # Stored whole, so that the child can be loaded again without its parent.
         data = environment.as_data()
         data["parameters"] = dict(source.parameters)
-        stored = replace(source, environment=data, environment_files=(), parameters={})
-        return stored, environment
+        return replace(source, environment=data, environment_files=(), parameters={})
 
     async def _accept(
         self,

@@ -1,0 +1,214 @@
+"""Environments: parameter values, defaults for the whole tree, and what type names mean."""
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mantle.model.errors import Findings
+from mantle.model.graph import TemplateSource
+from mantle.template.load import Document, document_of, parse
+
+SECTIONS = {
+    "parameters",
+    "parameter_defaults",
+    "resource_registry",
+    "event_sinks",
+    "encrypted_param_names",
+    "parameter_merge_strategies",
+}
+HOOKS = {"hooks", "restricted_actions"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment, merged from files, document and parameters."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_defaults: Mapping[str, Any] = field(default_factory=dict)
+    resource_registry: Mapping[str, Any] = field(default_factory=dict)
+    """Type (or `prefix*`) to type, file or None; `resources` holds the same by resource name."""
+    event_sinks: tuple[Any, ...] = ()
+    encrypted_param_names: tuple[str, ...] = ()
+
+    def resolved_type(self, resource: str, type_name: str) -> str:
+        """What a type name means for a resource: a plug-in's name or a template file's key."""
+        seen: set[str] = set()
+        named = self._named(resource)
+        while type_name not in seen:
+            seen.add(type_name)
+            step = _match(named, type_name)
+            if step is None:
+                step = _match(self.resource_registry, type_name)
+            if step is None or step == type_name:
+                return type_name
+            type_name = step
+            if type_name.endswith((".yaml", ".yml", ".template")):
+                return type_name
+        return type_name
+
+    def _named(self, resource: str) -> dict[str, Any]:
+        entries = self.resource_registry.get("resources")
+        found: dict[str, Any] = {}
+        if isinstance(entries, Mapping):
+            for pattern, mapping in entries.items():
+                if fnmatch.fnmatchcase(resource, str(pattern)) and isinstance(mapping, Mapping):
+                    found.update({k: v for k, v in mapping.items() if k not in HOOKS})
+        return found
+
+    def without(self, type_name: str) -> "Environment":
+        """Without the entry that made a nested stack, so that it cannot include itself by it."""
+        registry = {k: v for k, v in self.resource_registry.items() if k != type_name}
+        return replace(self, resource_registry=registry)
+
+    def as_data(self) -> dict[str, Any]:
+        """The environment as Heat's API shows it."""
+        registry = dict(self.resource_registry)
+        registry.setdefault("resources", {})
+        return {
+            "parameters": dict(self.parameters),
+            "parameter_defaults": dict(self.parameter_defaults),
+            "resource_registry": registry,
+            "event_sinks": list(self.event_sinks),
+            "encrypted_param_names": list(self.encrypted_param_names),
+        }
+
+
+def _match(registry: Mapping[str, Any], type_name: str) -> str | None:
+    exact = registry.get(type_name)
+    if isinstance(exact, str):
+        return exact
+    best: tuple[int, str] | None = None
+    for key, target in registry.items():
+        if not key.endswith("*") or not isinstance(target, str):
+            continue
+        prefix = key[:-1]
+        if not type_name.startswith(prefix) or (best and len(prefix) <= best[0]):
+            continue
+        goal = target[:-1] + type_name[len(prefix) :] if target.endswith("*") else target
+        if goal != type_name:
+            best = (len(prefix), goal)
+    return best[1] if best else None
+
+
+def load_environment(source: TemplateSource) -> Environment:
+    """The environment files in their order, then the environment, then the parameters."""
+    findings = Findings()
+    merged = Environment()
+    for key in source.environment_files:
+        text = source.files.get(key)
+        if text is None:
+            findings.add(
+                "environment-file",
+                f"The environment file {key!r} did not come with the request.",
+                remedy="Send its text in `files` under this key.",
+            )
+            continue
+        merged = _onto(merged, _document(text, key), findings)
+    merged = _onto(merged, _document(source.environment, "environment"), findings)
+    findings.raise_if_any()
+    given = {**merged.parameters, **source.parameters}
+    return replace(merged, parameters=given)
+
+
+def _document(given: str | Mapping[str, Any], file: str) -> Document:
+    if isinstance(given, str):
+        return parse(given, file=file)
+    return document_of(given, file)
+
+
+def _onto(base: Environment, document: Document, findings: Findings) -> Environment:
+    data = document.data
+    if data is None or data == {}:
+        return base
+    if not isinstance(data, dict):
+        findings.add(
+            "environment", "An environment must be a map.", mark=document.mark(()),
+            remedy="Write `parameters:` and the values below it.",
+        )  # fmt: skip
+        return base
+    if not set(data) & SECTIONS:
+        # The flat form of old: all keys are parameters.
+        data = {"parameters": data}
+    sections: dict[str, Any] = {}
+    for name, body in data.items():
+        wanted: type = list if name in {"event_sinks", "encrypted_param_names"} else dict
+        if name not in SECTIONS:
+            findings.add(
+                "environment-section", f'environment has wrong section "{name}"', (name,),
+                mark=document.mark((name,)), remedy=f"Known: {', '.join(sorted(SECTIONS))}.",
+            )  # fmt: skip
+        elif not isinstance(body, wanted):
+            findings.add(
+                "environment-section",
+                f"Section {name!r} of the environment must be a {wanted.__name__}, not "
+                f"{type(body).__name__ if body is not None else 'empty'}.",
+                (name,),
+                mark=document.mark((name,)),
+                remedy="Fill it or leave it out.",
+            )
+        else:
+            sections[name] = body
+    strategies = sections.get("parameter_merge_strategies", {})
+    return Environment(
+        parameters=_merge(base.parameters, sections.get("parameters", {}), strategies),
+        parameter_defaults=_merge(
+            base.parameter_defaults, sections.get("parameter_defaults", {}), strategies
+        ),
+        resource_registry=_registry(base.resource_registry, sections.get("resource_registry", {})),
+        event_sinks=(*base.event_sinks, *sections.get("event_sinks", ())),
+        encrypted_param_names=(
+            *base.encrypted_param_names,
+            *sections.get("encrypted_param_names", ()),
+        ),
+    )
+
+
+def _registry(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for name, target in new.items():
+        if name == "base_url":
+            continue
+        if target is None:
+            prefix = name[:-1] if name.endswith("*") else None
+            for known in list(merged):
+                if known == name or (prefix is not None and known.startswith(prefix)):
+                    del merged[known]
+        elif name == "resources" and isinstance(merged.get(name), Mapping):
+            merged[name] = {**merged[name], **target}
+        else:
+            merged[name] = target
+    return merged
+
+
+def _merge(
+    old: Mapping[str, Any], new: Mapping[str, Any], strategies: Mapping[str, Any]
+) -> dict[str, Any]:
+    merged = dict(old)
+    default = strategies.get("default", "overwrite")
+    for name, value in new.items():
+        strategy = strategies.get(name, default)
+        before = merged.get(name)
+        if strategy == "overwrite" or before is None:
+            merged[name] = value
+        elif value is not None:
+            merged[name] = _combined(before, value, deep=strategy == "deep_merge")
+    return merged
+
+
+def _combined(before: Any, value: Any, *, deep: bool) -> Any:
+    if isinstance(before, dict) and isinstance(value, dict):
+        result = dict(before)
+        for key, inner in value.items():
+            both = deep and isinstance(result.get(key), dict | list)
+            result[key] = _combined(result[key], inner, deep=True) if both else inner
+        return result
+    if isinstance(before, list) and isinstance(value, list):
+        return [*before, *value]
+    if isinstance(before, bool) or isinstance(value, bool):
+        return value
+    if isinstance(before, str) and isinstance(value, str):
+        return before + value
+    if isinstance(before, int | float) and isinstance(value, int | float):
+        return before + value
+    return value

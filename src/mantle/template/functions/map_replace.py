@@ -1,0 +1,54 @@
+"""A map with keys and values exchanged."""
+
+from mantle.model.values import Call, Value
+from mantle.template.functions.base import Function, Scope, wrong
+
+
+def _check(argument: Value) -> str | None:
+    if isinstance(argument, Call):
+        return None
+    if not isinstance(argument, list) or len(argument) != 2:
+        return "needs [map, {keys: map, values: map}]"
+    change = argument[1]
+    if isinstance(change, dict) and not set(change) <= {"keys", "values"}:
+        return "the second item has only `keys` and `values`"
+    return None
+
+
+def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
+    del scope
+    problem = _check(argument)
+    if problem:
+        raise wrong(call, problem)
+    source, change = argument
+    if source is None or change is None:
+        return source or {}
+    if not isinstance(source, dict) or not isinstance(change, dict):
+        raise wrong(call, "both items must be maps")
+    keys, values = change.get("keys") or {}, change.get("values") or {}
+    if not isinstance(keys, dict) or not isinstance(values, dict):
+        raise wrong(call, "`keys` and `values` must be maps")
+    result: dict[str, Value] = {}
+    for key, value in source.items():
+        new_key = keys.get(key)
+        if new_key is None:
+            new_key = key
+        elif new_key in source or new_key in result:
+            raise wrong(call, f"the key {new_key!r} would stand there twice")
+        result[new_key] = _exchanged(value, values)
+    return result
+
+
+def _exchanged(value: Value, values: dict[Value, Value]) -> Value:
+    try:
+        return values.get(value, value)
+    except TypeError:
+        return value
+
+
+FUNCTION = Function(
+    name="map_replace",
+    description="Exchanges keys and values of a map.",
+    resolve=_resolve,
+    check=_check,
+)

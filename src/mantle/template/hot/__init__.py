@@ -1,0 +1,1 @@
+"""HOT: the sections of a template and their rules."""

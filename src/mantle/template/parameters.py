@@ -1,0 +1,380 @@
+"""Parameters: declared in the template, given by the user, coerced and constrained."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mantle.model.errors import Findings, Path
+from mantle.model.graph import ParameterDefinition, ParameterType
+from mantle.model.schema import (
+    AllowedPattern,
+    AllowedValues,
+    Constraint,
+    Custom,
+    Length,
+    Modulo,
+    Range,
+)
+from mantle.model.values import Unknown
+from mantle.template.constraints import Check, is_known, why_not
+from mantle.template.environment import Environment
+from mantle.template.load import Document
+
+PSEUDO = ("OS::stack_name", "OS::stack_id", "OS::project_id")
+
+KEYS = {
+    "type", "label", "description", "default", "hidden", "constraints", "immutable", "tags",
+    "schema",
+}  # fmt: skip
+
+TRUE = {"1", "t", "true", "on", "y", "yes"}
+FALSE = {"0", "f", "false", "off", "n", "no"}
+
+
+class Unfit(ValueError):
+    """A value that cannot be made the parameter's type; the text says why."""
+
+
+def coerce(kind: ParameterType, value: Any) -> Any:
+    """The value as the type has it; raises `Unfit`. The edges are Heat's (reference section 3)."""
+    match kind:
+        case ParameterType.STRING:
+            return value if isinstance(value, str) else str(value)
+        case ParameterType.NUMBER:
+            return _number(value)
+        case ParameterType.BOOLEAN:
+            text = str(value).strip().lower()
+            if text in TRUE | FALSE:
+                return text in TRUE
+            known = ", ".join(sorted(TRUE | FALSE))
+            raise Unfit(f"Unrecognized value '{value}', acceptable values are: {known}")
+        case ParameterType.LIST:
+            if isinstance(value, list):
+                return [str(item) for item in value]
+            if isinstance(value, str):
+                return value.split(",") if value else []
+            raise Unfit(f"Value must be a comma-delimited list string: {value}")
+        case ParameterType.JSON:
+            return _json(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, int | float):
+        return value
+    try:
+        return int(value)
+    except (ValueError, TypeError):
+        pass
+    try:
+        return float(value)
+    except (ValueError, TypeError) as error:
+        raise Unfit(f"could not convert string to float: '{value}'") from error
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list) or value == "":
+        return value
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise Unfit(f"Value must be valid JSON: {error}") from error
+    raise Unfit(f"Value must be valid JSON: {value}")
+
+
+class Parameters:
+    """Reads the section and resolves the values, collecting problems."""
+
+    def __init__(
+        self, document: Document, version: str, findings: Findings, custom: Mapping[str, Check]
+    ) -> None:
+        self.document = document
+        self.version = version
+        self.findings = findings
+        self.custom = custom
+
+    def _add(self, code: str, message: str, path: Path, remedy: str = "", fault: str = "") -> None:
+        self.findings.add(
+            code,
+            message,
+            path,
+            mark=self.document.mark(path),
+            remedy=remedy,
+            fault=fault or "StackValidationFailed",
+        )
+
+    # --- declarations ------------------------------------------------------------------------
+
+    def declared(self, section: Any) -> dict[str, ParameterDefinition]:
+        """Every usable declaration of the section."""
+        if section is None:
+            return {}
+        if not isinstance(section, dict):
+            self._add("section", "`parameters` must be a map.", ("parameters",))
+            return {}
+        found: dict[str, ParameterDefinition] = {}
+        for name, body in section.items():
+            definition = self._definition(str(name), body, ("parameters", name))
+            if definition is not None:
+                found[definition.name] = definition
+        return found
+
+    def _definition(self, name: str, body: Any, path: Path) -> ParameterDefinition | None:
+        if name in PSEUDO or name.startswith("OS::"):
+            self._add("reserved", f"The name {name!r} is reserved.", path, "Choose another.")
+            return None
+        if not isinstance(body, dict):
+            self._add("parameter", f"Parameter {name!r} must be a map.", path, "Give it a type.")
+            return None
+        self._unknown_keys(name, body, path)
+        kind = self._type(name, body, path)
+        if kind is None:
+            return None
+        constraints = self._constraints(name, kind, body.get("constraints"), path)
+        default = body.get("default")
+        has_default = default is not None
+        if has_default:
+            try:
+                default = coerce(kind, default)
+            except Unfit as error:
+                self._add(
+                    "parameter-default",
+                    f"The default of parameter {name!r} does not fit its type {kind}: {error}",
+                    (*path, "default"),
+                )
+                has_default = False
+        definition = ParameterDefinition(
+            name=name,
+            type=kind,
+            label=str(body.get("label") or ""),
+            description=str(body.get("description") or ""),
+            has_default=has_default,
+            default=default if has_default else None,
+            hidden=self._flag(name, body, "hidden", path),
+            immutable=self._flag(name, body, "immutable", path),
+            constraints=constraints,
+            tags=self._tags(body, path),
+            path=path,
+        )
+        if has_default:
+            for constraint in constraints:
+                if isinstance(constraint, Custom):
+                    continue
+                why = why_not(constraint, default, self.custom)
+                if why:
+                    self._add(
+                        "parameter-default",
+                        f"The default of parameter {name!r} breaks its constraint: {why}",
+                        (*path, "default"),
+                    )
+        return definition
+
+    def _unknown_keys(self, name: str, body: Mapping[Any, Any], path: Path) -> None:
+        for key in body:
+            known = KEYS if self.version >= "2018-03-02" else KEYS - {"tags"}
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                self._add(
+                    "unknown-key",
+                    f"Invalid key {str(key)!r} for parameter {name!r}.",
+                    (*path, key),
+                    f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
+                )
+
+    def _type(self, name: str, body: Mapping[str, Any], path: Path) -> ParameterType | None:
+        given = body.get("type")
+        try:
+            return ParameterType(str(given))
+        except ValueError:
+            known = ", ".join(each.value for each in ParameterType)
+            what = "Missing parameter type" if given is None else f"Invalid type ({given})"
+            self._add(
+                "parameter-type",
+                f"{what} for parameter: {name}",
+                (*path, "type") if given is not None else path,
+                f"Types are, in lower case: {known}.",
+            )
+            return None
+
+    def _flag(self, name: str, body: Mapping[str, Any], key: str, path: Path) -> bool:
+        value = body.get(key, False)
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in {"true", "false"}:
+            return str(value).lower() == "true"
+        self._add(
+            "parameter", f"{key!r} of parameter {name!r} must be true or false.", (*path, key)
+        )
+        return False
+
+    def _tags(self, body: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+        tags = body.get("tags") or []
+        if not isinstance(tags, list):
+            self._add("parameter", "`tags` must be a list of texts.", (*path, "tags"))
+            return ()
+        return tuple(str(tag) for tag in tags)
+
+    def _constraints(
+        self, name: str, kind: ParameterType, given: Any, path: Path
+    ) -> tuple[Constraint, ...]:
+        if given is None:
+            return ()
+        path = (*path, "constraints")
+        if not isinstance(given, list):
+            self._add("constraint", f"The constraints of {name!r} must be a list.", path)
+            return ()
+        made = []
+        for position, entry in enumerate(given):
+            constraint = self._constraint(kind, entry, (*path, position))
+            if constraint is not None:
+                made.append(constraint)
+        return tuple(made)
+
+    def _constraint(self, kind: ParameterType, entry: Any, path: Path) -> Constraint | None:
+        known = ("range", "modulo", "length", "allowed_values", "allowed_pattern",
+                 "custom_constraint")  # fmt: skip
+        if not isinstance(entry, dict):
+            self._add("constraint", "A constraint must be a map.", path)
+            return None
+        for key in entry:
+            if key not in {*known, "description"}:
+                self._add("constraint", f"Invalid constraint {key!r}.", (*path, key),
+                          f"Known: {', '.join(known)}.")  # fmt: skip
+        name = next((key for key in known if key in entry), None)
+        if name is None:
+            self._add("constraint", "No constraint expressed.", path)
+            return None
+        fits = {
+            "range": {ParameterType.NUMBER},
+            "modulo": {ParameterType.NUMBER},
+            "length": {ParameterType.STRING, ParameterType.LIST, ParameterType.JSON},
+            "allowed_values": set(ParameterType) - {ParameterType.JSON},
+            "allowed_pattern": {ParameterType.STRING},
+            "custom_constraint": set(ParameterType),
+        }
+        if kind not in fits[name] or (name == "modulo" and self.version < "2017-02-24"):
+            self._add("constraint", f"{name} constraint invalid for {kind}.", (*path, name))
+            return None
+        return self._made(kind, name, entry[name], str(entry.get("description") or ""), path)
+
+    def _made(
+        self, kind: ParameterType, name: str, body: Any, about: str, path: Path
+    ) -> Constraint | None:
+        try:
+            match name:
+                case "range":
+                    low, high = _bounds(body, float)
+                    return Range(min=low, max=high, description=about)
+                case "length":
+                    shortest, longest = _bounds(body, int)
+                    return Length(min=shortest, max=longest, description=about)
+                case "modulo":
+                    return _modulo(body, about)
+                case "allowed_values":
+                    if not isinstance(body, list):
+                        raise Unfit("allowed_values must be a list")
+                    items = body
+                    if kind is not ParameterType.LIST:
+                        items = [coerce(kind, item) for item in body]
+                    return AllowedValues(allowed=tuple(items), description=about)
+                case "allowed_pattern":
+                    re.compile(str(body))
+                    return AllowedPattern(pattern=str(body), description=about)
+                case _:
+                    if not is_known(str(body), self.custom):
+                        raise Unfit(f"constraint {body!r} not found")
+                    return Custom(name=str(body), description=about)
+        except (Unfit, re.error) as error:
+            self._add("constraint", f"The constraint {name} is unusable: {error}.", (*path, name))
+            return None
+
+    # --- values ------------------------------------------------------------------------------
+
+    def values(
+        self,
+        definitions: Mapping[str, ParameterDefinition],
+        environment: Environment,
+        *,
+        require: bool,
+    ) -> dict[str, Any]:
+        """Each parameter's value: the user's, else parameter_defaults', else the default."""
+        values: dict[str, Any] = {}
+        for name in environment.parameters:
+            if name not in definitions:
+                near = difflib.get_close_matches(name, definitions, n=1)
+                self._add(
+                    "unknown-parameter",
+                    f"The Parameter ({name}) was not defined in template.",
+                    (),
+                    f"Did you mean {near[0]}?" if near else "Declare it, or leave it out.",
+                    fault="UnknownUserParameter",
+                )
+        for name, definition in definitions.items():
+            if name in environment.parameters and environment.parameters[name] is not None:
+                values[name] = self._value(definition, environment.parameters[name])
+            elif name in environment.parameter_defaults:
+                values[name] = self._value(definition, environment.parameter_defaults[name])
+            elif definition.has_default:
+                values[name] = definition.default
+            elif require:
+                self._add(
+                    "missing-parameter",
+                    f"The Parameter ({name}) was not provided.",
+                    definition.path,
+                    f"Give it a value (a {definition.type}) or a default.",
+                    fault="UserParameterMissing",
+                )
+            else:
+                values[name] = Unknown((f"parameter {name}",))
+        return values
+
+    def _value(self, definition: ParameterDefinition, given: Any) -> Any:
+        try:
+            value = coerce(definition.type, given)
+        except Unfit as error:
+            shown = "******" if definition.hidden else str(error)
+            self._invalid(definition, shown)
+            return given
+        for constraint in definition.constraints:
+            why = why_not(constraint, value, self.custom)
+            if why:
+                self._invalid(definition, "its constraint is broken" if definition.hidden else why)
+        return value
+
+    def _invalid(self, definition: ParameterDefinition, why: str) -> None:
+        self._add(
+            "parameter-value",
+            f"Parameter '{definition.name}' is invalid: {why}",
+            definition.path,
+            f"It is a {definition.type}"
+            + (f": {definition.description}" if definition.description else "")
+            + ".",
+        )
+
+
+def _bounds(body: Any, number: Any) -> tuple[Any, Any]:
+    if not isinstance(body, dict) or not body or not set(body) <= {"min", "max"}:
+        raise Unfit("it needs `min`, `max` or both")
+    found = []
+    for key in ("min", "max"):
+        value = body.get(key)
+        try:
+            found.append(None if value is None else number(value))
+        except (ValueError, TypeError) as error:
+            raise Unfit(f"{key} {value!r} is no number") from error
+    return found[0], found[1]
+
+
+def _modulo(body: Any, about: str) -> Modulo:
+    if not isinstance(body, dict) or set(body) != {"step", "offset"}:
+        raise Unfit("it needs `step` and `offset`")
+    step, offset = body["step"], body["offset"]
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in (step, offset)):
+        raise Unfit("step and offset must be integers")
+    if step == 0 or abs(offset) >= abs(step) or step * offset < 0:
+        raise Unfit("step must not be 0, offset smaller than it and of the same sign")
+    return Modulo(step=step, offset=offset, description=about)

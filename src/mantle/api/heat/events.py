@@ -20,7 +20,7 @@ FILTERS = (
 
 
 async def index(ask: Ask) -> Reply:
-    """GET …/events: newest first unless asked otherwise. Clients poll with the last id as marker."""
+    """GET …/events: newest first by default. Clients poll with the last id as marker."""
     return await _listing(ask, None)
 
 

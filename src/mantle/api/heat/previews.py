@@ -67,7 +67,7 @@ async def update_view(ask: Ask, stack: StackRecord, plan: Plan) -> dict[str, lis
 
     def add(list_name: str, name: str, resource_type: str) -> None:
         view = present.get(name)
-        entry = (
+        entry: dict[str, Any] = (
             views.resource_summary(ask.root, view)
             if view is not None
             else {"resource_name": name, "resource_type": resource_type}
@@ -78,8 +78,10 @@ async def update_view(ask: Ask, stack: StackRecord, plan: Plan) -> dict[str, lis
             "stack_id": stack.id,
         }
         entry["stack_name"] = stack.name
-        entry["stack_identity"] = identity | {"path": ""}
-        entry["resource_identity"] = identity | {"path": f"/resources/{name}"}
+        entry |= {
+            "stack_identity": identity | {"path": ""},
+            "resource_identity": identity | {"path": f"/resources/{name}"},
+        }
         lists[list_name].append(entry)
 
     for step in plan.steps:

@@ -64,7 +64,7 @@ async def detail(ask: Ask) -> Reply:
     return Reply(body=body)
 
 
-async def lookup(ask: Ask) -> Reply:
+async def lookup(ask: Ask, path: str = "") -> Reply:
     """Any method on /stacks/{name or id}, and some paths below: where the stack really is.
 
     Clients take the stack's full path out of Location and send their request again, with its
@@ -72,7 +72,7 @@ async def lookup(ask: Ask) -> Reply:
     """
     stack = await find_stack(ask.control, ask.caller.project_id, ask.names["name"], deleted=True)
     location = views.stack_url(ask.root, stack)
-    if path := ask.names.get("path"):
+    if path:
         location += f"/{path}"
     if ask.call.raw_query:
         location += f"?{ask.call.raw_query}"

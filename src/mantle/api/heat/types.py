@@ -100,13 +100,13 @@ def _find(ask: Ask) -> ResourceSchema:
 def _name_filter(pattern: str) -> Any:
     if not pattern:
         return lambda _: True
+    if len(pattern) > PATTERN_LENGTH:
+        raise MantleError(f"The name filter is longer than {PATTERN_LENGTH} characters.")
     try:
-        if len(pattern) > PATTERN_LENGTH:
-            raise re.error("it is too long")
         return re.compile(pattern).match
     except re.error as error:
         raise MantleError(
-            f"The name filter {pattern[:PATTERN_LENGTH]!r} is no regular expression: {error}.",
+            f"The name filter {pattern!r} is no regular expression: {error}.",
             remedy="Give part of a type's name, such as OS::Nova.",
         ) from None
 

@@ -73,6 +73,8 @@ async def update(ctx: Context) -> Outcome:
         with suppress(Missing):
             await attachments.delete(found.id)
         return Wait(reason=f"detaching volume {found.spec.volume_id}", again_after_seconds=1.0)
+    elif found.status is ObjectStatus.BUILDING:
+        found = await attachments.get(found.id)
     return progress(BLUEPRINT, found)
 
 

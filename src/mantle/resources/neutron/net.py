@@ -87,7 +87,6 @@ async def attributes(ctx: Context, network: Network) -> Mapping[str, Any]:
 def described(network: Network, project_id: str) -> dict[str, Any]:
     """A network as a JSON map; a port's attribute `network` is one too."""
     return {
-        "id": network.id,
         "status": network.status.value,
         "name": network.name,
         "subnets": list(network.subnet_ids),

@@ -226,7 +226,7 @@ async def _subnets(ctx: Context, port: Port) -> list[dict[str, Any]]:
             found = await ctx.cloud.subnets.get(subnet_id)
         except Missing:
             continue
-        described.append(subnet.described(found, ctx.ref.project_id))
+        described.append({"id": found.id, **subnet.described(found, ctx.ref.project_id)})
     return described
 
 
@@ -235,7 +235,7 @@ async def _network(ctx: Context, port: Port) -> dict[str, Any] | None:
         found = await ctx.cloud.networks.get(port.spec.network_id)
     except Missing:
         return None
-    return net.described(found, ctx.ref.project_id)
+    return {"id": found.id, **net.described(found, ctx.ref.project_id)}
 
 
 TYPE = cloud_object(

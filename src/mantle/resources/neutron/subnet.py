@@ -118,7 +118,6 @@ def described(subnet: Subnet, project_id: str) -> dict[str, Any]:
     """A subnet as a JSON map; a port's attribute `subnets` lists such."""
     spec = subnet.spec
     return {
-        "id": subnet.id,
         "name": subnet.name,
         "network_id": spec.network_id,
         "tenant_id": project_id,

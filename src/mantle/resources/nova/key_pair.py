@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from mantle.clouds.ports import KeyPair, KeyPairSpec, Missing
+from mantle.clouds.ports import KeyPair, KeyPairSpec, Missing, ObjectStatus
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.kit import Context, Done, Outcome, ResourceType, Wait
@@ -75,8 +75,9 @@ async def create(ctx: Context) -> Outcome:
         return Done()
     found = await look(BLUEPRINT, ctx)
     if found is not None and _keeps_private_key(ctx):
-        with suppress(Missing):
-            await ctx.cloud.key_pairs.delete(found.id)
+        if found.status is not ObjectStatus.DELETING:
+            with suppress(Missing):
+                await ctx.cloud.key_pairs.delete(found.id)
         return Wait(reason="making the key pair again: its private key was lost")
     if found is None:
         found = await ctx.cloud.key_pairs.create(await spec(ctx), ctx.ref.token)

@@ -70,8 +70,9 @@ async def update(ctx: Context) -> Outcome:
     if found is None:
         found = await attachments.create(wanted, ctx.ref.token)
     elif not _as_wanted(found, wanted):
-        with suppress(Missing):
-            await attachments.delete(found.id)
+        if found.status is not ObjectStatus.DELETING:
+            with suppress(Missing):
+                await attachments.delete(found.id)
         return Wait(reason=f"detaching volume {found.spec.volume_id}", again_after_seconds=1.0)
     elif found.status is ObjectStatus.BUILDING:
         found = await attachments.get(found.id)

@@ -131,13 +131,13 @@ def template_of(definition: Mapping[str, Any], names: Iterable[str], variable: s
     return {"heat_template_version": TEMPLATE_VERSION, "resources": members}
 
 
-def batches(policy: Mapping[str, Any], count: int) -> tuple[int, float]:
+def batches(policy: Mapping[str, Any] | None, count: int) -> tuple[int, float]:
     """(members at once, pause in seconds) that a policy asks for; (0, 0) without one.
 
     To keep `min_in_service` the batch shrinks instead of the group growing: with ten members and
     eight in service, two change at once. One always may, or nothing would ever change.
     """
-    if not policy:
+    if policy is None:
         return 0, 0.0
     most = int(policy.get("max_batch_size", 1))
     spare = count - int(policy.get("min_in_service", 0))
@@ -147,7 +147,7 @@ def batches(policy: Mapping[str, Any], count: int) -> tuple[int, float]:
 def _delegate(ctx: Context, policy_key: str) -> Delegate:
     count = ctx.properties["count"]
     removed = removed_members(ctx)
-    size, pause = batches(ctx.update_policy.get(policy_key) or {}, count)
+    size, pause = batches(ctx.update_policy.get(policy_key), count)
     return Delegate(
         template=template_of(
             ctx.properties["resource_def"],

@@ -121,7 +121,9 @@ async def attributes(ctx: Context) -> Mapping[str, Any]:
 
 TYPE = ResourceType(
     facts=TypeFacts(
-        schema=SCHEMA, check_properties=not_offered(OUT_OF_REACH), replace_when=replace_when
+        schema=SCHEMA,
+        check_properties=not_offered(OUT_OF_REACH, {"constraint_prop_secs": (0,)}),
+        replace_when=replace_when,
     ),
     create=create,
     update=update,

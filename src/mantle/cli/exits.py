@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 
@@ -63,6 +64,8 @@ class Stop(Exception):
         self.problems = tuple(problems)
         self.kind = kind
         """The server's name for the fault, if it came from there."""
+        self.places: Mapping[str, Path] = {}
+        """Where the files that the problems name were read on this machine."""
 
 
 BY_STATUS: Mapping[int, Exit] = {

@@ -7,13 +7,13 @@ from typing import Any
 from mantle.cli.exits import Problem, Stop
 
 
-def stop_lines(stop: Stop, places: Mapping[str, Path]) -> list[str]:
-    """Everything to print for a refusal; `places` tells where the files it names were read."""
+def stop_lines(stop: Stop) -> list[str]:
+    """Everything to print for a refusal."""
     if not stop.problems:
         lines = [f"error: {stop.message}"]
         return [*lines, f"  {stop.remedy}"] if stop.remedy else lines
     count = len(stop.problems)
-    lines = [line for problem in stop.problems for line in problem_lines(problem, places)]
+    lines = [line for problem in stop.problems for line in problem_lines(problem, stop.places)]
     return [*lines, f"{count} problem{'s' if count > 1 else ''}; nothing was changed."]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mantle.access.caller import Caller
-from mantle.api.door import Call
+from mantle.api.door import Call, Reply
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import MantleError, NotFound
 from mantle.model.records import StackRecord
@@ -63,7 +63,7 @@ class Ask:
         return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-Handler = Callable[[Ask], Awaitable[Any]]
+Handler = Callable[[Ask], Awaitable[Reply]]
 
 
 def as_bool(value: object, name: str) -> bool:

@@ -46,7 +46,7 @@ ROUTES: tuple[Route[Handler], ...] = (
     Route("POST", "stacks", stacks.create, "stacks:create"),
     Route("GET", "stacks/detail", stacks.detail, "stacks:index"),
     Route("POST", "stacks/preview", stacks.preview, "stacks:preview"),
-    *(Route(method, "stacks/{name}", stacks.lookup, "stacks:show") for method in METHODS),
+    *(Route(method, "stacks/{name}", _lookup_below(""), "stacks:show") for method in METHODS),
     *(
         Route("GET", f"stacks/{{name}}/{path}", _lookup_below(path), "stacks:show")
         for path in ("resources", "events", "template", "environment", "files")

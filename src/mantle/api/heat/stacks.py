@@ -64,7 +64,7 @@ async def detail(ask: Ask) -> Reply:
     return Reply(body=body)
 
 
-async def lookup(ask: Ask, path: str = "") -> Reply:
+async def lookup(ask: Ask, path: str) -> Reply:
     """Any method on /stacks/{name or id}, and some paths below: where the stack really is.
 
     Clients take the stack's full path out of Location and send their request again, with its

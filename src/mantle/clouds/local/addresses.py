@@ -40,7 +40,7 @@ def choose_block(
 ) -> IPv4Network:
     """The loopback block for a subnet: itself when it is loopback, else the first free of its size.
 
-    Steps from the end of each obstacle, so the cost is the number of blocks taken, not of addresses.
+    Steps over each obstacle: the cost is the number of blocks taken, not of addresses.
     """
     obstacles = sorted(taken)
     if cidr.subnet_of(LOOPBACK):

@@ -152,7 +152,9 @@ def _write_file(item: Any, name: str) -> list[str]:
     permissions = shlex.quote(mode if isinstance(mode, str) else f"{mode:o}")
     arrow = ">>" if item.get("append") else ">"
     # cloud-config writes before it runs; a file that cannot be written ends the boot.
+    folder = f'"$(dirname -- {path})"'
     return [
-        f'mkdir -p "$(dirname {path})" && printf %s {encoded} | base64 -d {arrow} {path} '
-        f"&& chmod {permissions} {path} || exit 1"
+        f"mkdir -p -- {folder} || exit 1",
+        f"printf %s {encoded} | base64 -d {arrow} {path} || exit 1",
+        f"chmod -- {permissions} {path} || exit 1",
     ]

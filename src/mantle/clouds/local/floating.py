@@ -144,7 +144,7 @@ class FloatingIps(LocalCollection[FloatingIpSpec, FloatingIp, Nothing]):
     def _view(self, entry: FloatingEntry) -> FloatingIp:
         return led_by_now(self._project, entry.object)
 
-    def _settle(self, object_id: str) -> None:
+    def _settle(self, object_id: str) -> None:  # noqa: ARG002 - all are looked at
         self._state.forward()
 
     def _let_go(self, entry: FloatingEntry) -> None:
@@ -193,5 +193,5 @@ class Associations(LocalCollection[FloatingIpAssociationSpec, FloatingIpAssociat
             self._floating_ips().lead(entry.object.id, None, None)
         self._shelf.drop(entry.object.id)
 
-    def _settle(self, object_id: str) -> None:
+    def _settle(self, object_id: str) -> None:  # noqa: ARG002 - all are looked at
         self._state.forward()

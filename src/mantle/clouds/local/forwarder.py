@@ -1,6 +1,6 @@
 """Leads floating addresses to ports; outlives the control plane. Standard library only.
 
-Run as `python -I -S forwarder.py FOLDER`. `map.json` in the folder says which floating address leads
+Run as `python -I -S forwarder.py FOLDER`. Its `map.json` says which floating address leads
 to which fixed one and what may pass. For every TCP port that something listens on at the fixed
 address, this listens on the floating one and passes bytes. It looks for new listeners and for a
 changed map a few times a second, and ends itself when the map is gone or empty.

@@ -44,7 +44,7 @@ class SecurityGroups(LocalCollection[SecurityGroupSpec, SecurityGroup, Nothing])
                     f"Security group {entry.object.name!r} is used by port {port.object.id}."
                 )
 
-    def _settle(self, object_id: str) -> None:
+    def _settle(self, object_id: str) -> None:  # noqa: ARG002 - all are looked at
         self._state.forward()
 
 

@@ -176,7 +176,7 @@ class Ports(LocalCollection[PortSpec, Port, PortNotes]):
                     f"Port {entry.object.id} connects router {interface.object.spec.router_id}."
                 )
 
-    def _settle(self, object_id: str) -> None:
+    def _settle(self, object_id: str) -> None:  # noqa: ARG002 - all are looked at
         self._state.forward()
 
 

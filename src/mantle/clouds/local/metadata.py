@@ -1,6 +1,6 @@
 """What a server may read about itself, at a URL only it knows.
 
-The API serves `{MANTLE_METADATA_URL}/…` from here: `latest/meta-data/…` and `latest/user-data` as EC2
+The API serves `{MANTLE_METADATA_URL}/…` from here: `latest/meta-data/…`, `latest/user-data` as EC2
 does, `openstack/latest/meta_data.json` and `openstack/latest/user_data` as OpenStack does.
 """
 

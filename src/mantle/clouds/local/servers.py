@@ -88,7 +88,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
         return Machine(server_id, folder, self._tier, hide)
 
     def recover(self) -> None:
-        """After a restart of the control plane: finish what was begun, boot what the machine cut."""
+        """After a restart: finish what was begun, boot again what the machine cut off."""
         for entry in self._shelf:
             if entry.notes.wanted == "on" and self.machine(entry.object.id).was_cut_off():
                 self._keep(entry, replace(entry.notes, boot=entry.notes.boot + 1))
@@ -238,24 +238,14 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                 continue
             network = self._project.networks.get(port.object.spec.network_id)
             name = network.object.name if network else ""
-            mac = port.object.mac_address
-            for fixed in port.object.fixed_ips:
-                found.append(
-                    Address(
-                        address=fixed.ip_address or "",
-                        network=name,
-                        mac_address=mac,
-                        port_id=port_id,
-                    )
-                )
+            same = Address(
+                address="", network=name, mac_address=port.object.mac_address, port_id=port_id
+            )
             found += [
-                Address(
-                    address=floating.object.address,
-                    network=name,
-                    type="floating",
-                    mac_address=mac,
-                    port_id=port_id,
-                )
+                replace(same, address=fixed.ip_address or "") for fixed in port.object.fixed_ips
+            ]
+            found += [
+                replace(same, address=floating.object.address, type="floating")
                 for floating in self._project.floating_ips
                 if floating.object.port_id == port_id
             ]

@@ -158,7 +158,7 @@ class State:
         return self.settings.data_dir / "projects"
 
     def project(self, project_id: ProjectId) -> Project:
-        """One project, made when first seen. A foreign id never becomes a path: it is written hex."""
+        """One project, made when first seen. An id never becomes a path: it is written hex."""
         with self.lock:
             if project_id not in self.projects:
                 folder = self.projects_folder / project_id.encode().hex()

@@ -122,8 +122,8 @@ def test_a_value_changes_in_place(row):
 
 def test_none_takes_anything():
     """Any property, any attribute."""
-    schema = REGISTRY.get("OS::Heat::None").schema
-    assert (schema.any_property, schema.any_attribute) == (True, True)
+    facts = REGISTRY.get("OS::Heat::None").facts
+    assert (facts.schema.any_property, facts.open_attributes) == (True, True)
 
 
 # --- TestResource, Delay ---------------------------------------------------------------------

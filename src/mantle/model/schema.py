@@ -166,8 +166,6 @@ class ResourceSchema:
     """The schema of what those keys hold."""
     any_property: bool = False
     """Accepts properties that are not listed, unchecked."""
-    any_attribute: bool = False
-    """Has attributes beyond those listed: their names cannot be checked before it exists."""
     name_limit: int = 255
     """Longest physical name the cloud accepts, in characters."""
 

@@ -9,7 +9,6 @@ SCHEMA = schema(
     "Does nothing. An environment maps another type to it to leave that out.",
     {},
     any_property=True,
-    any_attribute=True,
     since="5.0.0",
 )
 
@@ -20,5 +19,8 @@ async def create(ctx: Context) -> Outcome:
 
 
 TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA), create=create, update=create, needs_no_cloud=True
+    facts=TypeFacts(schema=SCHEMA, open_attributes=True),
+    create=create,
+    update=create,
+    needs_no_cloud=True,
 )

@@ -73,7 +73,6 @@ SCHEMA = schema(
     },
     update_policies=("rolling_update", "batch_create"),
     update_policy=UPDATE_POLICY,
-    any_attribute=True,
     since="2014.1",
 )
 
@@ -199,7 +198,7 @@ def _position(member: tuple[str, str]) -> tuple[int, str]:
 
 
 TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA, contains_resources=True),
+    facts=TypeFacts(schema=SCHEMA, contains_resources=True, open_attributes=True),
     create=create,
     update=update,
     family_attributes=family_attributes,

@@ -41,7 +41,6 @@ TYPE = ResourceType(
             type="template file",
             description="A template file: its parameters are the properties.",
             any_property=True,
-            any_attribute=True,
         ),
         contains_resources=True,
     ),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,12 +162,14 @@ async def opened(options: Options) -> AsyncIterator[Control]:
 
 def build_clouds(options: Options) -> dict[str, Cloud]:
     """The clouds every control plane has: this machine, and the simulated one."""
-    extra = {} if options.loopback_block is None else {"loopback_block": options.loopback_block}
+    loopback = {} if options.loopback_block is None else {"loopback_block": options.loopback_block}
     local = LocalCloud(
         options.data_dir / "local-cloud",
         clock=SystemClock(),
+        new_id=new_id,
+        random=random_bytes,
         metadata_base_url=f"{options.base_url}/metadata",
-        **extra,
+        **loopback,
     )
-    simulated = SimulatedCloud(clock=SystemClock(), seed=secrets.randbits(32))
+    simulated = SimulatedCloud(clock=SystemClock())
     return {local.info.name: local, simulated.info.name: simulated}

@@ -48,6 +48,9 @@ _MAKE: dict[str, Callable[[ScalarNode], Any]] = {
     _STR: lambda node: node.value,
 }
 
+_HARMLESS = {"duplicate-key", "tag", "scalar", "merge", "key"}
+"""Problems that leave data to look at."""
+
 Places = dict[Any, Any] | list[Any] | None
 """Beside the data: for a map or list, each key's or item's (line, column, places inside)."""
 
@@ -75,8 +78,18 @@ class Document:
         return found
 
 
-def parse(text: str, *, file: str = "template", most_bytes: int = MOST_BYTES) -> Document:
-    """Text to data. Raises `Invalid` with every problem found, each with line and column."""
+def parse(
+    text: str,
+    *,
+    file: str = "template",
+    most_bytes: int = MOST_BYTES,
+    collect: Findings | None = None,
+) -> Document:
+    """Text to data. Raises `Invalid` with every problem found, each with line and column.
+
+    With `collect`, problems that leave usable data (a duplicate key) are put there instead, so that
+    they can be reported together with what is found later.
+    """
     findings = Findings()
     if len(text) > most_bytes or len(text.encode(errors="surrogatepass")) > most_bytes:
         findings.add(
@@ -117,7 +130,10 @@ def parse(text: str, *, file: str = "template", most_bytes: int = MOST_BYTES) ->
             remedy="Save it as UTF-8.",
             fault="HTTPBadRequest",
         )
-    findings.raise_if_any()
+    if collect is not None and all(each.code in _HARMLESS for each in findings.problems):
+        collect.problems.extend(findings.problems)
+    else:
+        findings.raise_if_any()
     return Document(data, file, places)
 
 
@@ -298,7 +314,7 @@ class _Builder:
             self._tag(event)
             return value
         try:
-            return make(ScalarNode(tag, value))  # type: ignore[no-untyped-call]
+            return make(ScalarNode(tag, value))
         except (ValueError, KeyError):
             self._problem(event, "scalar", f"{value[:100]!r} is no {tag.rsplit(':', 1)[-1]}.")
             return value

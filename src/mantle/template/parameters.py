@@ -303,8 +303,10 @@ class Parameters:
     ) -> dict[str, Any]:
         """Each parameter's value: the user's, else parameter_defaults', else the default."""
         values: dict[str, Any] = {}
+        section = self.document.data.get("parameters")
+        declared = section if isinstance(section, dict) else {}
         for name in environment.parameters:
-            if name not in definitions:
+            if name not in declared:
                 near = difflib.get_close_matches(name, definitions, n=1)
                 self._add(
                     "unknown-parameter",

@@ -127,8 +127,9 @@ def load_template(
     `require_values` false is for templates on their own: parameters without a value are unknown.
     """
     found = environment if environment is not None else load_environment(source)
+    findings = Findings()
     document = (
-        parse(source.template, file=source.template_name)
+        parse(source.template, file=source.template_name, collect=findings)
         if isinstance(source.template, str)
         else document_of(source.template, source.template_name)
     )
@@ -148,6 +149,7 @@ def load_template(
         depth=depth,
         chain=(source.template_name,),
         cache={},
+        findings=findings,
     )
     return loader.load(document)
 
@@ -186,7 +188,11 @@ class _Loader:
         reader = Parameters(document, version, self.findings, self.custom)
         declared = reader.declared(data.get("parameters"))
         values = reader.values(declared, self.environment, require=self.require_values)
-        known = {**dict.fromkeys(declared, ""), **values, **self.pseudo}
+        # A parameter whose declaration is wrong is unknown, so that one mistake is reported once.
+        section = data.get("parameters")
+        names = [str(name) for name in section] if isinstance(section, dict) else []
+        broken = {name: Unknown((f"parameter {name}",)) for name in names}
+        known = {**broken, **values, **self.pseudo}
         parser = Parser(
             document, version, self.environment, known, self.source.files, self.findings
         )
@@ -484,7 +490,7 @@ class _Loader:
             cache=self.cache,
         )
         try:
-            self.cache[key] = loader.load(parse(text, file=key))
+            self.cache[key] = loader.load(parse(text, file=key, collect=loader.findings))
         except Invalid as error:
             self.findings.problems.extend(error.problems)
         return self.cache[key]

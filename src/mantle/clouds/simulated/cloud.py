@@ -1,0 +1,332 @@
+"""The simulated cloud behind the port."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mantle.clouds.ports import (
+    Clash,
+    CloudInfo,
+    CloudObject,
+    Exhausted,
+    Flavor,
+    Image,
+    Missing,
+    NetworkSpec,
+    ObjectStatus,
+    Power,
+    Refused,
+    Server,
+    ServerSpec,
+    Unavailable,
+)
+from mantle.clouds.simulated.faults import Faults, Moment
+from mantle.clouds.simulated.kinds import FLAVORS, IMAGES, KINDS, PUBLIC, Kind
+from mantle.clouds.simulated.world import Thing, World
+from mantle.lib.clock import Clock
+from mantle.model.ids import ProjectId, Token
+from mantle.model.schema import Limitation
+
+_POWERED = {
+    Power.ON: ObjectStatus.ACTIVE,
+    Power.OFF: ObjectStatus.STOPPED,
+    Power.REBOOT: ObjectStatus.ACTIVE,
+    Power.SUSPEND: ObjectStatus.SUSPENDED,
+    Power.RESUME: ObjectStatus.ACTIVE,
+}
+
+
+class SimulatedCollection:
+    """One kind of object of one project. Implements `ports.Collection` for every kind."""
+
+    def __init__(self, world: World, faults: Faults, project: ProjectId, kind: Kind) -> None:
+        self.world = world
+        self.faults = faults
+        self.project = project
+        self.kind = kind
+
+    async def create(self, spec: Any, token: Token) -> Any:
+        """Make it, or answer the one made before with this token."""
+        await self._arrives("create")
+        made = self._create(spec, token)
+        self._replies("create")
+        return made
+
+    async def find(self, token: Token) -> Any:
+        """The object made with this token, or None."""
+        await self._arrives("find")
+        shelf = self.world.shelf(self.project, self.kind.name)
+        object_id = self.world.tokens.get((self.project, self.kind.name, token))
+        thing = shelf.get(object_id) if object_id is not None else None
+        return None if thing is None else self._seen(thing)
+
+    async def get(self, object_id: str) -> Any:
+        """By id."""
+        await self._arrives("get")
+        return self._seen(self._thing(object_id))
+
+    async def list(self) -> Sequence[Any]:
+        """All of this project, oldest first."""
+        await self._arrives("list")
+        shelf = self.world.shelf(self.project, self.kind.name)
+        return [self._seen(thing) for thing in shelf.values()]
+
+    async def update(self, object_id: str, spec: Any) -> Any:
+        """Bring it to this spec."""
+        await self._arrives("update")
+        thing = self._thing(object_id)
+        self._check_needs(spec)
+        old = thing.object
+        base = _base(old, getattr(spec, "name", old.name))
+        thing.object = self.kind.make(self.world, self.project, base, spec)
+        self._replies("update")
+        return self._seen(thing)
+
+    async def delete(self, object_id: str) -> None:
+        """Begin to remove it."""
+        await self._arrives("delete")
+        thing = self._thing(object_id)
+        users = self._users(object_id)
+        if users:
+            raise Clash(
+                f"{self.kind.name}: {object_id} is in use by {users[0]}.",
+                remedy="Delete what uses it first.",
+            )
+        if thing.gone_at is None:
+            thing.gone_at = self.world.clock.now() + self.faults.delete_seconds
+        self.world.shelf(self.project, self.kind.name)
+        self._let_go(thing)
+        self._replies("delete")
+
+    # --- servers only ------------------------------------------------------------------------
+
+    async def power(self, server_id: str, power: Power) -> None:
+        """Begin a power action."""
+        await self._arrives("power")
+        thing = self._thing(server_id)
+        thing.object = replace(thing.object, status=_POWERED[power])
+        self._replies("power")
+
+    async def rebuild(self, server_id: str, spec: ServerSpec) -> Server:
+        """Same server, new image and boot script."""
+        server: Server = await self.update(server_id, spec)
+        return server
+
+    async def console(self, server_id: str, lines: int) -> str:
+        """A line that says what it is."""
+        await self._arrives("console")
+        self._thing(server_id)
+        return f"simulated server {server_id}\n" if lines > 0 else ""
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _arrives(self, verb: str) -> None:
+        self.world.calls += 1
+        if self.faults.latency_seconds:
+            await asyncio.sleep(self.faults.latency_seconds)
+        if self.faults.hook is not None:
+            self.faults.hook(Moment.BEFORE, f"{self.kind.name}.{verb}")
+        if self.faults.strikes(self.faults.lost_request):
+            raise Unavailable(f"{self.kind.name}.{verb}: the request was lost (simulated).")
+
+    def _replies(self, verb: str) -> None:
+        if self.faults.hook is not None:
+            self.faults.hook(Moment.AFTER, f"{self.kind.name}.{verb}")
+        if self.faults.strikes(self.faults.lost_reply):
+            raise Unavailable(f"{self.kind.name}.{verb}: the reply was lost (simulated).")
+
+    def _create(self, spec: Any, token: Token) -> Any:
+        kind, world = self.kind, self.world
+        shelf = world.shelf(self.project, kind.name)
+        known = world.tokens.get((self.project, kind.name, token))
+        if known is not None and known in shelf:
+            return self._seen(shelf[known])
+        quota = self.faults.quota
+        if quota is not None and len(shelf) >= quota:
+            raise Exhausted(
+                f"The project's quota of {quota} {kind.name} is used up.",
+                remedy="Delete some, or ask for a larger quota.",
+            )
+        self._check_needs(spec)
+        object_id = kind.id_of(spec) if kind.id_of else world.new_id(kind.name)
+        if object_id in shelf:
+            raise Clash(f"{kind.name}: {object_id} exists already.")
+        now = world.clock.now()
+        base = {
+            "id": object_id,
+            "name": getattr(spec, "name", ""),
+            "token": token,
+            "created_at": now,
+        }
+        made = kind.make(world, self.project, base, spec)
+        ready = now + (self.faults.build_seconds if kind.builds else 0.0)
+        fails = kind.builds and self.faults.strikes(self.faults.build_error)
+        shelf[object_id] = thing = Thing(object=made, ready_at=ready, fails=fails)
+        world.tokens[self.project, kind.name, token] = object_id
+        return self._seen(thing)
+
+    def _thing(self, object_id: str) -> Thing:
+        thing = self.world.shelf(self.project, self.kind.name).get(object_id)
+        if thing is None:
+            raise Missing(f"{self.kind.name}: there is no {object_id!r} in this project.")
+        return thing
+
+    def _seen(self, thing: Thing) -> Any:
+        if thing.gone_at is not None:
+            return replace(thing.object, status=ObjectStatus.DELETING)
+        if self.world.clock.now() < thing.ready_at:
+            return replace(thing.object, status=ObjectStatus.BUILDING)
+        if thing.fails:
+            return replace(
+                thing.object,
+                status=ObjectStatus.ERROR,
+                fault="No valid host was found (simulated).",
+            )
+        if self.kind.name == "pools":
+            return self._with_members(thing.object)
+        return thing.object
+
+    def _with_members(self, pool: Any) -> Any:
+        def inside(collection: str) -> Sequence[str]:
+            return [
+                object_id
+                for object_id, thing in self.world.shelf(self.project, collection).items()
+                if getattr(thing.object, "spec").pool_id == pool.id  # noqa: B009 - any kind's
+            ]
+
+        monitors = inside("health_monitors")
+        return replace(
+            pool,
+            member_ids=tuple(inside("members")),
+            health_monitor_id=monitors[0] if monitors else "",
+        )
+
+    def _check_needs(self, spec: Any) -> None:
+        for collection, object_id in self.kind.needs(spec):
+            if object_id is not None and object_id not in self.world.shelf(
+                self.project, collection
+            ):
+                raise Refused(
+                    f"{self.kind.name}: there is no {object_id!r} among the {collection}.",
+                    remedy="Create it first, in this project.",
+                )
+
+    def _users(self, object_id: str) -> Sequence[str]:
+        found = []
+        for kind in KINDS.values():
+            for other_id, thing in self.world.shelf(self.project, kind.name).items():
+                spec = getattr(thing.object, "spec", None)
+                if spec is None or thing.gone_at is not None:
+                    continue
+                if (self.kind.name, kind.name) in _LETS_GO:
+                    continue
+                if (self.kind.name, object_id) in set(kind.needs(spec)):
+                    found.append(f"{kind.name} {other_id}")
+        return found
+
+    def _let_go(self, thing: Thing) -> None:
+        """A server's end frees its ports, an attachment's its volume."""
+        spec = getattr(thing.object, "spec", None)
+        if self.kind.name == "volume_attachments" and spec is not None:
+            volume = self.world.shelf(self.project, "volumes").get(spec.volume_id)
+            if volume is not None:
+                volume.object = replace(volume.object, attached_to=())  # type: ignore[call-arg]
+
+
+_LETS_GO = {("ports", "floating_ips"), ("ports", "floating_ip_associations")}
+"""(what is deleted, what refers to it): a floating address does not hold its port."""
+
+
+def _base(old: CloudObject, name: str) -> dict[str, Any]:
+    return {
+        "id": old.id,
+        "name": name,
+        "token": old.token,
+        "status": old.status,
+        "created_at": old.created_at,
+    }
+
+
+class SimulatedSession:
+    """One project's view."""
+
+    def __init__(self, cloud: "SimulatedCloud", project_id: ProjectId) -> None:
+        self._cloud = cloud
+        self._project_id = project_id
+        self._made: dict[str, SimulatedCollection] = {}
+
+    @property
+    def project_id(self) -> ProjectId:
+        """Whose view it is."""
+        return self._project_id
+
+    def __getattr__(self, name: str) -> SimulatedCollection:
+        kind = KINDS.get(name)
+        if kind is None:
+            raise AttributeError(name)
+        if name not in self._made:
+            self._made[name] = SimulatedCollection(
+                self._cloud.world, self._cloud.faults, self._project_id, kind
+            )
+        return self._made[name]
+
+    async def flavors(self) -> Sequence[Flavor]:
+        """The sizes a server can have."""
+        return FLAVORS
+
+    async def images(self) -> Sequence[Image]:
+        """What a server can boot."""
+        return IMAGES
+
+
+class SimulatedCloud:
+    """A cloud that exists in memory only; it ends with its process."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        name: str = "simulated",
+        world: World | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.name = name
+        self.world = world or World(clock)
+        self.faults = faults or Faults()
+        self._furnished: set[ProjectId] = set()
+
+    @property
+    def info(self) -> CloudInfo:
+        """What `mantle cloud show` prints."""
+        return CloudInfo(
+            name=self.name,
+            kind="simulated",
+            description="In memory only: for rehearsals and for scale.",
+            facts={
+                "objects": str(self.world.count()),
+                "calls": str(self.world.calls),
+                "seed": str(self.faults.seed),
+            },
+        )
+
+    @property
+    def limitations(self) -> Sequence[Limitation]:
+        """None: it plays every part."""
+        return ()
+
+    def session(self, project_id: ProjectId) -> Any:
+        """The view of one project; a new project finds a public network."""
+        session = SimulatedSession(self, project_id)
+        if project_id not in self._furnished:
+            self._furnished.add(project_id)
+            collection = session.networks
+            if not self.world.shelf(project_id, "networks"):
+                collection._create(NetworkSpec(name=PUBLIC), Token(f"public-{project_id}"))  # noqa: SLF001 - its own
+        return session
+
+    async def start(self) -> None:
+        """Nothing outlives it."""
+
+    async def stop(self) -> None:
+        """Nothing to let go."""

@@ -1,0 +1,271 @@
+"""How each kind of object is made from its spec, and what it needs and holds fast."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mantle.clouds import ports as p
+from mantle.clouds.simulated.world import World
+from mantle.model.ids import ProjectId
+
+Needs = Iterable[tuple[str, str | None]]
+Make = Callable[[World, ProjectId, dict[str, Any], Any], p.CloudObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One collection's nature."""
+
+    name: str
+    make: Make
+    needs: Callable[[Any], Needs] = lambda _: ()
+    """(collection, id) that must exist, and cannot be deleted while this does."""
+    builds: bool = False
+    """Takes its time to become ACTIVE."""
+    id_of: Callable[[Any], str] | None = None
+    """For objects whose id follows from their spec."""
+
+
+PUBLIC = "public"
+FLAVORS = (
+    p.Flavor(id="1", name="m1.tiny", vcpus=1, ram_mib=512, disk_gib=1),
+    p.Flavor(id="2", name="m1.small", vcpus=1, ram_mib=2048, disk_gib=20),
+    p.Flavor(id="3", name="m1.medium", vcpus=2, ram_mib=4096, disk_gib=40),
+    p.Flavor(id="4", name="m1.large", vcpus=4, ram_mib=8192, disk_gib=80),
+)
+IMAGES = (
+    p.Image(id="cirros", name="cirros", description="A small system for tests"),
+    p.Image(id="local", name="local", description="The name the local cloud's image has"),
+)
+
+
+def _server(world: World, project: ProjectId, base: dict[str, Any], spec: p.ServerSpec) -> p.Server:
+    if spec.flavor not in {name for each in FLAVORS for name in (each.id, each.name)}:
+        known = ", ".join(each.name for each in FLAVORS)
+        raise p.Refused(f"Compute has no flavor {spec.flavor!r}.", remedy=f"There are: {known}.")
+    addresses = []
+    for nic in spec.nics:
+        thing = world.shelf(project, "ports").get(nic.port_id or "")
+        if thing is None or not isinstance(thing.object, p.Port):
+            continue
+        addresses += [
+            p.Address(
+                address=ip.ip_address or "",
+                network=_network_name(world, project, thing.object.spec.network_id),
+                mac_address=thing.object.mac_address,
+                port_id=thing.object.id,
+            )
+            for ip in thing.object.fixed_ips
+        ]
+        thing.object = replace(thing.object, device_id=base["id"], device_owner="compute:nova")
+    return p.Server(
+        **base, spec=spec, addresses=tuple(addresses), host="simulated-1",
+        instance_name=f"instance-{base['id'][:8]}",
+    )  # fmt: skip
+
+
+def _network_name(world: World, project: ProjectId, network_id: str) -> str:
+    thing = world.shelf(project, "networks").get(network_id)
+    return thing.object.name if thing else network_id
+
+
+def _key_pair(_: World, __: ProjectId, base: dict[str, Any], spec: p.KeyPairSpec) -> p.KeyPair:
+    public = spec.public_key or f"ssh-ed25519 simulated {spec.name}"
+    return p.KeyPair(
+        **base,
+        public_key=public,
+        fingerprint=hashlib.sha256(public.encode()).hexdigest()[:32],
+        private_key="" if spec.public_key else f"simulated private key of {spec.name}",
+        type=spec.type,
+    )
+
+
+def _network(_: World, __: ProjectId, base: dict[str, Any], spec: p.NetworkSpec) -> p.Network:
+    return p.Network(**base, spec=spec, mtu=spec.mtu or 1500, external=spec.name == PUBLIC)
+
+
+def _subnet(world: World, project: ProjectId, base: dict[str, Any], spec: p.SubnetSpec) -> p.Subnet:
+    network = world.shelf(project, "networks")[spec.network_id]
+    assert isinstance(network.object, p.Network)
+    if base["id"] not in network.object.subnet_ids:
+        ids = (*network.object.subnet_ids, base["id"])
+        network.object = replace(network.object, subnet_ids=ids)
+    gateway = spec.gateway_ip
+    if gateway is None:
+        gateway = spec.cidr.rsplit(".", 1)[0] + ".1" if spec.ip_version == 4 else ""
+    return p.Subnet(**base, spec=spec, gateway_ip=gateway, allocation_pools=spec.allocation_pools)
+
+
+def _subnets_of(world: World, project: ProjectId, network_id: str) -> list[p.Subnet]:
+    return [
+        thing.object
+        for thing in world.shelf(project, "subnets").values()
+        if isinstance(thing.object, p.Subnet) and thing.object.spec.network_id == network_id
+    ]
+
+
+def _port(world: World, project: ProjectId, base: dict[str, Any], spec: p.PortSpec) -> p.Port:
+    subnets = {each.id: each for each in _subnets_of(world, project, spec.network_id)}
+    wanted = spec.fixed_ips or tuple(p.FixedIp(subnet_id=each) for each in list(subnets)[:1])
+    known = world.shelf(project, "ports").get(base["id"])
+    old = known.object.fixed_ips if known and isinstance(known.object, p.Port) else ()
+    if known is not None and (not spec.fixed_ips or spec.fixed_ips == known.object.spec.fixed_ips):  # type: ignore[attr-defined]
+        fixed = list(old)
+    else:
+        fixed = []
+        for ask in wanted:
+            subnet = subnets.get(ask.subnet_id or "") or next(iter(subnets.values()), None)
+            if subnet is None:
+                raise p.Refused(f"The network {spec.network_id} has no such subnet.")
+            address = world.take_address(subnet.id, subnet.spec.cidr, ask.ip_address)
+            fixed.append(p.FixedIp(subnet_id=subnet.id, ip_address=address))
+    return p.Port(
+        **base,
+        spec=spec,
+        fixed_ips=tuple(fixed),
+        mac_address=spec.mac_address or _mac(base["id"]),
+        device_id=spec.device_id,
+        device_owner=spec.device_owner,
+    )  # fmt: skip
+
+
+def _mac(object_id: str) -> str:
+    return f"fa:16:3e:{object_id[2:4]}:{object_id[4:6]}:{object_id[6:8]}"
+
+
+def _floating_ip(
+    world: World, project: ProjectId, base: dict[str, Any], spec: p.FloatingIpSpec
+) -> p.FloatingIp:
+    known = world.shelf(project, "floating_ips").get(base["id"])
+    if known is not None and isinstance(known.object, p.FloatingIp):
+        address = known.object.address
+    else:
+        address = world.take_address(f"floating:{spec.network_id}", "203.0.113.0/24", spec.address)
+    return p.FloatingIp(
+        **base, spec=spec, address=address, port_id=spec.port_id,
+        fixed_ip_address=spec.fixed_ip_address,
+    )  # fmt: skip
+
+
+def _load_balancer(
+    world: World, project: ProjectId, base: dict[str, Any], spec: p.LoadBalancerSpec
+) -> p.LoadBalancer:
+    known = world.shelf(project, "load_balancers").get(base["id"])
+    if known is not None and isinstance(known.object, p.LoadBalancer):
+        address = known.object.vip_address
+    else:
+        subnet = world.shelf(project, "subnets")[spec.vip_subnet_id].object
+        assert isinstance(subnet, p.Subnet)
+        address = world.take_address(subnet.id, subnet.spec.cidr, spec.vip_address)
+    return p.LoadBalancer(**base, spec=spec, vip_address=address, vip_port_id=f"vip-{base['id']}")
+
+
+def _pool(world: World, project: ProjectId, base: dict[str, Any], spec: p.PoolSpec) -> p.Pool:
+    listener = world.shelf(project, "listeners").get(spec.listener_id or "")
+    balancer = spec.load_balancer_id or ""
+    if listener is not None and isinstance(listener.object, p.Listener):
+        balancer = listener.object.spec.load_balancer_id
+    return p.Pool(
+        **base,
+        spec=spec,
+        load_balancer_id=balancer,
+        listener_ids=(spec.listener_id,) if spec.listener_id else (),
+    )
+
+
+def _member(_: World, __: ProjectId, base: dict[str, Any], spec: p.MemberSpec) -> p.Member:
+    return p.Member(**base, spec=spec, online=True)
+
+
+def _attachment(
+    world: World, project: ProjectId, base: dict[str, Any], spec: p.VolumeAttachmentSpec
+) -> p.VolumeAttachment:
+    volume = world.shelf(project, "volumes")[spec.volume_id]
+    assert isinstance(volume.object, p.Volume)
+    volume.object = replace(volume.object, attached_to=(spec.server_id,))
+    return p.VolumeAttachment(**base, spec=spec, device=spec.mountpoint or "/dev/vdb")
+
+
+def _plain(kind: type[Any]) -> Make:
+    def make(_: World, __: ProjectId, base: dict[str, Any], spec: Any) -> p.CloudObject:
+        made: p.CloudObject = kind(**base, spec=spec)
+        return made
+
+    return make
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name="servers",
+            make=_server,
+            builds=True,
+            needs=lambda spec: [("ports", nic.port_id) for nic in spec.nics],
+        ),
+        Kind(name="key_pairs", make=_key_pair, id_of=lambda spec: spec.name),
+        Kind(name="networks", make=_network),
+        Kind(name="subnets", make=_subnet, needs=lambda spec: [("networks", spec.network_id)]),
+        Kind(name="ports", make=_port, needs=lambda spec: [("networks", spec.network_id)]),
+        Kind(name="routers", make=_plain(p.Router)),
+        Kind(
+            name="router_interfaces",
+            make=_plain(p.RouterInterface),
+            needs=lambda spec: [
+                ("routers", spec.router_id),
+                ("subnets", spec.subnet_id),
+                ("ports", spec.port_id),
+            ],
+            id_of=lambda spec: (
+                f"{spec.router_id}:subnet_id={spec.subnet_id}"
+                if spec.subnet_id
+                else f"{spec.router_id}:port_id={spec.port_id}"
+            ),
+        ),
+        Kind(name="security_groups", make=_plain(p.SecurityGroup)),
+        Kind(
+            name="floating_ips",
+            make=_floating_ip,
+            needs=lambda spec: [("ports", spec.port_id)],
+        ),
+        Kind(
+            name="floating_ip_associations",
+            make=_plain(p.FloatingIpAssociation),
+            needs=lambda spec: [("floating_ips", spec.floating_ip_id), ("ports", spec.port_id)],
+            id_of=lambda spec: str(spec.floating_ip_id),
+        ),
+        Kind(name="volumes", make=_plain(p.Volume), builds=True),
+        Kind(
+            name="volume_attachments",
+            make=_attachment,
+            needs=lambda spec: [("volumes", spec.volume_id), ("servers", spec.server_id)],
+            id_of=lambda spec: str(spec.volume_id),
+        ),
+        Kind(
+            name="load_balancers",
+            make=_load_balancer,
+            builds=True,
+            needs=lambda spec: [("subnets", spec.vip_subnet_id)],
+        ),
+        Kind(
+            name="listeners",
+            make=_plain(p.Listener),
+            needs=lambda spec: [("load_balancers", spec.load_balancer_id)],
+        ),
+        Kind(
+            name="pools",
+            make=_pool,
+            needs=lambda spec: [
+                ("listeners", spec.listener_id),
+                ("load_balancers", spec.load_balancer_id),
+            ],
+        ),
+        Kind(name="members", make=_member, needs=lambda spec: [("pools", spec.pool_id)]),
+        Kind(
+            name="health_monitors",
+            make=_plain(p.HealthMonitor),
+            needs=lambda spec: [("pools", spec.pool_id)],
+        ),
+    )
+}

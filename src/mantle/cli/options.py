@@ -64,10 +64,12 @@ class Source:
     ] = ()
 
     def gathered(self) -> "Gathered | None":
-        """The template and all files it names; None when no template was given."""
+        """The template, the environments and all files they name; None when none was given."""
         from mantle.cli.sources import gather  # noqa: PLC0415 - only commands that read files
 
-        return gather(self.template, self.environment) if self.template else None
+        if self.template is None and not self.environment:
+            return None
+        return gather(self.template, self.environment)
 
     def parameters(self) -> dict[str, str]:
         """`a=1` as pairs; the value may itself hold an equals sign."""
@@ -78,6 +80,24 @@ class Source:
                 raise Stop(Exit.USAGE, f"-p {text!r} is not of the form NAME=VALUE.")
             pairs[name] = value
         return pairs
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a change is carried out and watched."""
+
+    yes: Annotated[
+        bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask after the plan.")
+    ] = False
+    wait: Annotated[bool, Parameter(help="Watch until it ends (default), or return at once.")] = (
+        True
+    )
+
+
+NOTHING = Common()
+NO_SOURCE = Source()
+USUAL = Manner()
 
 
 def places(gathered: "Gathered | None") -> Mapping[str, Path]:

@@ -30,28 +30,30 @@ LIMIT_BYTES = 10 * 1024 * 1024
 class Gathered:
     """Everything to send. `places` tells where on this machine each file key was read."""
 
-    template: str
-    template_file: str
+    template: str | None
+    """None keeps the stack's present one."""
     files: Mapping[str, str] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
     places: Mapping[str, Path] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """As the API takes it."""
-        return {
-            "template": self.template,
-            "files": dict(self.files),
-            "environment_files": list(self.environment_files),
-        }
+        body: dict[str, Any] = {"files": dict(self.files)}
+        if self.template is not None:
+            body["template"] = self.template
+        if self.environment_files:
+            body["environment_files"] = list(self.environment_files)
+        return body
 
 
-def gather(template: Path, environments: tuple[Path, ...] = ()) -> Gathered:
+def gather(template: Path | None, environments: tuple[Path, ...] = ()) -> Gathered:
     """Read the template, the environments, and all they name."""
     gatherer = _Gatherer()
-    text = gatherer.read(template, "the template")
-    gatherer.places["template"] = template
-    gatherer.places[str(template)] = template
-    gatherer.follow(text, template)
+    text = None
+    if template is not None:
+        text = gatherer.read(template, "the template")
+        gatherer.places["template"] = template
+        gatherer.follow(text, template)
     keys = []
     for environment in environments:
         key = str(environment)
@@ -61,7 +63,6 @@ def gather(template: Path, environments: tuple[Path, ...] = ()) -> Gathered:
         keys.append(key)
     return Gathered(
         template=text,
-        template_file=str(template),
         files=gatherer.files,
         environment_files=tuple(keys),
         places=gatherer.places,

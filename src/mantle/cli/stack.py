@@ -1,35 +1,23 @@
 """`mantle stack`: commands that change a stack. Those that only look are in `stack_views.py`."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from mantle.cli.changes import agree, find_stack, last_event, placed, see_through, show_plan
 from mantle.cli.exits import Exit, Stop
-from mantle.cli.options import Common, Source, places, source_body
-from mantle.cli.screen import Screen
+from mantle.cli.options import (
+    NO_SOURCE,
+    NOTHING,
+    USUAL,
+    Common,
+    Manner,
+    Source,
+    places,
+    source_body,
+)
 from mantle.cli.stack_views import add_views
-
-if TYPE_CHECKING:
-    from mantle.cli.client import Client
-
-NOTHING = Common()
-NO_SOURCE = Source()
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How a change is carried out and watched."""
-
-    yes: Annotated[
-        bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask after the plan.")
-    ] = False
-    wait: Annotated[bool, Parameter(help="Watch until it ends (default), or return at once.")] = (
-        True
-    )
 
 
 @Parameter(name="*")
@@ -56,7 +44,6 @@ class Settings:
 
 
 AS_IT_IS = Settings()
-USUAL = Manner()
 
 
 def build_stack() -> App:
@@ -89,10 +76,10 @@ def plan(
         if delete:
             action = "delete"
         else:
-            action = "update" if _find(client, name) else "create"
+            action = "update" if find_stack(client, name) else "create"
             if action == "create" and source.template is None:
                 raise _no_template(name)
-        made = _plan(screen, client, action, name, source)
+        made = show_plan(screen, client, action, name, source)
     if screen.json:
         screen.answer(made)
     return Exit.OK
@@ -122,11 +109,11 @@ def create(
         raise _no_template(name)
     screen = common.screen
     with common.client() as client:
-        _agree(screen, client, "create", name, source, manner)
+        agree(screen, client, "create", name, source, manner)
         gathered = source.gathered()
         body = {"stack_name": name, **source_body(source, gathered), **settings.body()}
-        accepted = _locally_placed(lambda: client.post("stacks", body=body), places(gathered))
-        return _see_through(screen, client, accepted, manner, after=0)
+        accepted = placed(lambda: client.post("stacks", body=body), places(gathered))
+        return see_through(screen, client, accepted, manner, after=0)
 
 
 def update(
@@ -160,12 +147,12 @@ def update(
     screen = common.screen
     extra = {"existing": existing, "clear_parameters": list(clear_parameter)}
     with common.client() as client:
-        _agree(screen, client, "update", name, source, manner, extra)
+        agree(screen, client, "update", name, source, manner, extra)
         gathered = source.gathered()
         body = {**source_body(source, gathered), **settings.body(), **extra}
-        after = _last_event(client, name)
-        accepted = _locally_placed(lambda: client.put("stacks", name, body=body), places(gathered))
-        return _see_through(screen, client, accepted, manner, after=after)
+        after = last_event(client, name)
+        accepted = placed(lambda: client.put("stacks", name, body=body), places(gathered))
+        return see_through(screen, client, accepted, manner, after=after)
 
 
 def delete(name: str, /, *, manner: Manner = USUAL, common: Common = NOTHING) -> Exit:
@@ -178,10 +165,10 @@ def delete(name: str, /, *, manner: Manner = USUAL, common: Common = NOTHING) ->
     """
     screen = common.screen
     with common.client() as client:
-        _agree(screen, client, "delete", name, NO_SOURCE, manner)
-        after = _last_event(client, name)
+        agree(screen, client, "delete", name, NO_SOURCE, manner)
+        after = last_event(client, name)
         accepted = client.delete("stacks", name)
-        return _see_through(screen, client, accepted, manner, after=after)
+        return see_through(screen, client, accepted, manner, after=after)
 
 
 def cancel(
@@ -200,14 +187,10 @@ def cancel(
     """
     screen = common.screen
     with common.client() as client:
-        after = _last_event(client, name)
+        after = last_event(client, name)
         accepted = client.post("stacks", name, "cancel", body={"rollback": rollback}) or {}
         accepted.setdefault("stack", client.get("stacks", name)["stack"])
-        outcome = _see_through(screen, client, accepted, manner, after=after, cancelled=True)
-        return outcome
-
-
-# --- the steps the verbs share ---------------------------------------------------------------
+        return see_through(screen, client, accepted, manner, after=after, cancelled=True)
 
 
 def _no_template(name: str) -> Stop:
@@ -216,121 +199,3 @@ def _no_template(name: str) -> Stop:
         f"Stack {name!r} needs a template: -t FILE.",
         remedy="See `mantle stack --help`.",
     )
-
-
-def _find(client: "Client", name: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = client.get("stacks", name)["stack"]
-    except Stop as stop:
-        if stop.code is Exit.NOT_FOUND:
-            return None
-        raise
-    return found
-
-
-def _last_event(client: "Client", name: str) -> int:
-    """The newest event's sequence, so that only what is new is watched."""
-    events = client.get("stacks", name, "events", limit=1, sort_dir="desc")["events"]
-    return max((int(event["sequence"]) for event in events), default=0)
-
-
-def _plan(
-    screen: Screen,
-    client: "Client",
-    action: str,
-    name: str,
-    source: Source,
-    extra: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Ask for a plan and show it."""
-    gathered = source.gathered()
-    body = {"action": action, "stack_name": name, **source_body(source, gathered), **(extra or {})}
-    made: dict[str, Any] = _locally_placed(
-        lambda: client.post("plans", body=body), places(gathered)
-    )
-    if screen.live:
-        from mantle.cli.drawing import draw_plan  # noqa: PLC0415 - only people need colours
-
-        screen.out.print(draw_plan(made["rendered"]))
-    else:
-        screen.say(made["rendered"].rstrip("\n"))
-    return made
-
-
-def _agree(
-    screen: Screen,
-    client: "Client",
-    action: str,
-    name: str,
-    source: Source,
-    manner: Manner,
-    extra: Mapping[str, Any] | None = None,
-) -> None:
-    """Show the plan to whoever reads, and ask whoever can answer."""
-    if screen.json:
-        return
-    _plan(screen, client, action, name, source, extra)
-    if manner.yes or not screen.asks:
-        return
-    if screen.out.input("\n[bold]Do this?[/bold] \\[y/N] ").strip().lower() not in {"y", "yes"}:
-        raise Stop(Exit.DECLINED, "Nothing was changed.")
-
-
-def _locally_placed(call: Callable[[], Any], known: Mapping[str, Path]) -> Any:
-    """Make the call; findings in files read here are printed with the lines themselves."""
-    try:
-        return call()
-    except Stop as stop:
-        stop.places = known
-        raise
-
-
-def _see_through(
-    screen: Screen,
-    client: "Client",
-    accepted: Mapping[str, Any],
-    manner: Manner,
-    *,
-    after: int,
-    cancelled: bool = False,
-) -> Exit:
-    """Watch the operation that was accepted, and say how it ended."""
-    from mantle.cli.follow import follow  # noqa: PLC0415 - only verbs that watch
-
-    stack = accepted["stack"]
-    if not manner.wait:
-        screen.answer(accepted, f"{stack['name']} {stack['id']} accepted; the operation runs.")
-        return Exit.OK
-    try:
-        stack = follow(screen, client, stack=stack, plan=accepted.get("plan") or {}, after=after)
-    except KeyboardInterrupt:
-        raise Stop(
-            Exit.INTERRUPTED,
-            "Stopped watching; the operation goes on.",
-            remedy=f"Look again: mantle stack events {stack['name']} --follow. "
-            f"End it: mantle stack cancel {stack['name']}.",
-        ) from None
-    return _ending(screen, stack, cancelled=cancelled)
-
-
-def _ending(screen: Screen, stack: Mapping[str, Any], *, cancelled: bool) -> Exit:
-    status, reason = str(stack["status"]), str(stack.get("reason") or "")
-    screen.answer({"stack": stack})
-    outputs = stack.get("outputs") or []
-    if outputs and screen.live:
-        from mantle.cli.drawing import draw_outputs  # noqa: PLC0415
-
-        screen.say()
-        screen.out.print(draw_outputs(outputs), end="")
-    elif outputs:
-        screen.facts({output["name"]: output.get("value") for output in outputs})
-    well = status.endswith("_COMPLETE") and (cancelled or not status.startswith("ROLLBACK"))
-    if well:
-        return Exit.OK
-    if not screen.json:
-        raise Stop(
-            Exit.FAILED,
-            f"{stack['name']} ended {status}: {reason}",
-            remedy=f"What happened, in order: mantle stack events {stack['name']}",
-        )
-    return Exit.FAILED

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from mantle.cli.exits import Exit, Stop
-from mantle.cli.options import Common
+from mantle.cli.options import NOTHING, Common
 
 if TYPE_CHECKING:
     from mantle.cli.client import Client
-
-NOTHING = Common()
 
 
 def add_views(app: App) -> None:

@@ -13,7 +13,7 @@ from mantle.model.plan import Plan, Step, StepKind
 from mantle.model.records import ResourceRecord
 from mantle.model.schema import Attribute, Kind, OnChange, Property, ResourceSchema, TypeFacts
 from mantle.model.status import Action, Status
-from mantle.model.values import unknowns_in
+from mantle.model.values import unknowns_in, walk
 from mantle.plan.stack import Settled, desired_properties, plan_stack
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.validate import Loaded, load_template
@@ -62,8 +62,6 @@ class World:
 
     facts: Mapping[str, TypeFacts] = field(default_factory=lambda: FACTS)
     rows: list[ResourceRecord] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    """Keys of the removing steps carried out, in order."""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def load(self, resources: Mapping[str, Any], **source: Any) -> Loaded:
@@ -106,7 +104,7 @@ class World:
                 assert loaded is not None
                 current[step.resource] = self._made(step, loaded, Settled(reference, current))
             elif step.kind in REMOVING:
-                self.gone.append(step.key)
+                self._nobody_uses(step)
                 self.rows = [row for row in self.rows if row.id != step.resource_id]
 
     def reach(self, loaded: Loaded, rounds: int = 40) -> list[Plan]:
@@ -139,6 +137,17 @@ class World:
         self.rows.append(replace(self.row(like), name=name, **(made | fields)))
         return self
 
+    def _nobody_uses(self, step: Step) -> None:
+        """What a cloud would say of deleting something in use."""
+        (leaving,) = [row for row in self.rows if row.id == step.resource_id]
+        users = [
+            row.name
+            for row in self.rows
+            if leaving.physical_id is not None
+            and leaving.physical_id in list(walk(dict(row.properties)))
+        ]
+        assert not users, f"{step.key} is carried out while {users} use it"
+
     def _made(self, step: Step, loaded: Loaded, lookup: Settled) -> ResourceRecord:
         definition = loaded.graph.resources[step.resource]
         properties = desired_properties(loaded, step.resource, lookup)
@@ -169,6 +178,7 @@ class World:
             replaces=step.replaces,
             version=old.version + 1 if old else 0,
             created_at=old.created_at if old else float(next(self.numbers)),
+            updated_at=float(next(self.numbers)),
         )
         self.rows = [each for each in self.rows if each.id != row.id] + [row]
         self.rows = [

@@ -111,9 +111,20 @@ def _users(rows: Iterable[ResourceRecord]) -> dict[str, list[str]]:
 
 
 def _rows_before(doomed: Sequence[Doomed]) -> dict[ResourceId, list[ResourceId]]:
-    """For each doomed row the doomed rows that go before it: those that required its name."""
-    users: dict[str, list[ResourceId]] = {}
+    """For each doomed row the doomed rows that go before it: those that may be using it.
+
+    Rows require names, and several rows may bear one. A row made after another was last written
+    cannot be what that one uses; without this, rows of two templates would seem to use each other.
+    """
+    users: dict[str, list[ResourceRecord]] = {}
     for one in doomed:
         for name in one.row.requires:
-            users.setdefault(name, []).append(one.row.id)
-    return {one.row.id: users.get(one.row.name, []) for one in reversed(doomed)}
+            users.setdefault(name, []).append(one.row)
+    return {
+        one.row.id: [
+            user.id
+            for user in users.get(one.row.name, ())
+            if one.row.created_at <= (user.updated_at or user.created_at)
+        ]
+        for one in reversed(doomed)
+    }

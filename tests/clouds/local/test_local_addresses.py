@@ -21,7 +21,10 @@ def test_blocks_never_overlap_and_lie_in_the_range(lengths):
         try:
             block = addresses.choose_block(IPv4Network((0x0A000000, length)), WHOLE, taken)
         except Exhausted:
-            assert sum(one.num_addresses for one in taken) + 2 ** (32 - length) > WHOLE.num_addresses // 8
+            assert (
+                sum(one.num_addresses for one in taken) + 2 ** (32 - length)
+                > WHOLE.num_addresses // 8
+            )
             continue
         assert block.subnet_of(WHOLE)
         assert block.prefixlen == length
@@ -32,7 +35,9 @@ def test_blocks_never_overlap_and_lie_in_the_range(lengths):
 @given(st.integers(min_value=0, max_value=255))
 def test_the_host_part_is_kept(host):
     """10.0.0.h is reached at 127.64.3.h."""
-    there = addresses.place(f"10.0.0.{host}", IPv4Network("10.0.0.0/24"), IPv4Network("127.64.3.0/24"))
+    there = addresses.place(
+        f"10.0.0.{host}", IPv4Network("10.0.0.0/24"), IPv4Network("127.64.3.0/24")
+    )
     assert there == IPv4Address(f"127.64.3.{host}")
 
 

@@ -175,25 +175,43 @@ def filled(schema, given):
     return {name: given.get(name, each.default) for name, each in known.items()}
 
 
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def now(self):
+        return self.seconds
+
+
+class PowerCut(BaseException):
+    """Raised out of a cloud's call: the process died there, and is started again."""
+
+
 class Row:
     """One resource row and the miniature engine that drives its phases."""
 
-    def __init__(self, cloud, kind, properties, **context):
+    def __init__(self, cloud, kind, properties, *, name="it", **context):
         self.cloud = cloud
         self.type = default_registry().get(kind)
         self.properties = filled(self.type.schema, properties)
         self.ref = Ref(
             id="0d1f0000-0000-4000-8000-000000000001",
-            name="it",
+            name=name,
             stack_id="s1",
             stack_name="st",
             project_id="p1",
-            token="token-1",
+            token=f"token-{1 if name == 'it' else name}",
         )
-        self.now = 1000.0
+        self.clock = context.pop("clock", None) or Clock()
         self.random = Random(7).randbytes
         self.context = context
         self.waits = []
+
+    @property
+    def now(self):
+        return self.clock.now()
 
     def ctx(self, **changes):
         base = {
@@ -204,7 +222,7 @@ class Row:
             "started_at": self.now,
             "random": self.random,
             "urls": Urls(signal="http://m/signal/t0k", api="http://m/v1/p1", token="t0k"),
-            "name_hint": "st-it-000000000001",
+            "name_hint": f"st-{self.ref.name}-000000000001",
         }
         return Context(**{**base, **self.context, **changes})
 
@@ -218,10 +236,14 @@ class Row:
         started_at = self.now
         for _ in range(limit):
             ctx = self.ctx(fresh=fresh, **{"started_at": started_at, **changes})
-            outcome = await call(ctx)
-            if stutter:
-                outcome = await call(replace(ctx, fresh=False))
-            fresh = False
+            try:
+                outcome = await call(ctx)
+                if stutter:
+                    outcome = await call(replace(ctx, fresh=False))
+            except PowerCut:
+                continue
+            finally:
+                fresh = False
             if isinstance(outcome, Delegate):
                 return outcome
             self.ref = replace(
@@ -230,10 +252,10 @@ class Row:
                 data=self.ref.data if outcome.data is None else outcome.data,
             )
             if not isinstance(outcome, Wait):
-                self.now += 1
+                self.clock.seconds += 1
                 return outcome
             self.waits.append(outcome)
-            self.now += outcome.again_after_seconds or 1.0
+            self.clock.seconds += outcome.again_after_seconds or 1.0
         raise AssertionError(f"{phase} did not end: {self.waits[-1]}")
 
     def create(self, **options):
@@ -265,6 +287,23 @@ def row(cloud):
         return Row(cloud, kind, properties or {}, **context)
 
     return make
+
+
+@pytest.fixture
+def rows():
+    """The row class, for stories over another cloud."""
+    return Row
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def power_cut():
+    """The exception that stands for a dying process."""
+    return PowerCut
 
 
 @pytest.fixture

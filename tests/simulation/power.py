@@ -1,0 +1,165 @@
+"""A control plane whose power can be cut: at every durable write and around every cloud call.
+
+One `Plant` is a database and a simulated world that outlive every cut. Each `life` is a process:
+it is built anew over the two, takes over what the last one left, and runs until its story ends or
+the power goes. After a cut nothing more reaches the database or the cloud.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from mantle.access.caller import Caller
+from mantle.clouds.simulated import Faults, SimulatedCloud, World
+from mantle.engine.links import Links
+from mantle.engine.runtime import TaskRuntime
+from mantle.engine.settings import Settings
+from mantle.lib import virtual_time
+from mantle.lib.clock import LoopClock
+from mantle.model.ids import ProjectId, UserId
+from mantle.model.records import ResourceRecord, StackRecord
+from mantle.stacks.control import Control
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Database
+from mantle.wiring import assemble
+
+CALLER = Caller(
+    user_id=UserId("u1"),
+    user_name="tester",
+    project_id=ProjectId("p1"),
+    project_name="tests",
+    roles=frozenset({"member"}),
+)
+
+
+class PowerCut(SystemExit):
+    """The process is gone: asyncio lets a SystemExit end the loop on the spot."""
+
+
+@dataclass
+class Frozen:
+    """Time between two lives."""
+
+    at: float
+
+    def now(self) -> float:
+        return self.at
+
+
+class CutDatabase(Database):
+    """Counts the moments before and after every transaction."""
+
+    def __init__(self, moment: Callable[[str], None]) -> None:
+        super().__init__("sqlite://", inline=True)
+        self.moment = moment
+
+    async def write(self, function, *args, **kwargs):
+        name = getattr(function, "__name__", "write")
+        self.moment(f"before {name}")
+        answer = await super().write(function, *args, **kwargs)
+        self.moment(f"after {name}")
+        return answer
+
+
+@dataclass
+class Plant:
+    """What outlives the process."""
+
+    faults: Faults = field(default_factory=lambda: Faults(build_seconds=2.0, delete_seconds=1.0))
+    cut_at: int | None = None
+    moments: list[str] = field(default_factory=list)
+    armed: bool = False
+    dead: bool = False
+    origin: float = 1_800_000_000.0
+
+    def __post_init__(self) -> None:
+        self.database = CutDatabase(self.moment)
+        self.database.create_tables()
+        self.world = World(Frozen(self.origin))
+        self.faults.hook = lambda moment, call: self.moment(f"{moment} {call}")
+
+    def moment(self, what: str) -> None:
+        if self.dead:
+            raise PowerCut
+        if not self.armed:
+            return
+        self.moments.append(what)
+        if self.cut_at is not None and len(self.moments) > self.cut_at:
+            self.dead = True
+            raise PowerCut
+
+    def life(self, story: Callable[[Control], Awaitable[None]]) -> bool:
+        """One process; false when its power was cut."""
+        self.dead = False
+
+        async def live() -> None:
+            clock = LoopClock(self.origin)
+            self.world.clock = clock
+            control, engine = assemble(
+                database=self.database,
+                clouds={
+                    "simulated": SimulatedCloud(clock=clock, world=self.world, faults=self.faults)
+                },
+                default_cloud="simulated",
+                runtime=TaskRuntime(),
+                links=Links(base_url="http://127.0.0.1:1", key=b"test"),
+                clock=clock,
+                settings=Settings(poll_first_seconds=0.5),
+            )
+            await engine.open()
+            try:
+                await story(control)
+                await quiet(control)
+            finally:
+                self.origin = clock.now() + 1.0
+            await engine.close()
+
+        try:
+            virtual_time.run(live())
+        except PowerCut:
+            return False
+        finally:
+            # Long enough for what the cloud was still deleting to be gone.
+            self.origin += 60.0
+            self.world.clock = Frozen(self.origin)
+        return True
+
+    # --- what is there -----------------------------------------------------------------------
+
+    def stack(self, name: str) -> StackRecord | None:
+        with self.database.engine.connect() as connection:
+            return stack_rows.live_by_name(connection, CALLER.project_id, name)
+
+    def rows(self, stack: StackRecord) -> list[ResourceRecord]:
+        with self.database.engine.connect() as connection:
+            rows = resource_rows.of_stack(connection, stack.id)
+            for child in stack_rows.children(connection, stack.id):
+                rows += resource_rows.of_stack(connection, child.id)
+            return rows
+
+    def problems(self, stack: StackRecord | None) -> list[str]:
+        """Orphans, doubles and losses: what must never be."""
+        rows = self.rows(stack) if stack else []
+        tokens = {row.token for row in rows}
+        there = [item for item in self.world.listing() if not item[2].startswith("public-")]
+        found = [
+            f"orphan {kind} {identity}" for kind, identity, token in there if token not in tokens
+        ]
+        kinds = [(kind, token) for kind, _, token in there]
+        found += [f"doubled {kind}" for kind, token in set(kinds) if kinds.count((kind, token)) > 1]
+        ids = {identity for _, identity, _ in there}
+        cloudy = ("OS::Nova", "OS::Neutron", "OS::Cinder", "OS::Octavia")
+        found += [
+            f"lost {row.name} {row.physical_id}"
+            for row in rows
+            if row.resolved_type.startswith(cloudy) and row.physical_id not in ids
+        ]
+        return found
+
+
+async def quiet(control: Control) -> None:
+    """Wait until no operation is left."""
+    while await control.database.read(operation_rows.live):
+        await asyncio.sleep(1.0)

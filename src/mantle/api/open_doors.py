@@ -1,0 +1,96 @@
+"""Doors without a token: signal URLs and the metadata service, whose addresses are secrets.
+
+Both answer the same 404 to a wrong secret and to one whose resource has gone.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from litestar.types import HTTPScope, Receive, Send
+
+from mantle.api.door import Call, Reply, empty, head_of, plain, read_body, send_reply
+from mantle.api.faults import heat_body, heat_fault
+from mantle.api.heat.resources import signal_body
+from mantle.api.metrics import Metrics
+from mantle.model.errors import MantleError
+from mantle.stacks.control import Control
+from mantle.stacks.resources import signal_by_token
+
+SIGNAL_LIMIT_BYTES = 256 * 1024
+"""A signal carries a status and a little data."""
+
+
+@runtime_checkable
+class MetadataService(Protocol):
+    """A cloud whose servers read their metadata from us."""
+
+    def metadata(self, secret: str, path: str) -> tuple[str, bytes] | None:
+        """Content type and body, or None when there is nothing at this path for this secret."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """An ASGI application that answers one kind of request."""
+
+    name: str
+    answer: Callable[[Call, Receive], Awaitable[Reply]]
+    metrics: Metrics
+    new_request_id: Callable[[], str]
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        call = head_of(scope, self.new_request_id())
+        try:
+            reply = await self.answer(call, receive)
+        except MantleError as error:
+            status, body = heat_fault(error)
+            reply = Reply(status=status, body=body)
+        await send_reply(send, call, reply)
+        self.metrics.observe(call.method, self.name, reply.status, time.perf_counter() - started)
+
+
+def signals(control: Control) -> Callable[[Call, Receive], Awaitable[Reply]]:
+    """POST or PUT /signal/{token}: stores a signal for the one resource the token is for."""
+
+    async def answer(call: Call, receive: Receive) -> Reply:
+        call = replace(call, body=await read_body(receive, call, SIGNAL_LIMIT_BYTES))
+        if len(call.segments) != 2:
+            return plain(404, "404 Not Found\n")
+        if call.method not in {"POST", "PUT"}:
+            return _wrong_method(call, "POST, PUT")
+        body = signal_body(call.json() if call.body.strip() else None)
+        await signal_by_token(control, call.segments[1], body)
+        return Reply(body=None)
+
+    return answer
+
+
+def metadata(control: Control) -> Callable[[Call, Receive], Awaitable[Reply]]:
+    """GET /metadata/{secret}/…: what a server may know about itself."""
+    services = [cloud for cloud in control.clouds.values() if isinstance(cloud, MetadataService)]
+
+    async def answer(call: Call, receive: Receive) -> Reply:
+        del receive
+        if call.method not in {"GET", "HEAD"}:
+            return _wrong_method(call, "GET, HEAD")
+        if len(call.segments) > 1:
+            secret, path = call.segments[1], "/".join(call.segments[2:])
+            for service in services:
+                found = service.metadata(secret, path)
+                if found is not None:
+                    return Reply(body=found[1], media_type=found[0])
+        return plain(404, "404 Not Found\n")
+
+    return answer
+
+
+def _wrong_method(call: Call, allowed: str) -> Reply:
+    if call.method == "OPTIONS":
+        return empty(204, Allow=allowed)
+    message = f"The method {call.method} is not allowed for this resource."
+    body = heat_body(405, "HTTPMethodNotAllowed", message)
+    return Reply(status=405, body=body, headers={"Allow": allowed})

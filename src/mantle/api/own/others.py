@@ -1,0 +1,85 @@
+"""`/v2/operations`, `/v2/clouds` and `/v2/whoami`: they only look."""
+
+from litestar import Controller, get
+
+from mantle.access.caller import Caller
+from mantle.access.policy import enforce
+from mantle.api.own.shapes import (
+    CloudAnswer,
+    CloudsAnswer,
+    LimitationItem,
+    OperationAnswer,
+    OperationsAnswer,
+    SelfAnswer,
+    cloud_shape,
+    operation_shape,
+)
+from mantle.stacks.control import Control
+from mantle.stacks.queries import find_operation, find_stack, list_operations
+
+
+class OperationsController(Controller):
+    """Operations of the token's project."""
+
+    path = "/operations"
+    tags = ["operations"]
+
+    @get("/", summary="List operations")
+    async def index(
+        self, control: Control, caller: Caller, stack: str | None = None
+    ) -> OperationsAnswer:
+        """Newest first; of one stack when it is named."""
+        enforce(caller, "operations:index")
+        if stack is None:
+            found = await list_operations(control, project_id=caller.project_id)
+        else:
+            of = await find_stack(control, caller.project_id, stack, deleted=True)
+            found = await list_operations(control, of)
+        return OperationsAnswer(operations=[operation_shape(one) for one in found])
+
+    @get("/{operation_id:str}", summary="Show an operation")
+    async def show(self, control: Control, caller: Caller, operation_id: str) -> OperationAnswer:
+        """How far it is, and why it ended."""
+        enforce(caller, "operations:show")
+        found = await find_operation(control, caller.project_id, operation_id)
+        return OperationAnswer(operation=operation_shape(found))
+
+
+class CloudsController(Controller):
+    """The configured clouds."""
+
+    path = "/clouds"
+    tags = ["clouds"]
+
+    @get("/", summary="List clouds")
+    async def index(self, control: Control, caller: Caller) -> CloudsAnswer:
+        """By name."""
+        enforce(caller, "clouds:index")
+        clouds = [control.clouds[name] for name in sorted(control.clouds)]
+        return CloudsAnswer(clouds=[cloud_shape(cloud, control.default_cloud) for cloud in clouds])
+
+    @get("/{name:str}", summary="Show a cloud")
+    async def show(self, control: Control, caller: Caller, name: str) -> CloudAnswer:
+        """With everything it cannot do."""
+        enforce(caller, "clouds:index")
+        cloud = control.cloud_named(name)
+        limitations = [
+            LimitationItem(
+                resource_type=one.resource_type, path=one.path, why=one.why, remedy=one.remedy
+            )
+            for one in cloud.limitations
+        ]
+        return CloudAnswer(cloud=cloud_shape(cloud, control.default_cloud), limitations=limitations)
+
+
+@get("/whoami", tags=["self"], summary="Show who the token says you are")
+async def whoami(caller: Caller) -> SelfAnswer:
+    """User, project and roles."""
+    enforce(caller, "self:show")
+    return SelfAnswer(
+        user_id=caller.user_id,
+        user_name=caller.user_name,
+        project_id=caller.project_id,
+        project_name=caller.project_name,
+        roles=sorted(caller.roles),
+    )

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from mantle import __version__
 from mantle.cli.cloud import build_cloud
@@ -22,15 +22,24 @@ HELP = """One control plane for clouds: templates become running infrastructure.
 
 First time? `mantle demo` plans, creates and shows a load-balanced web application on this machine.
 
-Exit codes: 0 done · 1 the operation failed · 2 wrong usage · 3 invalid template or request ·
-4 not found · 5 not logged in or not allowed · 6 conflict · 7 Mantle does not answer ·
-8 Mantle's own fault · 9 you said no · 130 stopped watching.
+Exit codes:
+  0 done                       5 not logged in, or not allowed
+  1 the operation failed       6 conflict: a name is taken, an action under way
+  2 wrong usage                7 Mantle does not answer
+  3 invalid template, request  8 Mantle's own fault
+  4 not found                  9 you said no   130 stopped watching
 """
 
 
 def build_app() -> App:
     """All client commands."""
-    app = App(name="mantle", help=HELP, version=__version__, help_format="plaintext")
+    app = App(
+        name="mantle",
+        help=HELP,
+        version=__version__,
+        help_format="plaintext",
+        default_parameter=Parameter(show_default=False),
+    )
     app.command(build_stack())
     app.command(build_cloud())
     app.command(login)
@@ -52,7 +61,7 @@ def run(app: App, arguments: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe left (`| head`); Python would complain at exit otherwise.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return Exit.OK
     return int(outcome) if isinstance(outcome, int) else Exit.OK
 

@@ -17,7 +17,7 @@ def build_cloud() -> App:
 def list_clouds(*, common: Common = NOTHING) -> Exit:
     """List the configured clouds.
 
-    Examples:
+    Try:
         mantle cloud list
     """
     screen = common.screen
@@ -34,7 +34,7 @@ def list_clouds(*, common: Common = NOTHING) -> Exit:
 def show(name: str, /, *, common: Common = NOTHING) -> Exit:
     """Show one cloud: how it works on this machine, and what it refuses, by name.
 
-    Examples:
+    Try:
         mantle cloud show local
     """
     screen = common.screen

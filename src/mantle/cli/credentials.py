@@ -65,7 +65,9 @@ def find_credentials(environ: Mapping[str, str], home: Path, cloud: str | None) 
 
 def data_directory(environ: Mapping[str, str], home: Path) -> Path:
     """Where `mantle up` keeps its data unless told otherwise."""
-    return Path(environ.get("MANTLE_DATA_DIR") or home / ".local" / "share" / "mantle")
+    if given := environ.get("MANTLE_DATA_DIR"):
+        return Path(given)
+    return Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "mantle"
 
 
 def login_file(environ: Mapping[str, str], home: Path) -> Path:

@@ -44,7 +44,7 @@ def demo(
 ) -> Exit:
     """Run a load-balanced web application on this machine, with a control plane of its own.
 
-    Examples:
+    Try:
         mantle demo
 
         mantle demo --down
@@ -66,7 +66,7 @@ def _bring_up(screen: Screen, data: Path) -> Exit:
     members = _members(url)
     screen.say(f"\n{url} answers, so far from:")
     for name, count in sorted(members.items()):
-        screen.say(f"  {count:>3} × {name}")
+        screen.say(f"  {count:>3} x {name}")
     screen.say(f"\nThat took {time.monotonic() - began:.0f} s. {_next_steps(data, url)}")
     return Exit.OK
 

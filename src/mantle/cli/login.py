@@ -25,7 +25,7 @@ def login(
     Without --auth-url, the entry of clouds.yaml or the OS_* variables are used. The password is
     read from OS_PASSWORD or asked for; it is no option, for those show in process lists.
 
-    Examples:
+    Try:
         mantle login --auth-url http://127.0.0.1:8778/identity/v3 --username demo --project demo
 
         mantle login --cloud mantle-admin

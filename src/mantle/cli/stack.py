@@ -62,7 +62,7 @@ def plan(
 
     A stack that exists is planned as an update, one that does not as a creation.
 
-    Examples:
+    Try:
         mantle stack plan web -t web.yaml -p members=3
 
         mantle stack plan web --delete
@@ -98,7 +98,7 @@ def create(
 
     Files the template names (get_file, nested templates, environments) are sent along.
 
-    Examples:
+    Try:
         mantle stack create hello -t examples/01-hello-server/hello.yaml
 
         mantle stack create web -t web.yaml -e small.yaml -p members=3 --yes
@@ -129,7 +129,7 @@ def update(
 ) -> Exit:
     """Change a stack: shows what differs and why, asks, then watches.
 
-    Examples:
+    Try:
         mantle stack update web -t web.yaml
 
         mantle stack update web --existing -p members=4
@@ -158,7 +158,7 @@ def update(
 def delete(name: str, /, *, manner: Manner = USUAL, common: Common = NOTHING) -> Exit:
     """Delete a stack and everything it made, in reverse order.
 
-    Examples:
+    Try:
         mantle stack delete web
 
         mantle stack delete web --yes --no-wait
@@ -176,7 +176,7 @@ def cancel(
 ) -> Exit:
     """Cancel the operation under way. Steps that have begun run to their end.
 
-    Examples:
+    Try:
         mantle stack cancel web
 
         mantle stack cancel web --no-rollback

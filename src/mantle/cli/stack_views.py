@@ -22,7 +22,7 @@ def add_views(app: App) -> None:
 def list_stacks(*, nested: bool = False, common: Common = NOTHING) -> Exit:
     """List the project's stacks.
 
-    Examples:
+    Try:
         mantle stack list
 
         mantle stack list --json | jq -r '.stacks[].name'
@@ -48,7 +48,7 @@ def list_stacks(*, nested: bool = False, common: Common = NOTHING) -> Exit:
 def show(name: str, /, *, common: Common = NOTHING) -> Exit:
     """Show one stack: its state and why, its settings and outputs.
 
-    Examples:
+    Try:
         mantle stack show web
     """
     screen = common.screen
@@ -78,7 +78,7 @@ def events(
 ) -> Exit:
     """What happened to a stack, oldest first.
 
-    Examples:
+    Try:
         mantle stack events web
 
         mantle stack events web --follow
@@ -121,7 +121,7 @@ def _event_row(event: dict[str, Any]) -> tuple[Any, ...]:
 def resources(name: str, /, *, depth: int = 5, common: Common = NOTHING) -> Exit:
     """List a stack's resources, those of nested stacks too.
 
-    Examples:
+    Try:
         mantle stack resources web --depth 0
 
     Args:
@@ -154,7 +154,7 @@ def resources(name: str, /, *, depth: int = 5, common: Common = NOTHING) -> Exit
 def outputs(name: str, output: str | None = None, /, *, common: Common = NOTHING) -> Exit:
     """A stack's outputs; with a name, the bare value of one, for scripts.
 
-    Examples:
+    Try:
         mantle stack outputs web
 
         curl "$(mantle stack outputs web url)"

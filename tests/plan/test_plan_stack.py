@@ -1,10 +1,12 @@
 """The stack planner's rules, one by one, on a world in which plans are carried out."""
 
+from dataclasses import replace
+
 import pytest
 
 from mantle.model.errors import Invalid
 from mantle.model.graph import DeletionPolicy
-from mantle.model.plan import Change, StepKind
+from mantle.model.plan import Change
 from mantle.model.status import Action, Status
 from mantle.model.values import Unknown
 from mantle.plan.checks import check
@@ -401,9 +403,16 @@ def test_what_was_never_made_or_is_leaving_is_not_acted_upon(world):
     """Its state must go on telling what it is."""
     chain(world).change("a", action=Action.INIT)
     world.change("b", action=Action.CREATE, status=Status.FAILED)
-    world.change("c", replaced_by="other")
+    world.add("c", "c", created_at=99.0)
+    world.rows[2] = replace(world.rows[2], replaced_by=world.rows[3].id)
+    world.rows[3] = replace(world.rows[3], action=Action.INIT)
     assert world.plan(None, Action.CHECK).is_empty
-    assert StepKind.KEEP not in {step.kind for step in world.plan(None, Action.CHECK).steps}
+
+
+def test_a_row_whose_replacement_is_gone_is_in_use_again(world):
+    """After a rollback."""
+    chain(world).change("a", replaced_by="gone")
+    assert world.plan(None, Action.CHECK).steps[0].key == "check a"
 
 
 # --- secrets ---------------------------------------------------------------------------------

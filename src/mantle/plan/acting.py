@@ -1,7 +1,8 @@
 """Plans of check, suspend, resume and snapshot: one thing done to every resource in use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from mantle.model.ids import ResourceId
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
@@ -29,7 +30,8 @@ def acting_steps(
     everything at once, whatever fails.
     """
     kind = ACTING[action]
-    in_use = {row.name: row for row in rows if is_in_use(row)}
+    live = {row.id for row in rows}
+    in_use = {row.name: row for row in rows if is_in_use(row, live)}
     idle = {
         name
         for name, row in in_use.items()
@@ -50,12 +52,13 @@ def acting_steps(
     return made, tuple(name for name in in_use if name in idle)
 
 
-def is_in_use(row: ResourceRecord) -> bool:
+def is_in_use(row: ResourceRecord, live: Collection[ResourceId]) -> bool:
     """False for what was never made and for what is on its way out.
 
-    Acting on such a row would change its state, and with that make it look alive.
+    Acting on such a row would change its state, and with that make it look alive. A row whose
+    replacement is gone, after a rollback, is in use again.
     """
-    if row.replaced_by is not None or row.action in {Action.DELETE, Action.INIT}:
+    if row.replaced_by in live or row.action in {Action.DELETE, Action.INIT}:
         return False
     return row.action not in MAKING or row.status is Status.COMPLETE
 

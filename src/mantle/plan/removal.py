@@ -13,6 +13,7 @@ from mantle.model.ids import ResourceId, StepKey
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
+from mantle.model.values import walk
 from mantle.plan.order import dependents, without_cycles
 from mantle.plan.steps import on_row, step_key
 
@@ -42,7 +43,7 @@ def removal_steps(
     counts = Counter(one.row.name for one in doomed)
     first = {one.row.id: _key(ends[one.row.id][0], one.row, counts) for one in doomed}
     last = {one.row.id: _key(ends[one.row.id][-1], one.row, counts) for one in doomed}
-    order = without_cycles(_rows_before(doomed))
+    order = without_cycles(_rows_before(doomed, rows))
     wanted_by = dependents(references)
     kept_by = _users(row for row in rows if row.id not in last)
     by_id = {one.row.id: one for one in doomed}
@@ -110,21 +111,32 @@ def _users(rows: Iterable[ResourceRecord]) -> dict[str, list[str]]:
     return users
 
 
-def _rows_before(doomed: Sequence[Doomed]) -> dict[ResourceId, list[ResourceId]]:
-    """For each doomed row the doomed rows that go before it: those that may be using it.
-
-    Rows require names, and several rows may bear one. A row made after another was last written
-    cannot be what that one uses; without this, rows of two templates would seem to use each other.
-    """
-    users: dict[str, list[ResourceRecord]] = {}
+def _rows_before(
+    doomed: Sequence[Doomed], rows: Sequence[ResourceRecord]
+) -> dict[ResourceId, list[ResourceId]]:
+    """For each doomed row the doomed rows that go before it: those that may be using it."""
+    by_name: dict[str, list[ResourceRecord]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    users: dict[ResourceId, list[ResourceId]] = {one.row.id: [] for one in reversed(doomed)}
     for one in doomed:
         for name in one.row.requires:
-            users.setdefault(name, []).append(one.row)
-    return {
-        one.row.id: [
-            user.id
-            for user in users.get(one.row.name, ())
-            if one.row.created_at <= (user.updated_at or user.created_at)
-        ]
-        for one in reversed(doomed)
-    }
+            for used in _used(one.row, by_name.get(name, [])):
+                if used.id in users:
+                    users[used.id].append(one.row.id)
+    return users
+
+
+def _used(user: ResourceRecord, rows: list[ResourceRecord]) -> list[ResourceRecord]:
+    """Which of the rows that bear a name the user, which requires the name, may be using.
+
+    Not one made after the user was last written. Of several, those whose physical id its
+    properties hold; if they hold none, any. Without this, the rows of two templates would seem to
+    use each other, and an edge that matters might be the one that is dropped.
+    """
+    written = user.updated_at or user.created_at
+    older = [row for row in rows if row.created_at <= written]
+    if len(older) < 2:
+        return older
+    held = {part for part in walk(dict(user.properties)) if isinstance(part, str)}
+    return [row for row in older if row.physical_id in held] or older

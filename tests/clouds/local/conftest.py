@@ -118,7 +118,7 @@ class World:
             place = Path("/proc") / str(pid)
             try:
                 text = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
-                text += os.readlink(place / "cwd").encode()
+                text += str((place / "cwd").readlink()).encode()
             except OSError:
                 continue
             alive = processes.start_time_of(pid) is not None
@@ -149,11 +149,11 @@ def worlds(folder, tier, balancer=None):
     made = World(folder, tier, balancer)
     yield made
 
-    async def finish():
-        await made.clear()
+    def finish():
+        asyncio.run(made.clear())
         deadline = time.monotonic() + 5
         while (left := made.processes()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+            time.sleep(0.02)
         assert left == []
 
-    asyncio.run(finish())
+    finish()

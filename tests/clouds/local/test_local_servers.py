@@ -114,7 +114,7 @@ AWAY = {
     "daemon": "(setsid sh -c 'setsid sleep 1000 & setsid sleep 1000' &)",
     "deaf": "(trap '' TERM INT HUP; setsid sleep 1000 &)",
     "no environment": "env -i setsid sleep 1000 &",
-    "small fork bomb": 'i=0; while [ $i -lt 60 ]; do (sh -c "sleep 1000 & sleep 1000" &); i=$((i+1)); done',
+    "small fork bomb": "for i in $(seq 60); do (sh -c 'sleep 1000 & sleep 1000' &); done",
 }
 
 
@@ -135,7 +135,7 @@ def test_deleting_ends_every_process(world, way):
 
 
 def test_deleting_finds_processes_whose_supervisor_was_killed(world):
-    """kill -9 of the supervisor is a failure, and no way to leave processes behind."""
+    """To kill -9 the supervisor is a failure, and no way to leave processes behind."""
 
     async def story():
         server = await world.boot("web", "#!/bin/sh\n(setsid sleep 1000 &)\nexec sleep 1000\n")
@@ -181,7 +181,7 @@ def test_power(world):
 
 
 def test_a_restarted_control_plane_finds_its_servers(world):
-    """The same processes go on; the same token answers the same server; nothing is started twice."""
+    """The same processes go on; the same token answers the same server; none is doubled."""
 
     async def story():
         server = await world.boot("web", world.web)
@@ -320,7 +320,7 @@ def test_a_server_reads_its_metadata_with_its_own_secret(one_world):
 
 
 def test_a_bwrap_server_sees_no_other_server(tmp_path, world):
-    """Nor Mantle's data, nor a person's home. In the plain tier it can: that is said in the facts."""
+    """Nor Mantle's data, nor a person's home. In the plain tier it can: the facts say so."""
     if world.cloud.info.facts["isolation"] == "plain":
         assert "files" in world.cloud.info.facts.get("warning", "files")
         return

@@ -37,8 +37,11 @@ HARD_STOP_SECONDS = 30
 """How long an old worker may go on serving after a reload."""
 READY_TIMEOUT_SECONDS = 10.0
 SOCKET_TIMEOUT_SECONDS = 5.0
-DRAIN_LOOKS = 20
-DRAIN_LOOK_SECONDS = 0.01
+DRAIN_SECONDS = 0.2
+"""How long one call waits for members to finish their requests; the next call looks again."""
+DRAIN_BEFORE_RELOAD_SECONDS = 10.0
+"""A reload hides the old worker's requests from us, so leaving members are waited for longer."""
+LOOK_SECONDS = 0.01
 
 
 def skeleton(wish: Wish) -> str:
@@ -112,10 +115,13 @@ def _backend(backend: Backend, *, with_members: bool) -> Iterator[str]:
         yield "  http-request disable-l7-retry unless METH_GET\n"
     yield from _persistence(backend)
     yield from _monitor(backend)
-    if with_members:
+    # A member added at run time cannot have a cookie, so with cookies it takes a reload.
+    cookies = (backend.spec.session_persistence or {}).get("type") == "HTTP_COOKIE"
+    if with_members or cookies:
         for target in backend.targets:
-            off = "" if target.spec.admin_state_up else " disabled"
-            yield f"  server {target.id} {server_line(backend, target)}{off}\n"
+            more = f" cookie {target.id}" if cookies else ""
+            more += "" if target.spec.admin_state_up else " disabled"
+            yield f"  server {target.id} {server_line(backend, target)}{more}\n"
     else:
         # What a member's line says besides its address can change with the monitor.
         yield f"  # {_check(backend)}\n"
@@ -129,8 +135,7 @@ def _persistence(backend: Backend) -> Iterator[str]:
             yield "  stick-table type ip size 100k expire 30m\n"
             yield "  stick on src\n"
         case "HTTP_COOKIE":
-            yield "  dynamic-cookie-key mantle\n"
-            yield "  cookie SRV insert indirect nocache dynamic\n"
+            yield "  cookie SRV insert indirect nocache\n"
         case "APP_COOKIE":
             yield "  stick-table type string len 128 size 100k expire 30m\n"
             yield f"  stick store-response res.cook({name})\n"
@@ -195,6 +200,7 @@ class HAProxy:
             self._wait_ready(wish, daemon)
         elif self._running(wish) != signature(wish):
             self._check(wish)
+            self._remove_unwanted(wish, DRAIN_BEFORE_RELOAD_SECONDS)
             daemon.signal(signal.SIGUSR2)
             self._wait_ready(wish, daemon)
         return self._exchange_members(wish)
@@ -246,11 +252,28 @@ class HAProxy:
                 self._add(wish, pool, backend, target)
             else:
                 self._adjust(wish, rows[pool, name], target)
-        draining = set()
-        for pool, name in rows.keys() - wanted.keys():
-            if not self._remove(wish, pool, name):
-                draining.add(name)
-        return Sight(draining=frozenset(draining))
+        return Sight(draining=self._remove_unwanted(wish, DRAIN_SECONDS))
+
+    def _remove_unwanted(self, wish: Wish, patience_seconds: float) -> frozenset[str]:
+        """No new requests for members that leave; answers those that still have some."""
+        wanted = {target.id for backend in wish.backends for target in backend.targets}
+        leaving = {
+            row["svname"]: f"{row['pxname']}/{row['svname']}"
+            for row in stat(wish)
+            if row["svname"] not in wanted
+        }
+        for place in leaving.values():
+            ask(wish, f"set server {place} state maint")
+        deadline = time.monotonic() + patience_seconds
+        while leaving:
+            busy = {row["svname"] for row in stat(wish) if row["scur"] != "0"}
+            for name in leaving.keys() - busy:
+                if "deleted" in ask(wish, f"del server {leaving[name]}"):
+                    del leaving[name]
+            if time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_SECONDS)
+        return frozenset(leaving)
 
     def _add(self, wish: Wish, pool: str, backend: Backend, target: Target) -> None:
         place = f"{pool}/{target.id}"
@@ -269,17 +292,6 @@ class HAProxy:
         off = row["status"].startswith("MAINT")
         if off == target.spec.admin_state_up:
             ask(wish, f"set server {place} state {'ready' if off else 'maint'}")
-
-    def _remove(self, wish: Wish, pool: str, name: str) -> bool:
-        ask(wish, f"set server {pool}/{name} state maint")
-        for _ in range(DRAIN_LOOKS):
-            row = next((one for one in stat(wish) if one["svname"] == name), None)
-            if row is None:
-                return True
-            if row["scur"] == "0" and "deleted" in ask(wish, f"del server {pool}/{name}"):
-                return True
-            time.sleep(DRAIN_LOOK_SECONDS)
-        return False
 
 
 def stat(wish: Wish) -> list[dict[str, str]]:

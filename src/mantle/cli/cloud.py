@@ -46,7 +46,7 @@ def show(name: str, /, *, common: Common = NOTHING) -> Exit:
         return Exit.OK
     heading = {"name": cloud["name"], "kind": cloud["kind"], "description": cloud["description"]}
     screen.facts({**heading, **(cloud.get("facts") or {})})
-    limitations = cloud.get("limitations") or ()
+    limitations = answer.get("limitations") or ()
     if limitations:
         screen.say("\nrefused when a template is validated:")
         for one in limitations:

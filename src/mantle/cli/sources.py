@@ -32,6 +32,7 @@ class Gathered:
 
     template: str | None
     """None keeps the stack's present one."""
+    template_name: str = "template"
     files: Mapping[str, str] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
     places: Mapping[str, Path] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Gathered:
         body: dict[str, Any] = {"files": dict(self.files)}
         if self.template is not None:
             body["template"] = self.template
+            body["template_name"] = self.template_name
         if self.environment_files:
             body["environment_files"] = list(self.environment_files)
         return body
@@ -52,7 +54,7 @@ def gather(template: Path | None, environments: tuple[Path, ...] = ()) -> Gather
     text = None
     if template is not None:
         text = gatherer.read(template, "the template")
-        gatherer.places["template"] = template
+        gatherer.places[str(template)] = template
         gatherer.follow(text, template)
     keys = []
     for environment in environments:
@@ -63,6 +65,7 @@ def gather(template: Path | None, environments: tuple[Path, ...] = ()) -> Gather
         keys.append(key)
     return Gathered(
         template=text,
+        template_name=str(template or "template"),
         files=gatherer.files,
         environment_files=tuple(keys),
         places=gatherer.places,

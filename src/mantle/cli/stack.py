@@ -90,6 +90,7 @@ def create(
     /,
     *,
     source: Source = NO_SOURCE,
+    on: str = "",
     settings: Settings = AS_IT_IS,
     manner: Manner = USUAL,
     common: Common = NOTHING,
@@ -104,14 +105,23 @@ def create(
         mantle stack create web -t web.yaml -e small.yaml -p members=3 --yes
 
         mantle stack create web -t web.yaml --json | jq -r .stack.id
+
+    Args:
+        name: Its name; letters, digits, `_`, `.` and `-`, beginning with a letter.
+        on: The cloud to build it on (see `mantle cloud list`).
     """
     if source.template is None:
         raise _no_template(name)
     screen = common.screen
     with common.client() as client:
-        agree(screen, client, "create", name, source, manner)
+        agree(screen, client, "create", name, source, manner, {"cloud": on})
         gathered = source.gathered()
-        body = {"stack_name": name, **source_body(source, gathered), **settings.body()}
+        body = {
+            "stack_name": name,
+            "cloud": on,
+            **source_body(source, gathered),
+            **settings.body(),
+        }
         accepted = placed(lambda: client.post("stacks", body=body), places(gathered))
         return see_through(screen, client, accepted, manner, after=0)
 

@@ -19,7 +19,11 @@ def add_views(app: App) -> None:
         app.command(verb)
 
 
-def list_stacks(*, nested: bool = False, common: Common = NOTHING) -> Exit:
+def list_stacks(
+    *,
+    deleted: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = NOTHING,
+) -> Exit:
     """List the project's stacks.
 
     Try:
@@ -28,11 +32,11 @@ def list_stacks(*, nested: bool = False, common: Common = NOTHING) -> Exit:
         mantle stack list --json | jq -r '.stacks[].name'
 
     Args:
-        nested: Also the stacks inside stacks.
+        deleted: Also those that were deleted.
     """
     screen = common.screen
     with common.client() as client:
-        query: dict[str, Any] = {"show_nested": "true"} if nested else {}
+        query: dict[str, Any] = {"show_deleted": "true"} if deleted else {}
         answer = client.get("stacks", **query)
     if screen.json:
         screen.answer(answer)
@@ -74,6 +78,7 @@ def events(
     *,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
     limit: int = 1000,
+    depth: int = 5,
     common: Common = NOTHING,
 ) -> Exit:
     """What happened to a stack, oldest first.
@@ -87,12 +92,13 @@ def events(
         name: Name or id.
         follow: Go on until the operation under way ends. With --json: one document a line.
         limit: At most this many past events.
+        depth: How many levels of nested stacks to open.
     """
     screen = common.screen
     with common.client() as client:
         if follow:
             return _follow(common, client, name)
-        answer = client.get("stacks", name, "events", limit=limit)
+        answer = client.get("stacks", name, "events", limit=limit, nested_depth=depth)
     if screen.json:
         screen.answer(answer)
     else:

@@ -51,6 +51,8 @@ Noted = Entry[ObjectT, BalancingNotes]
 DEVICE_OWNER = "Octavia"
 ALGORITHMS = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
 MONITORS = ("HTTP", "TCP")
+DRAIN_LIMIT_SECONDS = 30.0
+"""A leaving member's connections are cut after this: one held open must not delay it for ever."""
 WORD = re.compile(r"[A-Za-z0-9_.-]+\Z")
 URL_PATH = re.compile(r"/[A-Za-z0-9_.~!$&*+,;=:@%/?-]*\Z")
 CODES = re.compile(r"\d{3}(-\d{3})?(\s*,\s*\d{3})*\Z")
@@ -103,6 +105,9 @@ class Balanced(LocalCollection[SpecT, ObjectT, BalancingNotes]):
             self._let_go(entry)
         self._apply(balancer_id)
 
+    def _leaving(self) -> BalancingNotes:
+        return BalancingNotes(leaving_since=self._state.settings.clock.now())
+
     def _protocol(self, protocol: str) -> None:
         offered = ("HTTP",) if self._program.name == "Caddy" else ("HTTP", "HTTPS", "TCP")
         if protocol not in offered:
@@ -119,13 +124,15 @@ def apply(state: State, project: Project, program: Program, balancer_id: str) ->
         with state.lock:
             wish = read_wish(project, balancer_id)
             leaving = {
-                entry.object.id
+                entry.object.id: entry.notes.leaving_since
                 for backend in wish.backends
                 for entry in members_of(project, backend.id)
-                if entry.notes.leaving
+                if entry.notes.leaving_since is not None
             }
-        sight = program.apply(wish)
-        for member_id in leaving - sight.draining:
+            now = state.settings.clock.now()
+            overdue = {key for key, since in leaving.items() if now - since > DRAIN_LIMIT_SECONDS}
+        sight = program.apply(replace(wish, overdue=frozenset(overdue)))
+        for member_id in leaving.keys() - sight.draining:
             project.members.drop(member_id)
 
 
@@ -189,7 +196,7 @@ class LoadBalancers(Balanced[LoadBalancerSpec, LoadBalancer]):
         with self._state.lock:
             entry = self.entry(object_id)
             self._check_unused(entry)
-            self._keep(entry, replace(entry.notes, leaving=True))
+            self._keep(entry, self._leaving())
         self.finish_delete(object_id)
 
     def finish_delete(self, object_id: str) -> None:
@@ -206,7 +213,7 @@ class LoadBalancers(Balanced[LoadBalancerSpec, LoadBalancer]):
     def recover(self) -> None:
         """After a restart of the control plane: finish deletes, bring programs up to date."""
         for entry in self._shelf:
-            if entry.notes.leaving:
+            if entry.notes.leaving_since is not None:
                 self.finish_delete(entry.object.id)
             else:
                 self._apply(entry.object.id)
@@ -216,7 +223,7 @@ class LoadBalancers(Balanced[LoadBalancerSpec, LoadBalancer]):
                 self._ports().release(port.object.id)
 
     def _view(self, entry: Noted[LoadBalancer]) -> LoadBalancer:
-        if entry.notes.leaving:
+        if entry.notes.leaving_since is not None:
             return replace(entry.object, status=ObjectStatus.DELETING)
         return entry.object
 
@@ -231,7 +238,7 @@ class Listeners(Balanced[ListenerSpec, Listener]):
 
     def _make(self, spec: ListenerSpec, token: Token) -> Noted[Listener]:
         balancer = self._project.load_balancers.get(spec.load_balancer_id)
-        if balancer is None or balancer.notes.leaving:
+        if balancer is None or balancer.notes.leaving_since is not None:
             raise Refused(f"There is no load balancer {spec.load_balancer_id!r} in this project.")
         self._check(spec)
         for other in self._project.listeners:
@@ -386,7 +393,7 @@ class Members(Balanced[MemberSpec, Member]):
     def _make(self, spec: MemberSpec, token: Token) -> Noted[Member]:
         self._check(spec)
         for other in members_of(self._project, spec.pool_id):
-            same = other.object.spec.address == spec.address and not other.notes.leaving
+            same = other.object.spec.address == spec.address and other.notes.leaving_since is None
             if same and other.object.spec.protocol_port == spec.protocol_port:
                 raise Clash(f"The pool has the member {spec.address}:{spec.protocol_port} already.")
         object_id, now = self._new()
@@ -422,13 +429,13 @@ class Members(Balanced[MemberSpec, Member]):
     def get_now(self, object_id: str) -> Member:
         """As it is now; one that leaves is looked at again."""
         entry = self.entry(object_id)
-        if entry.notes.leaving:
+        if entry.notes.leaving_since is not None:
             self._settle(object_id)
             entry = self.entry(object_id)
         return self._view(entry)
 
     def _view(self, entry: Noted[Member]) -> Member:
-        if entry.notes.leaving:
+        if entry.notes.leaving_since is not None:
             return replace(entry.object, status=ObjectStatus.DELETING)
         pool_id = entry.object.spec.pool_id
         watched = any(one.object.spec.pool_id == pool_id for one in self._project.health_monitors)
@@ -438,7 +445,7 @@ class Members(Balanced[MemberSpec, Member]):
         return replace(entry.object, online=(sight.online or {}).get(entry.object.id))
 
     def _let_go(self, entry: Noted[Member]) -> None:
-        self._keep(entry, replace(entry.notes, leaving=True))
+        self._keep(entry, self._leaving())
 
 
 class HealthMonitors(Balanced[HealthMonitorSpec, HealthMonitor]):

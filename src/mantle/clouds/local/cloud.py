@@ -176,7 +176,7 @@ class LocalCloud:
 
     async def stop(self) -> None:
         """Servers, load balancers and the forwarder go on; this only lets its threads go."""
-        await asyncio.to_thread(self._state.threads.shutdown)
+        await asyncio.to_thread(self._state.rest)
 
 
 def choose_program(forced: str | None) -> tuple[Program, str]:

@@ -264,6 +264,8 @@ class HAProxy:
         }
         for place in leaving.values():
             ask(wish, f"set server {place} state maint")
+        for name in leaving.keys() & wish.overdue:
+            ask(wish, f"shutdown sessions server {leaving[name]}")
         deadline = time.monotonic() + patience_seconds
         while leaving:
             busy = {row["svname"] for row in stat(wish) if row["scur"] != "0"}

@@ -73,9 +73,9 @@ class AttachmentNotes:
 
 @dataclass(frozen=True, slots=True)
 class BalancingNotes:
-    """`leaving`: a delete has begun; a member is being drained."""
+    """When a delete has begun, and a member is being drained; None while it stays."""
 
-    leaving: bool = False
+    leaving_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,10 @@ class Project:
                         yield IPv4Address(fixed.ip_address)
 
 
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="local-cloud")
+
+
 @dataclass(slots=True)
 class State:
     """Every project, the lock, and the threads."""
@@ -142,9 +146,7 @@ class State:
     projects: dict[ProjectId, Project] = field(default_factory=dict)
     forward: Callable[[], None] = field(default=lambda: None)
     """Brings the floating addresses up to date; called after anything they depend on changed."""
-    threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(WORKERS, thread_name_prefix="local-cloud")
-    )
+    threads: ThreadPoolExecutor = field(default_factory=_threads)
 
     def __post_init__(self) -> None:
         self.projects_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -170,6 +172,11 @@ class State:
         for project in list(self.projects.values()):
             for subnet in project.subnets:
                 yield IPv4Network(subnet.notes.block)
+
+    def rest(self) -> None:
+        """Let what is under way end, and the threads go; new ones come when they are needed."""
+        ending, self.threads = self.threads, _threads()
+        ending.shutdown()
 
     async def run(self, deed: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a thread of this cloud's own."""

@@ -50,6 +50,8 @@ class Wish:
     vip_address: str
     frontends: tuple[Frontend, ...]
     backends: tuple[Backend, ...]
+    overdue: frozenset[str] = frozenset()
+    """Leaving members that have had their time: their connections are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,6 @@ def _backend(project: Project, pool: Pool) -> Backend:
     targets = tuple(
         Target(entry.object.id, reachable(project, entry.object.spec.address), entry.object.spec)
         for entry in members_of(project, pool.id)
-        if not entry.notes.leaving and pool.spec.admin_state_up
+        if entry.notes.leaving_since is None and pool.spec.admin_state_up
     )
     return Backend(pool.id, pool.spec, monitor, targets)

@@ -148,6 +148,13 @@ class World:
         ]
         assert not users, f"{step.key} is carried out while {users} use it"
 
+    def _attributes(
+        self, name: str, type_name: str, properties: Mapping[str, Any], loaded: Loaded
+    ) -> dict[str, Any]:
+        """A property of the same name, else a text that says whose attribute it is."""
+        attributes = loaded.facts[type_name].schema.attributes
+        return {each: properties.get(each) or f"{each} of {name}" for each in attributes}
+
     def _made(self, step: Step, loaded: Loaded, lookup: Settled) -> ResourceRecord:
         definition = loaded.graph.resources[step.resource]
         properties = desired_properties(loaded, step.resource, lookup)
@@ -166,11 +173,8 @@ class World:
             token=step.token,
             physical_id=definition.external_id or physical,
             properties=properties,
-            attributes={
-                "id": physical,
-                "label": properties.get("label"),
-                "secret": f"secret of {step.resource}",
-            },
+            attributes=self._attributes(step.resource, definition.resolved_type, properties, loaded)
+            | {"id": physical},
             data={"digest": step.digest} if step.digest else {},
             metadata=metadata or {},
             requires=definition.references,

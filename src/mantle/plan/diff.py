@@ -113,9 +113,13 @@ def _one(change: Change) -> str:
     name = change.path.removeprefix("@")
     if isinstance(change.after, Unknown):
         return f"{name} is known only after {', '.join(change.after.after)}"
-    if change.before == change.after or unknowns_in(change.after):
+    if _hides(change.before) or _hides(change.after) or unknowns_in(change.after):
         return f"{name} changes"
     return f"{name} changes from {_short(change.before)} to {_short(change.after)}"
+
+
+def _hides(value: Value) -> bool:
+    return isinstance(value, str) and MASKED in value
 
 
 def _short(value: Value) -> str:

@@ -54,8 +54,8 @@ def _sign_of(step: Step) -> str:
 def _step_lines(step: Step) -> Iterator[str]:
     yield f"  {SIGNS[_sign_of(step)][0]:<4}{step.resource}  ({step.resource_type})"
     yield f"        {step.reason}"
-    fresh = step.kind is StepKind.CREATE and not step.replaces
     for change in step.changes:
+        fresh = step.kind is StepKind.CREATE and change.before is None
         yield from (f"        {line}" for line in _change_lines(change, fresh=fresh))
     if step.requires:
         yield f"        after {_names(step.requires)}"
@@ -106,7 +106,16 @@ def _value(value: Value) -> str:
         return f"(known after {', '.join(value.after)})"
     if value == MASKED:
         return MASKED
-    return json.dumps(value, ensure_ascii=False, default=_inside)
+    return json.dumps(_without_nulls(value), ensure_ascii=False, default=_inside)
+
+
+def _without_nulls(value: Value) -> Value:
+    """Without the fields of maps that nobody gave: a schema fills them with null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value]
+    return value
 
 
 def _inside(value: object) -> str:

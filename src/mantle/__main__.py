@@ -1,1 +1,63 @@
-"""The `mantle` command."""
+"""The `mantle` command: the client's commands, and `up`, which is the server."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from mantle.cli.app import build_app, run
+from mantle.cli.exits import Exit, Stop
+
+
+def up(
+    *,
+    data_dir: Annotated[Path | None, Parameter(env_var="MANTLE_DATA_DIR")] = None,
+    listen: Annotated[str, Parameter(env_var="MANTLE_LISTEN")] = "127.0.0.1:8778",
+    cloud: Annotated[str, Parameter(env_var="MANTLE_CLOUD")] = "local",
+    keystone_url: Annotated[str | None, Parameter(env_var="MANTLE_KEYSTONE_URL")] = None,
+    loopback_block: Annotated[str | None, Parameter(env_var="MANTLE_LOOPBACK_BLOCK")] = None,
+) -> int:
+    """Run the whole control plane in this process: API, engine, identity, local cloud.
+
+    It stops at Ctrl-C or SIGTERM. Servers of the local cloud go on running and are found again at
+    the next start; an operation under way goes on then.
+
+    Parameters
+    ----------
+    data_dir
+        Where everything is kept. Default: ~/.local/share/mantle.
+    listen
+        HOST:PORT to listen on. Keep it on the loopback unless a TLS proxy stands in front.
+    cloud
+        Where stacks go unless they say otherwise: local or simulated.
+    keystone_url
+        Check tokens at this Keystone instead of the embedded identity service.
+    loopback_block
+        Where the local cloud's addresses come from, such as 127.96.0.0/12.
+    """
+    from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Stop(Exit.USAGE, f"--listen takes HOST:PORT, not {listen!r}.")
+    options = Options(
+        data_dir=(data_dir or default_data_dir()).absolute(),
+        host=host,
+        port=int(port),
+        keystone_url=keystone_url,
+        default_cloud=cloud,
+        loopback_block=loopback_block,
+    )
+    return serve(options)
+
+
+def main() -> int:
+    """Entry point of the `mantle` command."""
+    app = build_app()
+    app.command(up)
+    return run(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

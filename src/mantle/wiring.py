@@ -3,12 +3,27 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
+import secrets
+import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import structlog
+import uvicorn
+import uvloop
+
+from mantle.access.accounts import update_user
+from mantle.access.bootstrap import ensure_accounts
+from mantle.access.clouds_file import read_passwords, write_clouds
+from mantle.access.identity import EmbeddedIdentity
+from mantle.access.keystone import KeystoneAuthenticator
+from mantle.access.ports import Authenticator
+from mantle.api.app import create_app
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.ports import Cloud
 from mantle.clouds.simulated import SimulatedCloud
@@ -22,10 +37,12 @@ from mantle.lib.ids import new_id, random_bytes
 from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId, ProjectId
 from mantle.resources.registry import Registry, default_registry
+from mantle.software.configs import config_text
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
 from mantle.store import events as event_rows
 from mantle.store.database import Database
+from mantle.store.identity import IdentityStore
 from mantle.store.migrate import migrate
 
 
@@ -78,11 +95,6 @@ def lock(data_dir: Path) -> IO[str]:
     return handle
 
 
-async def no_config(_: str, __: ProjectId) -> str | None:
-    """For control planes without stored software configs."""
-    return None
-
-
 def assemble(
     *,
     database: Database,
@@ -93,12 +105,8 @@ def assemble(
     clock: Clock | None = None,
     settings: Settings | None = None,
     registry: Registry | None = None,
-    make_id: object = None,
-    random: object = None,
 ) -> tuple[Control, Engine]:
     """A control plane over parts that are given; what `build` and the simulations share."""
-    from mantle.software.configs import config_text  # noqa: PLC0415 - a door of its own
-
     children = Children()
 
     async def text_of(config_id: str, project_id: ProjectId) -> str | None:
@@ -113,8 +121,8 @@ def assemble(
         registry=registry or default_registry(),
         clouds=clouds,
         clock=clock or SystemClock(),
-        new_id=make_id if callable(make_id) else new_id,
-        random=random if callable(random) else random_bytes,
+        new_id=new_id,
+        random=random_bytes,
         settings=settings or Settings(),
         links=links,
         delegates=children,
@@ -173,3 +181,114 @@ def build_clouds(options: Options) -> dict[str, Cloud]:
     )
     simulated = SimulatedCloud(clock=SystemClock())
     return {local.info.name: local, simulated.info.name: simulated}
+
+
+# --- serving ---------------------------------------------------------------------------------
+
+
+async def accounts(options: Options, control: Control) -> EmbeddedIdentity:
+    """The embedded identity service with its first accounts, and `clouds.yaml` to log in with.
+
+    Passwords are made once and kept in that file. When the file was removed, they are made anew.
+    """
+    identity = EmbeddedIdentity(IdentityStore(control.database), control.clock, control.random)
+    path = options.data_dir / "clouds.yaml"
+    known = read_passwords(path)
+    passwords = {name: known.get(name) or secrets.token_urlsafe(18) for name in ("admin", "demo")}
+    for name, password in passwords.items():
+        user = await identity.store.find_user(name)
+        if user is not None and name not in known:
+            await update_user(identity, user, password)
+    await ensure_accounts(
+        identity,
+        admin_password=passwords["admin"],
+        demo_password=passwords["demo"],
+        new_id=new_id,
+    )
+    write_clouds(path, options.base_url, passwords)
+    return identity
+
+
+def serve(options: Options) -> int:
+    """Run a control plane until it is told to stop; the answer is the exit code."""
+    configure_logs()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options))
+    except MantleError as error:
+        print(f"mantle up: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
+        return 6 if isinstance(error, Locked) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def _serve(options: Options) -> None:
+    listener = _bind(options)
+    async with opened(options) as control:
+        authenticator: Authenticator
+        identity: EmbeddedIdentity | None = None
+        if options.keystone_url:
+            authenticator = KeystoneAuthenticator(options.keystone_url, control.clock)
+        else:
+            identity = await accounts(options, control)
+            authenticator = identity
+        app = create_app(control, authenticator, identity=identity)
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        )
+        print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
+        await server.serve(sockets=[listener])
+
+
+def _bind(options: Options) -> socket.socket:
+    """Take the address before anything else is touched, so that a taken one is told at once."""
+    listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host.strip("[]"), options.port))
+    except OSError as error:
+        listener.close()
+        raise MantleError(
+            f"Cannot listen on {options.host}:{options.port}: {error.strerror}.",
+            remedy="Choose another with --listen HOST:PORT.",
+        ) from error
+    return listener
+
+
+def banner(options: Options, control: Control) -> str:
+    """What it listens on, where its data is, and how to log in."""
+    facts = control.cloud.info.facts
+    what = "; ".join(facts[key] for key in ("tier", "load balancer") if key in facts)
+    lines = [
+        f"Mantle listens on {options.base_url}",
+        f"  data       {options.data_dir}",
+        f"  cloud      {control.default_cloud} ({what or control.cloud.info.description})",
+        f"  heat       {options.base_url}/heat/v1/<project>",
+        f"  own API    {options.base_url}/v2 (OpenAPI at /v2/openapi.json)",
+    ]
+    if options.keystone_url:
+        lines.append(f"  tokens     checked by {options.keystone_url}")
+    else:
+        lines += [
+            f"  identity   {options.base_url}/identity/v3",
+            "Log in:",
+            f"  export OS_CLIENT_CONFIG_FILE={options.data_dir / 'clouds.yaml'}",
+            "  export OS_CLOUD=mantle          # or mantle-admin",
+            "  mantle stack list               # or: openstack stack list",
+        ]
+    return "\n".join(lines)
+
+
+def configure_logs() -> None:
+    """One line an event on standard error, plain when it is no terminal."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -77,7 +77,7 @@ def _start(data: Path, port: int) -> Plane:
     command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(data)]
     with (data / "mantle.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            [*command, "--port", str(port)],
+            [*command, "--listen", f"127.0.0.1:{port}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

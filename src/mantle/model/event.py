@@ -1,6 +1,8 @@
 """Every change of state is an event; API, console and command line all read the same stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mantle.model.ids import EventId, OperationId, StackId
 from mantle.model.status import Action, Status
@@ -23,3 +25,12 @@ class Event:
     reason: str
     at: float
     """Seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal received for a resource, as the API stored it."""
+
+    id: str
+    body: Mapping[str, Any]
+    at: float

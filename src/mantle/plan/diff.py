@@ -34,6 +34,8 @@ def changes_between(
         default = declared.default if declared else None
         old = before.get(name, default)
         new = after.get(name, default)
+        if old is new:
+            continue
         replaces = declared is not None and declared.on_change is OnChange.REPLACE
         found += [
             _shown(path, was, becomes, replaces=replaces, part=part, mask=mask)

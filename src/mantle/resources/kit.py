@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mantle.clouds.ports import Session
+from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token
 from mantle.model.schema import ResourceSchema, TypeFacts
 
@@ -30,15 +31,6 @@ class Ref:
     physical_id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     """The type's private notes, JSON. Secrets belong here and are never shown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """A signal received for a resource, as the API stored it."""
-
-    id: str
-    body: Mapping[str, Any]
-    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import Any
 from mantle.access.caller import Caller
 from mantle.engine.operation import ref_of
 from mantle.model.errors import MantleError, NotFound, NotSupported
+from mantle.model.event import Signal
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
-from mantle.resources.kit import Signal
 from mantle.stacks.control import Control
 from mantle.stacks.queries import live_row
 from mantle.store import events as event_rows

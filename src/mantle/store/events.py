@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from mantle.model.event import Event
+from mantle.model.event import Event, Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId
-from mantle.resources.kit import Signal
 from mantle.store.rows import event_of, event_values
 from mantle.store.tables.stacks import engines, events, settings, signals, stacks
 

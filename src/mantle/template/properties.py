@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mantle.model.errors import Findings, Mark, Path
-from mantle.model.schema import EMPTY, Kind, Property, ResourceSchema
+from mantle.model.schema import EMPTY, Kind, Property, ResourceSchema, renamed
 from mantle.model.values import Call, Unknown, Value
 from mantle.template.constraints import Check, why_not
 
@@ -27,6 +27,8 @@ def coerce_properties(
 
     A property that is neither given nor has a default is None.
     """
+    if schema.any_property:
+        return dict(values)
     return _Coercer(findings, marks, custom).fields(
         schema.properties, values, path, f"resource type {schema.type}"
     )
@@ -57,8 +59,9 @@ class _Coercer:
                     f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
                 )
         result: dict[str, Value] = {}
+        given = renamed(known, values)
         for name, schema in known.items():
-            value = values.get(name)
+            value = given.get(name)
             if value is not None:
                 result[name] = self.value(schema, value, (*path, name))
             elif schema.default is not None:

@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mantle.model.event import Signal
 from mantle.model.ids import ResourceId
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.heat.wait_condition_handle import normal
-from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Signal, Wait
+from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.schemas import integer, number, schema, string
 
 LOOK_AGAIN_SECONDS = 5.0

@@ -262,3 +262,22 @@ def test_a_server_on_a_network_without_subnets_is_refused(one_world):
         return await one_world.session.ports.list()
 
     assert asyncio.run(story()) == []
+
+
+def test_a_servers_resolver_is_its_subnets(tmp_path, world):
+    """Where servers have files of their own; elsewhere the property is a limitation."""
+    limited = [
+        one.path for one in world.cloud.limitations if one.resource_type == "OS::Neutron::Subnet"
+    ]
+    if world.cloud.info.facts["isolation"] == "plain":
+        assert "dns_nameservers" in limited
+        return
+    assert "dns_nameservers" not in limited
+
+    async def story():
+        network, _ = await make_subnet(world, dns_nameservers=("192.0.2.1",))
+        script = "#!/bin/sh\ncat /etc/resolv.conf\n"
+        server = await world.boot("web", script, nics=(Nic(network_id=network.id),))
+        return await world.session.servers.console(server.id, 5)
+
+    assert asyncio.run(story()) == "nameserver 192.0.2.1"

@@ -470,7 +470,7 @@ class HealthMonitors(Balanced[HealthMonitorSpec, HealthMonitor]):
     def _check(self, spec: HealthMonitorSpec) -> None:
         if self._project.pools.get(spec.pool_id) is None:
             raise Refused(f"There is no pool {spec.pool_id!r} in this project.")
-        if spec.type not in MONITORS:
+        if spec.type not in MONITORS or (spec.type == "TCP" and self._program.name == "Caddy"):
             raise Refused(
                 f"The local cloud has no health monitor of type {spec.type!r}.",
                 remedy="Use one of: " + ", ".join(MONITORS) + ".",

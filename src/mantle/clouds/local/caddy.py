@@ -85,7 +85,7 @@ def _proxy(backend: Backend, targets: Sequence[Target]) -> dict[str, Any]:
             "timeout": f"{backend.monitor.timeout_seconds}s",
             "fails": backend.monitor.max_retries,
             "method": backend.monitor.http_method,
-            "expect_status": int(backend.monitor.expected_codes[:3]),
+            "expect_status": _expected(backend.monitor.expected_codes),
         }
     return {
         "handler": "reverse_proxy",
@@ -101,6 +101,11 @@ def _proxy(backend: Backend, targets: Sequence[Target]) -> dict[str, Any]:
         # A connection kept for later would be reset when its member leaves.
         "transport": {"protocol": "http", "keep_alive": {"enabled": False}, "dial_timeout": "2s"},
     }
+
+
+def _expected(codes: str) -> int:
+    """One code, or the first digit of several: Caddy knows a code or a class of them."""
+    return int(codes) if codes.strip().isdigit() else int(codes.strip()[0])
 
 
 class Caddy:

@@ -136,7 +136,7 @@ class LocalCloud:
     @property
     def limitations(self) -> Sequence[Limitation]:
         """What it cannot honour."""
-        return limitations(self._program.name, self._first_port)
+        return limitations(self._program.name, self._tier.name, self._first_port)
 
     def session(self, project_id: ProjectId) -> LocalSession:
         """The view of one project."""

@@ -62,7 +62,11 @@ def _check(spec: SecurityGroupSpec) -> None:
 def allowed_ports(project: Project, port: Port) -> list[tuple[int, int, str]]:
     """What may reach a port from outside: ranges of TCP ports, and from where."""
     groups = port.spec.security_groups
-    if port.spec.port_security_enabled is False or groups is None or DEFAULT_GROUP in groups:
+    network = project.networks.get(port.spec.network_id)
+    secured = port.spec.port_security_enabled
+    if secured is None and network is not None:
+        secured = network.object.spec.port_security_enabled
+    if secured is False or groups is None or DEFAULT_GROUP in groups:
         return [(1, 65535, "0.0.0.0/0")]
     found = []
     for entry in project.security_groups:

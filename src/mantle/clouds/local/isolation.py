@@ -21,6 +21,7 @@ BWRAP = "bwrap"
 PLAIN = "plain"
 PROBE_TIMEOUT_SECONDS = 20.0
 NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
+RESOLVER = Path("/etc/resolv.conf")
 PYTHON = Path(sys.base_prefix).resolve()
 
 
@@ -88,12 +89,19 @@ def probe(program: str) -> str:
 
 
 def enclosed(
-    tier: Tier, *, hide: Path, home: Path, host_name: str, command: list[str]
+    tier: Tier,
+    *,
+    hide: Path,
+    home: Path,
+    host_name: str,
+    command: list[str],
+    resolver: Path | None = None,
 ) -> list[str]:
     """The command as this tier runs it; the server's own folder has the same path in both.
 
     People's homes and Mantle's data are hidden; the Python that runs Mantle is shown again, so
-    that a server always finds one.
+    that a server always finds one, and so is the resolver's configuration (or its own is), which
+    many machines keep below /run.
     """
     if tier.name == PLAIN:
         return command
@@ -102,6 +110,9 @@ def enclosed(
         arguments += ["--tmpfs", str(folder)]
     if any(PYTHON.is_relative_to(folder) for folder in hidden_folders()):
         arguments += ["--ro-bind", str(PYTHON), str(PYTHON)]
+    shown = RESOLVER.resolve()
+    if resolver is not None or (shown.is_file() and shown != RESOLVER):
+        arguments += ["--ro-bind", str(resolver or shown), str(shown)]
     arguments += ["--tmpfs", str(hide), "--bind", str(home), str(home), "--chdir", str(home)]
     naming = ["--die-with-parent", "--hostname", host_name]
     return [tier.program, *NAMESPACES, *naming, *arguments, *command]

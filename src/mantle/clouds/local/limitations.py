@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
 from mantle.clouds.local.addresses import MACHINE
+from mantle.clouds.local.isolation import PLAIN
 from mantle.model.schema import Limitation
 
 ONE_MACHINE = "its servers are processes of this one machine"
@@ -28,6 +29,7 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
         LEAVE_OUT,
     ),
     ("OS::Neutron::Net", "value_specs", "it has no network extensions", LEAVE_OUT),
+    ("OS::Neutron::Net", "dns_domain", "it runs no name server", LEAVE_OUT),
     ("OS::Neutron::Net", "dhcp_agent_ids", "it has no agents", LEAVE_OUT),
     ("OS::Neutron::Net", "qos_policy", "the loopback range has no rates", LEAVE_OUT),
     ("OS::Neutron::Net", "availability_zone_hints", ONE_MACHINE, LEAVE_OUT),
@@ -37,9 +39,12 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
     ("OS::Neutron::Subnet", "value_specs", "it has no network extensions", LEAVE_OUT),
     ("OS::Neutron::Subnet", "ipv6_ra_mode", "it has IPv4 only", LEAVE_OUT),
     ("OS::Neutron::Subnet", "ipv6_address_mode", "it has IPv4 only", LEAVE_OUT),
+    ("OS::Neutron::Subnet", "host_routes", "the loopback range has no routes", LEAVE_OUT),
     ("OS::Neutron::Subnet", "segment", "it has no segments", LEAVE_OUT),
     ("OS::Neutron::Subnet", "tenant_id", "objects belong to the caller's project", LEAVE_OUT),
     ("OS::Neutron::Port", "value_specs", "it has no network extensions", LEAVE_OUT),
+    ("OS::Neutron::Port", "dns_name", "it runs no name server", LEAVE_OUT),
+    ("OS::Neutron::Port", "no_fixed_ips", "a port is an address here", LEAVE_OUT),
     ("OS::Neutron::Port", "qos_policy", "the loopback range has no rates", LEAVE_OUT),
     ("OS::Neutron::Port", "allowed_address_pairs", "servers do not share addresses", LEAVE_OUT),
     ("OS::Neutron::Port", "binding:vnic_type", "ports are not devices", LEAVE_OUT),
@@ -78,10 +83,43 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
 )
 
 
-def limitations(balancer: str, first_port: int) -> tuple[Limitation, ...]:
-    """All of them, with the program and the lowest port found on this machine."""
+# With Caddy instead of HAProxy.
+NOT_WITH_CADDY: Sequence[tuple[str, str, str, str]] = tuple(
+    (resource_type, path, "its load balancer, Caddy, has no such setting", "Install HAProxy.")
+    for resource_type, path in (
+        ("OS::Octavia::Listener", "connection_limit"),
+        ("OS::Octavia::PoolMember", "monitor_address"),
+        ("OS::Octavia::PoolMember", "monitor_port"),
+    )
+)
+
+# Where servers share this machine's files.
+NOT_IN_PLAIN: Sequence[tuple[str, str, str, str]] = (
+    (
+        "OS::Neutron::Subnet",
+        "dns_nameservers",
+        "without bubblewrap its servers use this machine's resolver",
+        LEAVE_OUT,
+    ),
+)
+
+# Resource type and switch, where one position has no meaning on the loopback range.
+SWITCHES: Sequence[tuple[str, str, bool]] = (
+    ("OS::Neutron::Net", "admin_state_up", False),
+    ("OS::Neutron::Net", "shared", True),
+    ("OS::Neutron::Port", "admin_state_up", False),
+    ("OS::Neutron::Router", "admin_state_up", False),
+    ("OS::Neutron::SecurityGroup", "stateful", False),
+)
+
+
+def limitations(balancer: str, tier: str, first_port: int) -> tuple[Limitation, ...]:
+    """All of them, with the programs and the lowest port found on this machine."""
+    weak = NOT_WITH_CADDY if balancer == "Caddy" else ()
+    shared = NOT_IN_PLAIN if tier == PLAIN else ()
     return (
-        *(_never(*row) for row in NEVER),
+        *(_never(*row) for row in (*NEVER, *weak, *shared)),
+        *(_switch(*row) for row in SWITCHES),
         *_only_these(balancer),
         Limitation(
             resource_type="OS::Octavia::Listener",
@@ -99,6 +137,16 @@ def _never(resource_type: str, path: str, why: str, remedy: str) -> Limitation:
         path=path,
         why=f"the local cloud cannot honour it: {why}",
         remedy=remedy,
+    )
+
+
+def _switch(resource_type: str, path: str, refused: bool) -> Limitation:
+    return Limitation(
+        resource_type=resource_type,
+        path=path,
+        why="the local cloud cannot honour it: on the loopback range it would change nothing",
+        remedy=f"Use {str(not refused).lower()}.",
+        values=(refused,),
     )
 
 
@@ -121,8 +169,8 @@ def _only_these(balancer: str) -> Iterable[Limitation]:
         resource_type="OS::Octavia::HealthMonitor",
         path="type",
         why=why,
-        remedy="Use HTTP or TCP.",
-        values=("PING", "HTTPS", "TLS-HELLO", "UDP-CONNECT", "SCTP"),
+        remedy="Use HTTP." if weak else "Use HTTP or TCP.",
+        values=("PING", "HTTPS", "TLS-HELLO", "UDP-CONNECT", "SCTP", *(("TCP",) if weak else ())),
     )
     yield Limitation(
         resource_type="OS::Neutron::Subnet",

@@ -102,6 +102,7 @@ class Start:
     flavor: Flavor
     host_name: str
     environment: Mapping[str, str]
+    nameservers: tuple[str, ...]
     must_finish: bool
     boot_timeout_seconds: float
 
@@ -187,6 +188,7 @@ class Machine:
                 hide=self.hide,
                 home=self.root.resolve(),
                 host_name=start.host_name,
+                resolver=self._write_resolver(start.nameservers),
                 command=command,
             ),
             environment={**start.environment, processes.MARK: self.server_id},
@@ -201,6 +203,14 @@ class Machine:
             memory_bytes=start.flavor.ram_mib << 20,
             nice=NICENESS,
         )
+
+    def _write_resolver(self, nameservers: tuple[str, ...]) -> Path | None:
+        """A resolver configuration of the server's own, if its subnets name servers."""
+        if not nameservers:
+            return None
+        path = self.run.resolve() / "resolv.conf"
+        path.write_text("".join(f"nameserver {address}\n" for address in nameservers))
+        return path
 
     def _write_parts(self, parts: tuple[Part, ...]) -> list[str]:
         folder = self.root.resolve() / ".boot"

@@ -83,6 +83,7 @@ class Subnets(LocalCollection[SubnetSpec, Subnet, SubnetNotes]):
             raise Refused(f"There is no network {spec.network_id!r} in this project.")
         if spec.ip_version != 4:
             raise Refused("The local cloud has IPv4 only.", remedy="Set ip_version to 4.")
+        _check_names(spec)
         cidr = addresses.read_network(spec.cidr)
         for sibling in self._project.subnets:
             other = addresses.read_network(sibling.object.spec.cidr)
@@ -103,6 +104,7 @@ class Subnets(LocalCollection[SubnetSpec, Subnet, SubnetNotes]):
         for name in ("network_id", "cidr", "ip_version"):
             if getattr(before, name) != getattr(spec, name):
                 raise Refused(f"A subnet's {name} cannot change in place.")
+        _check_names(spec)
         return replace(entry, object=_filled_in(replace(entry.object, name=spec.name, spec=spec)))
 
     def _check_unused(self, entry: SubnetEntry) -> None:
@@ -117,6 +119,11 @@ class Subnets(LocalCollection[SubnetSpec, Subnet, SubnetNotes]):
         for port in self._project.ports:
             if any(fixed.subnet_id == subnet.id for fixed in port.object.fixed_ips):
                 raise Clash(f"Subnet {subnet.name!r} has the port {port.object.id}.")
+
+
+def _check_names(spec: SubnetSpec) -> None:
+    for address in spec.dns_nameservers:
+        addresses.read_address(address)
 
 
 def _filled_in(subnet: Subnet) -> Subnet:
@@ -167,12 +174,16 @@ def take_address(project: Project, entry: SubnetEntry, asked: str | None) -> IPv
     return addresses.first_free(pools, used, entry.object.name)
 
 
-def reachable(project: Project, address: str) -> str:
-    """Where an address of a template is really reached; one of no subnet is left as it is."""
+def reachable(project: Project, address: str, subnet_id: str | None = None) -> str:
+    """Where an address of a template is really reached; one of no subnet is left as it is.
+
+    A named subnet is asked first, because two networks may have the same range.
+    """
     number = addresses.read_address(address)
     if number in addresses.LOOPBACK:
         return address
-    for subnet in project.subnets:
+    named = project.subnets.get(subnet_id or "")
+    for subnet in (*([named] if named else []), *project.subnets):
         cidr = addresses.read_network(subnet.object.spec.cidr)
         if number in cidr:
             block = IPv4Network(subnet.notes.block)

@@ -23,7 +23,7 @@ from mantle.clouds.local.machine import BOOT_TIMEOUT_SECONDS, Machine, Report, S
 from mantle.clouds.local.networks import find_network
 from mantle.clouds.local.shelf import Entry
 from mantle.clouds.local.state import Project, ServerNotes, State
-from mantle.clouds.local.volumes import Attachments, Volumes
+from mantle.clouds.local.volumes import ZONES, Attachments, Volumes
 from mantle.clouds.ports import (
     Address,
     BlockDevice,
@@ -50,7 +50,6 @@ SETTLED_AFTER_SECONDS = 0.5
 """A boot script that has run this long has started its program."""
 FAULT_LINES = 12
 DEVICE_OWNER = "compute:local"
-ZONES = (None, "", "nova", "local")
 
 ServerEntry = Entry[Server, ServerNotes]
 
@@ -359,9 +358,20 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             flavor=find_flavor(spec.flavor),
             host_name=re.sub(r"[^A-Za-z0-9-]+", "-", spec.name).strip("-")[:63] or "server",
             environment=self._environment(entry),
+            nameservers=self._nameservers(entry),
             must_finish=_must_finish(spec),
             boot_timeout_seconds=_boot_timeout(spec),
         )
+
+    def _nameservers(self, entry: ServerEntry) -> tuple[str, ...]:
+        """What the subnets of its ports name, once each."""
+        found: list[str] = []
+        for port_id in entry.notes.port_ids:
+            port = self._project.ports.get(port_id)
+            for fixed in port.object.fixed_ips if port else ():
+                subnet = self._project.subnets.get(fixed.subnet_id or "")
+                found += subnet.object.spec.dns_nameservers if subnet else ()
+        return tuple(dict.fromkeys(found))
 
     def _environment(self, entry: ServerEntry) -> dict[str, str]:
         addresses = [one.address for one in self._addresses(entry) if one.type == "fixed"]

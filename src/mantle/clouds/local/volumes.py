@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mantle.clouds.local.collection import LocalCollection
+from mantle.clouds.local.flavors import check_image
 from mantle.clouds.local.shelf import Entry, Nothing
 from mantle.clouds.local.state import AttachmentNotes
 from mantle.clouds.ports import (
@@ -26,6 +27,7 @@ from mantle.clouds.ports import (
 from mantle.model.ids import Token
 
 VOLUME_TYPES = (None, "", "local")
+ZONES = (None, "", "nova", "local")
 
 VolumeEntry = Entry[Volume, Nothing]
 AttachmentEntry = Entry[VolumeAttachment, AttachmentNotes]
@@ -64,6 +66,12 @@ class Volumes(LocalCollection[VolumeSpec, Volume, Nothing]):
     def _check(self, spec: VolumeSpec) -> None:
         if spec.size_gib < 1:
             raise Refused(f"A volume has at least 1 GiB, not {spec.size_gib}.")
+        check_image(spec.image)
+        if spec.availability_zone not in ZONES:
+            raise Refused(
+                f"The local cloud has no zone {spec.availability_zone!r}.",
+                remedy="Leave availability_zone out.",
+            )
         if spec.volume_type not in VOLUME_TYPES:
             raise Refused(
                 f"The local cloud has no volume type {spec.volume_type!r}.",

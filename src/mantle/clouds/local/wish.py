@@ -1,7 +1,7 @@
 """What one load balancer should do, read from its objects; both programs are configured from it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -120,6 +120,14 @@ def read_wish(project: Project, balancer_id: str) -> Wish:
     )
 
 
+def _target(project: Project, member: Member) -> Target:
+    spec = member.spec
+    monitored = spec.monitor_address
+    if monitored is not None:
+        spec = replace(spec, monitor_address=reachable(project, monitored, spec.subnet_id))
+    return Target(member.id, reachable(project, spec.address, spec.subnet_id), spec)
+
+
 def _backend(project: Project, pool: Pool) -> Backend:
     monitor = next(
         (
@@ -130,7 +138,7 @@ def _backend(project: Project, pool: Pool) -> Backend:
         None,
     )
     targets = tuple(
-        Target(entry.object.id, reachable(project, entry.object.spec.address), entry.object.spec)
+        _target(project, entry.object)
         for entry in members_of(project, pool.id)
         if entry.notes.leaving_since is None and pool.spec.admin_state_up
     )

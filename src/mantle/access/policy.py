@@ -87,5 +87,5 @@ def enforce(caller: Caller, deed: str) -> None:
     if not allows(caller.roles, deed):
         raise Forbidden(
             "You are not authorized to complete this action.",
-            remedy=f"It needs the role {POLICY[deed]!r} in project {caller.project_name!r}.",
+            remedy=f"It needs the role {POLICY[deed].value!r} in project {caller.project_name!r}.",
         )

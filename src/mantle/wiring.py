@@ -259,7 +259,7 @@ def _bind(options: Options) -> socket.socket:
 def banner(options: Options, control: Control) -> str:
     """What it listens on, where its data is, and how to log in."""
     facts = control.cloud.info.facts
-    what = "; ".join(facts[key] for key in ("tier", "load balancer") if key in facts)
+    what = "; ".join(facts[key] for key in ("isolation", "load_balancer") if key in facts)
     lines = [
         f"Mantle listens on {options.base_url}",
         f"  data       {options.data_dir}",
@@ -288,7 +288,10 @@ def configure_logs() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            # Plain tracebacks: rich ones print local variables, and those hold secrets.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -88,7 +88,7 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         walked = await walk.run()
         frame.rows = list(walk.rows.values())
         frame.operation = replace(frame.operation, steps_done=walk.done_count)
-        if not walked.finished or not _may_need_more(frame.plan):
+        if not walked.finished or not (walked.surprises or _may_need_more(frame.plan)):
             break
         again = await make_plan(
             machine, stack, frame.operation.action, frame.loaded, _present(frame.rows)

@@ -22,6 +22,8 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
 from mantle.model.values import Unknown, unknowns_in
+from mantle.plan.diff import changes_between, replacement_reason
+from mantle.plan.judge import policy_of
 from mantle.plan.stack import desired_properties
 from mantle.resources.kit import (
     Context,
@@ -56,6 +58,10 @@ ACTIONS: Mapping[StepKind, Action] = {
     StepKind.SNAPSHOT: Action.SNAPSHOT,
 }
 
+OWN_NOTES = ("digest", "before")
+"""What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
+definition, and the properties before an update that has not ended well."""
+
 CLASH_RETRIES = 60
 """How often a conflicting state is waited out: a load balancer that is being changed, a port in
 use until its server is gone."""
@@ -67,6 +73,8 @@ class Ended:
 
     failure: str | None = None
     interrupted: bool = False
+    surprise: bool = False
+    """An update that its exact values forbid in place; the next plan replaces."""
 
 
 class Interrupted(Exception):
@@ -94,6 +102,7 @@ class Drive:
     __slots__ = (
         "_calls",
         "after",
+        "before",
         "fresh",
         "metadata",
         "row",
@@ -108,6 +117,7 @@ class Drive:
         self.row: ResourceRecord = walk.rows[step.resource_id]
         self.type: ResourceType = type_of(walk.machine.registry, self.row.resolved_type)
         self.after: Mapping[str, Any] = self.row.properties
+        self.before: Mapping[str, Any] = {}
         self.metadata: Mapping[str, Any] = self.row.metadata
         self.fresh = self.row.action is Action.INIT
         self._calls = 0
@@ -147,8 +157,26 @@ class Drive:
                 return "; ".join(found)
         return None
 
+    def _surprise(self) -> bool:
+        """Whether exact values forbid the update in place that the plan could still hope for."""
+        if self.step.kind is not StepKind.UPDATE or not self.step.unknown_after:
+            return False
+        reason = replacement_reason(self.type.facts, self.row.properties, self.after)
+        changes = changes_between(self.type.schema, self.row.properties, self.after)
+        return reason is not None or any(change.forces_replacement for change in changes)
+
+    def _last_good(self) -> Mapping[str, Any]:
+        """The properties before the update; those before an earlier one that did not end well."""
+        unfinished = self.row.action is Action.UPDATE and self.row.status is not Status.COMPLETE
+        kept: Mapping[str, Any] | None = self.row.data.get("before") if unfinished else None
+        return self.row.properties if kept is None else kept
+
     def begun(self) -> ResourceRecord:
-        """The row with the intent in it."""
+        """The row with the intent in it.
+
+        An update's intent holds the properties it is going to, with those before beside them:
+        whatever half of the change is done when it fails, the next update sees a difference.
+        """
         action = ACTIONS[self.step.kind]
         again = (
             self.row.plan_id == self.walk.plan.id
@@ -167,7 +195,24 @@ class Drive:
         if self.step.kind is StepKind.CREATE:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
+            definition = self._definition()
+            if definition is not None:
+                changes["deletion_policy"] = policy_of(definition)
+                if definition.external_id is not None:
+                    changes["physical_id"] = definition.external_id
+        if self.step.kind is StepKind.UPDATE:
+            good = self._last_good()
+            self.before = good if self.after == self.row.properties else self.row.properties
+            changes["properties"] = self.after
+            changes["data"] = {**self.row.data, "before": dict(good)}
         return replace(self.row, **changes)
+
+    def _noted(self, data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The type's new notes, with the engine's own kept."""
+        if data is None:
+            return self.row.data
+        kept = {key: self.row.data[key] for key in OWN_NOTES if key in self.row.data}
+        return {**data, **kept}
 
     def ended(self, outcome: Done | Failed, attributes: Mapping[str, Any] | None) -> ResourceRecord:
         """The row with the end in it."""
@@ -175,7 +220,7 @@ class Drive:
         changes: dict[str, Any] = {"updated_at": self.walk.now()}
         if outcome.physical_id is not None:
             changes["physical_id"] = outcome.physical_id
-        data = row.data if outcome.data is None else outcome.data
+        data = self._noted(outcome.data)
         if isinstance(outcome, Failed):
             text = f"{outcome.reason} {outcome.remedy}".rstrip()
             return replace(row, status=Status.FAILED, reason=text, data=data, **changes)
@@ -185,11 +230,12 @@ class Drive:
             definition = self._definition()
             if definition is not None:
                 changes["requires"] = definition.references
-                changes["deletion_policy"] = definition.deletion_policy
+                changes["deletion_policy"] = policy_of(definition)
                 changes["type"] = definition.type
                 changes["resolved_type"] = definition.resolved_type
+            data = {key: value for key, value in data.items() if key != "before"}
             if self.step.digest:
-                data = {**data, "digest": self.step.digest}
+                data["digest"] = self.step.digest
         if attributes is not None:
             changes["attributes"] = attributes
         reason = outcome.note or "state changed"
@@ -216,7 +262,7 @@ class Drive:
         return Context(
             ref=ref,
             properties=self.after,
-            before=self.row.properties if self.step.kind is StepKind.UPDATE else {},
+            before=self.before,
             metadata=self.metadata,
             cloud=walk.session,
             fresh=self.fresh and self._calls == 0,
@@ -238,6 +284,8 @@ class Drive:
     async def instantly(self) -> Ended:
         """No cloud: one write holds intent and end."""
         failure = self.prepare()
+        if failure is None and self._surprise():
+            return Ended(surprise=True)
         self.row = begun = self.begun()
         begin_event = self.walk.machine.resource_event(begun)
         outcome: Outcome = Failed(reason=failure) if failure else Done()
@@ -256,6 +304,8 @@ class Drive:
     async def run(self) -> Ended:
         """With a cloud: intent, calls, end."""
         failure = self.prepare()
+        if failure is None and self._surprise():
+            return Ended(surprise=True)
         self.row = self.begun()
         if failure is not None:
             return await self.end(Failed(reason=failure), None)
@@ -283,7 +333,7 @@ class Drive:
             family = await delegates.family(delegates.child_id(self.row))
         context = self.context(signals, family)
         self._calls += 1
-        outcome = await phase_of(self.type, self.step.kind)(context)
+        outcome = await self._phase()(context)
         if not isinstance(outcome, Done):
             return outcome, None
         if self.type.attributes is None or self.step.kind in {StepKind.DELETE, StepKind.FORGET}:
@@ -292,6 +342,13 @@ class Drive:
         physical_id = outcome.physical_id or self.row.physical_id
         known = replace(context.ref, physical_id=physical_id, data=data)
         return outcome, await self.type.attributes(replace(context, ref=known))
+
+    def _phase(self) -> Phase:
+        definition = self._definition()
+        if self.step.kind is StepKind.CREATE and definition is not None and definition.external_id:
+            # Adopting is looking: the object must be there and well.
+            return self.type.check
+        return phase_of(self.type, self.step.kind)
 
     @property
     def _container(self) -> bool:
@@ -365,8 +422,9 @@ class Drive:
         changes: dict[str, Any] = {}
         if wait.physical_id is not None and wait.physical_id != self.row.physical_id:
             changes["physical_id"] = wait.physical_id
-        if wait.data is not None and wait.data != self.row.data:
-            changes["data"] = wait.data
+        data = self._noted(wait.data)
+        if data != self.row.data:
+            changes["data"] = data
         if wait.reason != self.row.reason:
             changes["reason"] = wait.reason
         if changes:

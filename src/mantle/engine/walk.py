@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
-from mantle.engine.resource import Drive, Ended, entry_of
+from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
 from mantle.model.event import Event
 from mantle.model.ids import ResourceId, StepKey
 from mantle.model.plan import Plan, Step, StepKind
@@ -40,6 +40,8 @@ class Walked:
     timed_out: bool = False
     finished: bool = True
     """False when steps were left undone."""
+    surprises: int = 0
+    """Steps left for the next plan, which knows their values."""
 
 
 class Walk:
@@ -66,6 +68,8 @@ class Walk:
         self.cancel: Cancel | None = operation.cancel
         self.done_count = 0
         self.failures: list[tuple[str, str]] = []
+        self.surprises = 0
+        """Updates that turned out to need a replacement once their values were known."""
         self.timed_out = False
         self._steps = {step.key: step for step in plan.steps}
         self._missing = {step.key: len(step.requires) for step in plan.steps}
@@ -119,6 +123,8 @@ class Walk:
         entry.events.extend(events)
         if row.status is Status.COMPLETE and drive.step.kind is StepKind.CREATE:
             self._takes_over(row, entry.resources)
+        if row.state == "DELETE_COMPLETE" and row.replaces is not None:
+            self._gives_back(row, entry.resources)
         future = self.machine.journal.write(entry)
         future.add_done_callback(self._heard)
         self._unwritten.append(future)
@@ -129,6 +135,13 @@ class Walk:
         old = self.rows.get(row.replaces) if row.replaces else None
         if old is not None and old.replaced_by != row.id:
             self.rows[old.id] = old = replace(old, replaced_by=row.id)
+            written.append(old)
+
+    def _gives_back(self, row: ResourceRecord, written: list[ResourceRecord]) -> None:
+        """A replacement that is gone (its update was rolled back) replaces nothing any more."""
+        old = self.rows.get(row.replaces) if row.replaces else None
+        if old is not None and old.replaced_by == row.id:
+            self.rows[old.id] = old = replace(old, replaced_by=None)
             written.append(old)
 
     def _heard(self, future: "asyncio.Future[Cancel | None]") -> None:
@@ -167,6 +180,7 @@ class Walk:
             cancel=self.cancel,
             timed_out=self.timed_out,
             finished=self.done_count == len(self._steps),
+            surprises=self.surprises,
         )
 
     async def _walk(self, running: dict[asyncio.Task[Ended], Step]) -> None:
@@ -204,7 +218,9 @@ class Walk:
     def _settled(self, step: Step) -> Ended | None:
         """A step that an earlier run of this plan has ended already."""
         row = self.rows[step.resource_id]
-        if row.plan_id != self.plan.id or row.status is Status.IN_PROGRESS:
+        if row.plan_id != self.plan.id or row.action is not ACTIONS[step.kind]:
+            return None
+        if row.status is Status.IN_PROGRESS:
             return None
         if row.status is Status.FAILED:
             return Ended(row.reason)
@@ -213,6 +229,8 @@ class Walk:
     def _end(self, step: Step, ended: Ended) -> None:
         if ended.interrupted:
             return
+        if ended.surprise:
+            self.surprises += 1
         if ended.failure is not None:
             self.failures.append((step.resource, ended.failure))
             if self.plan.action is not Action.CHECK:

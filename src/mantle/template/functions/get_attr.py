@@ -20,6 +20,11 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         return attributes
     if not path:
         return {key: value for key, value in attributes.items() if key != "show"}
+    # A group answers `resource.0.attr` as one name; written as a path it means the same.
+    for length in range(len(path), 1, -1):
+        joined = ".".join(str(part) for part in path[:length])
+        if joined in attributes and str(path[0]).startswith("resource."):
+            return dig(attributes, [joined, *path[length:]], None)
     return dig(attributes, path, None)
 
 

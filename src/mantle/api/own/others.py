@@ -2,8 +2,8 @@
 
 from litestar import Controller, get
 
-from mantle.access.caller import Caller
 from mantle.access.policy import enforce
+from mantle.api.own.given import GivenCaller, GivenControl
 from mantle.api.own.shapes import (
     CloudAnswer,
     CloudsAnswer,
@@ -14,7 +14,6 @@ from mantle.api.own.shapes import (
     cloud_shape,
     operation_shape,
 )
-from mantle.stacks.control import Control
 from mantle.stacks.queries import find_operation, find_stack, list_operations
 
 
@@ -26,7 +25,7 @@ class OperationsController(Controller):
 
     @get("/", summary="List operations")
     async def index(
-        self, control: Control, caller: Caller, stack: str | None = None
+        self, control: GivenControl, caller: GivenCaller, stack: str | None = None
     ) -> OperationsAnswer:
         """Newest first; of one stack when it is named."""
         enforce(caller, "operations:index")
@@ -38,7 +37,9 @@ class OperationsController(Controller):
         return OperationsAnswer(operations=[operation_shape(one) for one in found])
 
     @get("/{operation_id:str}", summary="Show an operation")
-    async def show(self, control: Control, caller: Caller, operation_id: str) -> OperationAnswer:
+    async def show(
+        self, control: GivenControl, caller: GivenCaller, operation_id: str
+    ) -> OperationAnswer:
         """How far it is, and why it ended."""
         enforce(caller, "operations:show")
         found = await find_operation(control, caller.project_id, operation_id)
@@ -52,14 +53,14 @@ class CloudsController(Controller):
     tags = ["clouds"]
 
     @get("/", summary="List clouds")
-    async def index(self, control: Control, caller: Caller) -> CloudsAnswer:
+    async def index(self, control: GivenControl, caller: GivenCaller) -> CloudsAnswer:
         """By name."""
         enforce(caller, "clouds:index")
         clouds = [control.clouds[name] for name in sorted(control.clouds)]
         return CloudsAnswer(clouds=[cloud_shape(cloud, control.default_cloud) for cloud in clouds])
 
     @get("/{name:str}", summary="Show a cloud")
-    async def show(self, control: Control, caller: Caller, name: str) -> CloudAnswer:
+    async def show(self, control: GivenControl, caller: GivenCaller, name: str) -> CloudAnswer:
         """With everything it cannot do."""
         enforce(caller, "clouds:index")
         cloud = control.cloud_named(name)
@@ -73,7 +74,7 @@ class CloudsController(Controller):
 
 
 @get("/whoami", tags=["self"], summary="Show who the token says you are")
-async def whoami(caller: Caller) -> SelfAnswer:
+async def whoami(caller: GivenCaller) -> SelfAnswer:
     """User, project and roles."""
     enforce(caller, "self:show")
     return SelfAnswer(

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
-from mantle.access.caller import Caller
 from mantle.access.policy import enforce
+from mantle.api.own.given import GivenCaller, GivenControl
 from mantle.api.own.requests import create_request, update_request
 from mantle.api.own.shapes import (
     AcceptedAnswer,
@@ -33,7 +33,6 @@ from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
 from mantle.plan.render import plan_json
 from mantle.stacks.actions import cancel_stack
-from mantle.stacks.control import Control
 from mantle.stacks.create import create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.plans import find_plan
@@ -64,7 +63,11 @@ class StacksController(Controller):
 
     @get("/", summary="List stacks")
     async def index(
-        self, control: Control, caller: Caller, show_deleted: bool = False, tag: str | None = None
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        show_deleted: bool = False,
+        tag: str | None = None,
     ) -> StacksAnswer:
         """Newest first."""
         enforce(caller, "stacks:index")
@@ -73,14 +76,18 @@ class StacksController(Controller):
         return StacksAnswer(stacks=[stack_shape(stack) for stack in found])
 
     @post("/", status_code=202, summary="Create a stack")
-    async def create(self, control: Control, caller: Caller, data: StackBody) -> AcceptedAnswer:
+    async def create(
+        self, control: GivenControl, caller: GivenCaller, data: StackBody
+    ) -> AcceptedAnswer:
         """Durable when this answers; the events tell how it goes."""
         enforce(caller, "stacks:create")
         stack, operation = await create_stack(control, caller, create_request(data))
         return await _accepted(control, stack, operation)
 
     @get("/{name_or_id:str}", summary="Show a stack")
-    async def show(self, control: Control, caller: Caller, name_or_id: str) -> StackAnswer:
+    async def show(
+        self, control: GivenControl, caller: GivenCaller, name_or_id: str
+    ) -> StackAnswer:
         """With outputs and parameters; a deleted stack is found by its id."""
         enforce(caller, "stacks:show")
         stack = await find_stack(control, caller.project_id, name_or_id, deleted=True)
@@ -90,7 +97,7 @@ class StacksController(Controller):
 
     @put("/{name_or_id:str}", status_code=202, summary="Change a stack")
     async def update(
-        self, control: Control, caller: Caller, name_or_id: str, data: ChangeBody
+        self, control: GivenControl, caller: GivenCaller, name_or_id: str, data: ChangeBody
     ) -> AcceptedAnswer:
         """Also while another operation runs: that one is overtaken."""
         enforce(caller, "stacks:update")
@@ -99,7 +106,9 @@ class StacksController(Controller):
         return await _accepted(control, stack, operation)
 
     @delete("/{name_or_id:str}", status_code=202, summary="Delete a stack")
-    async def delete(self, control: Control, caller: Caller, name_or_id: str) -> AcceptedAnswer:
+    async def delete(
+        self, control: GivenControl, caller: GivenCaller, name_or_id: str
+    ) -> AcceptedAnswer:
         """In any state; whatever runs is interrupted."""
         enforce(caller, "stacks:delete")
         stack = await find_stack(control, caller.project_id, name_or_id)
@@ -108,7 +117,7 @@ class StacksController(Controller):
 
     @post("/{name_or_id:str}/cancel", status_code=202, summary="Cancel the operation under way")
     async def cancel(
-        self, control: Control, caller: Caller, name_or_id: str, data: CancelBody
+        self, control: GivenControl, caller: GivenCaller, name_or_id: str, data: CancelBody
     ) -> AcceptedAnswer:
         """Steps that have begun run to their end."""
         enforce(caller, "stacks:action")
@@ -119,7 +128,7 @@ class StacksController(Controller):
 
     @get("/{name_or_id:str}/resources", summary="List a stack's resources")
     async def resources(
-        self, control: Control, caller: Caller, name_or_id: str, nested_depth: int = 0
+        self, control: GivenControl, caller: GivenCaller, name_or_id: str, nested_depth: int = 0
     ) -> ResourcesAnswer:
         """Those of nested stacks as well, down to a depth."""
         enforce(caller, "resources:index")
@@ -130,8 +139,8 @@ class StacksController(Controller):
     @get("/{name_or_id:str}/events", summary="List a stack's events")
     async def events(
         self,
-        control: Control,
-        caller: Caller,
+        control: GivenControl,
+        caller: GivenCaller,
         name_or_id: str,
         limit: int = 100,
         sort_dir: str = "asc",
@@ -153,11 +162,11 @@ class StacksController(Controller):
     @get("/{name_or_id:str}/events/stream", summary="Follow a stack's events")
     async def stream(
         self,
-        control: Control,
-        caller: Caller,
+        control: GivenControl,
+        caller: GivenCaller,
         name_or_id: str,
         after: int = 0,
-        last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
+        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     ) -> ServerSentEvent:
         """Server-sent: each `event` holds an event, and `end` the operation that has ended."""
         enforce(caller, "events:index")
@@ -168,7 +177,7 @@ class StacksController(Controller):
 
 
 async def _accepted(
-    control: Control, stack: StackRecord, operation: OperationRecord
+    control: GivenControl, stack: StackRecord, operation: OperationRecord
 ) -> AcceptedAnswer:
     now = await find_stack(control, stack.project_id, stack.id, deleted=True)
     plan = None
@@ -178,7 +187,7 @@ async def _accepted(
 
 
 async def _messages(
-    control: Control, stack: StackRecord, after: int
+    control: GivenControl, stack: StackRecord, after: int
 ) -> AsyncIterator[ServerSentEventMessage]:
     events = follow_events(control, stack.id, after)
     async for event in with_heartbeats(events, HEARTBEAT_SECONDS):

@@ -24,7 +24,7 @@ heat_template_version: 2018-08-31
 resources:
   net: {type: OS::Neutron::Net}
   subnet: {type: OS::Neutron::Subnet, properties: {network: {get_resource: net}, cidr: 10.9.0.0/24}}
-%s
+SERVERS
   volume: {type: OS::Cinder::Volume, properties: {size: 1}}
   lb: {type: OS::Octavia::LoadBalancer, properties: {vip_subnet: {get_resource: subnet}}}
   listener:
@@ -33,8 +33,10 @@ resources:
   pool:
     type: OS::Octavia::Pool
     properties: {listener: {get_resource: listener}, protocol: HTTP, lb_algorithm: ROUND_ROBIN}
-""" % "".join(
-    f"""
+""".replace(
+    "SERVERS",
+    "".join(
+        f"""
   port{i}:
     type: OS::Neutron::Port
     depends_on: subnet
@@ -50,7 +52,8 @@ resources:
         #!/bin/sh
         exec sleep 86399
 """
-    for i in range(4)
+        for i in range(4)
+    ),
 )
 
 
@@ -64,6 +67,7 @@ class Plane:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen | None = None
+        self.clients: list[httpx.Client] = []
 
     def start(self) -> None:
         command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(self.folder)]
@@ -84,6 +88,8 @@ class Plane:
         raise AssertionError("never ready")
 
     def kill(self) -> None:
+        while self.clients:
+            self.clients.pop().close()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -110,12 +116,14 @@ class Plane:
         )
         token = answer.headers["x-subject-token"]
         project = answer.json()["token"]["project"]["id"]
-        return httpx.Client(
+        client = httpx.Client(
             base_url=f"{self.url}/heat/v1/{project}",
             follow_redirects=True,
             headers={"X-Auth-Token": token},
             timeout=30,
         )
+        self.clients.append(client)
+        return client
 
 
 def sleepers(folder: Path) -> list[psutil.Process]:
@@ -188,6 +196,8 @@ def test_fifty_kills_leave_each_server_running_exactly_once(tmp_path):
             assert state(client, name) == "GONE"
             assert sleepers(folder) == []
     finally:
+        while plane.clients:
+            plane.clients.pop().close()
         plane.process.terminate()
         plane.process.wait(30)
         for process in psutil.process_iter(["cmdline"]):

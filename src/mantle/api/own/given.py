@@ -3,12 +3,11 @@
 Litestar would otherwise convert and check them like input, field by field.
 """
 
-from typing import Annotated
-
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from mantle.access.caller import Caller
 from mantle.stacks.control import Control
 
-GivenControl = Annotated[Control, Dependency(skip_validation=True)]
-GivenCaller = Annotated[Caller, Dependency(skip_validation=True)]
+GivenControl = NamedDependency[SkipValidation[Control]]
+GivenCaller = NamedDependency[SkipValidation[Caller]]

@@ -1,6 +1,7 @@
 """`/v2/operations`, `/v2/clouds` and `/v2/whoami`: they only look."""
 
 from litestar import Controller, get
+from litestar.params import FromPath, FromQuery
 
 from mantle.access.policy import enforce
 from mantle.api.own.given import GivenCaller, GivenControl
@@ -25,7 +26,7 @@ class OperationsController(Controller):
 
     @get("/", summary="List operations")
     async def index(
-        self, control: GivenControl, caller: GivenCaller, stack: str | None = None
+        self, control: GivenControl, caller: GivenCaller, stack: FromQuery[str | None] = None
     ) -> OperationsAnswer:
         """Newest first; of one stack when it is named."""
         enforce(caller, "operations:index")
@@ -38,7 +39,7 @@ class OperationsController(Controller):
 
     @get("/{operation_id:str}", summary="Show an operation")
     async def show(
-        self, control: GivenControl, caller: GivenCaller, operation_id: str
+        self, control: GivenControl, caller: GivenCaller, operation_id: FromPath[str]
     ) -> OperationAnswer:
         """How far it is, and why it ended."""
         enforce(caller, "operations:show")
@@ -60,7 +61,9 @@ class CloudsController(Controller):
         return CloudsAnswer(clouds=[cloud_shape(cloud, control.default_cloud) for cloud in clouds])
 
     @get("/{name:str}", summary="Show a cloud")
-    async def show(self, control: GivenControl, caller: GivenCaller, name: str) -> CloudAnswer:
+    async def show(
+        self, control: GivenControl, caller: GivenCaller, name: FromPath[str]
+    ) -> CloudAnswer:
         """With everything it cannot do."""
         enforce(caller, "clouds:index")
         cloud = control.cloud_named(name)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, delete, get, post, put
-from litestar.params import HeaderParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
@@ -33,6 +33,7 @@ from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
 from mantle.plan.render import plan_json
 from mantle.stacks.actions import cancel_stack
+from mantle.stacks.control import Control
 from mantle.stacks.create import create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.plans import find_plan
@@ -66,8 +67,8 @@ class StacksController(Controller):
         self,
         control: GivenControl,
         caller: GivenCaller,
-        show_deleted: bool = False,
-        tag: str | None = None,
+        show_deleted: FromQuery[bool] = False,
+        tag: FromQuery[str | None] = None,
     ) -> StacksAnswer:
         """Newest first."""
         enforce(caller, "stacks:index")
@@ -77,7 +78,7 @@ class StacksController(Controller):
 
     @post("/", status_code=202, summary="Create a stack")
     async def create(
-        self, control: GivenControl, caller: GivenCaller, data: StackBody
+        self, control: GivenControl, caller: GivenCaller, data: JSONBody[StackBody]
     ) -> AcceptedAnswer:
         """Durable when this answers; the events tell how it goes."""
         enforce(caller, "stacks:create")
@@ -86,7 +87,7 @@ class StacksController(Controller):
 
     @get("/{name_or_id:str}", summary="Show a stack")
     async def show(
-        self, control: GivenControl, caller: GivenCaller, name_or_id: str
+        self, control: GivenControl, caller: GivenCaller, name_or_id: FromPath[str]
     ) -> StackAnswer:
         """With outputs and parameters; a deleted stack is found by its id."""
         enforce(caller, "stacks:show")
@@ -97,7 +98,11 @@ class StacksController(Controller):
 
     @put("/{name_or_id:str}", status_code=202, summary="Change a stack")
     async def update(
-        self, control: GivenControl, caller: GivenCaller, name_or_id: str, data: ChangeBody
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        name_or_id: FromPath[str],
+        data: JSONBody[ChangeBody],
     ) -> AcceptedAnswer:
         """Also while another operation runs: that one is overtaken."""
         enforce(caller, "stacks:update")
@@ -107,7 +112,7 @@ class StacksController(Controller):
 
     @delete("/{name_or_id:str}", status_code=202, summary="Delete a stack")
     async def delete(
-        self, control: GivenControl, caller: GivenCaller, name_or_id: str
+        self, control: GivenControl, caller: GivenCaller, name_or_id: FromPath[str]
     ) -> AcceptedAnswer:
         """In any state; whatever runs is interrupted."""
         enforce(caller, "stacks:delete")
@@ -117,7 +122,11 @@ class StacksController(Controller):
 
     @post("/{name_or_id:str}/cancel", status_code=202, summary="Cancel the operation under way")
     async def cancel(
-        self, control: GivenControl, caller: GivenCaller, name_or_id: str, data: CancelBody
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        name_or_id: FromPath[str],
+        data: JSONBody[CancelBody],
     ) -> AcceptedAnswer:
         """Steps that have begun run to their end."""
         enforce(caller, "stacks:action")
@@ -128,7 +137,11 @@ class StacksController(Controller):
 
     @get("/{name_or_id:str}/resources", summary="List a stack's resources")
     async def resources(
-        self, control: GivenControl, caller: GivenCaller, name_or_id: str, nested_depth: int = 0
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        name_or_id: FromPath[str],
+        nested_depth: FromQuery[int] = 0,
     ) -> ResourcesAnswer:
         """Those of nested stacks as well, down to a depth."""
         enforce(caller, "resources:index")
@@ -141,10 +154,10 @@ class StacksController(Controller):
         self,
         control: GivenControl,
         caller: GivenCaller,
-        name_or_id: str,
-        limit: int = 100,
-        sort_dir: str = "asc",
-        nested_depth: int = 0,
+        name_or_id: FromPath[str],
+        limit: FromQuery[int] = 100,
+        sort_dir: FromQuery[str] = "asc",
+        nested_depth: FromQuery[int] = 0,
     ) -> EventsAnswer:
         """The newest `limit` of them, oldest first unless `sort_dir` is desc."""
         enforce(caller, "events:index")
@@ -164,8 +177,9 @@ class StacksController(Controller):
         self,
         control: GivenControl,
         caller: GivenCaller,
-        name_or_id: str,
-        after: int = 0,
+        name_or_id: FromPath[str],
+        after: FromQuery[int] = 0,
+        nested_depth: FromQuery[int] = 0,
         last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     ) -> ServerSentEvent:
         """Server-sent: each `event` holds an event, and `end` the operation that has ended."""
@@ -173,11 +187,12 @@ class StacksController(Controller):
         stack = await find_stack(control, caller.project_id, name_or_id, deleted=True)
         if last_event_id is not None and last_event_id.isdigit():
             after = max(after, int(last_event_id))
-        return ServerSentEvent(_messages(control, stack, after))
+        depth = max(0, min(nested_depth, 10))
+        return ServerSentEvent(_messages(control, stack, after, depth))
 
 
 async def _accepted(
-    control: GivenControl, stack: StackRecord, operation: OperationRecord
+    control: Control, stack: StackRecord, operation: OperationRecord
 ) -> AcceptedAnswer:
     now = await find_stack(control, stack.project_id, stack.id, deleted=True)
     plan = None
@@ -187,16 +202,19 @@ async def _accepted(
 
 
 async def _messages(
-    control: GivenControl, stack: StackRecord, after: int
+    control: Control, stack: StackRecord, after: int, depth: int
 ) -> AsyncIterator[ServerSentEventMessage]:
-    events = follow_events(control, stack.id, after)
+    events = follow_events(control, stack.id, after, nested_depth=depth)
+    names = {stack.id: stack.name}
     async for event in with_heartbeats(events, HEARTBEAT_SECONDS):
         if event is None:
             yield ServerSentEventMessage(comment="still here")
             continue
-        yield ServerSentEventMessage(
-            event="event", id=event.sequence, data=_json(event_shape(event, stack.name))
-        )
+        if event.stack_id not in names:
+            child = await find_stack(control, stack.project_id, event.stack_id, deleted=True)
+            names[child.id] = child.name
+        data = _json(event_shape(event, names[event.stack_id]))
+        yield ServerSentEventMessage(event="event", id=event.sequence, data=data)
     found = await list_operations(control, stack)
     last = operation_shape(found[0]) if found else None
     yield ServerSentEventMessage(event="end", data=_json({"operation": last}))

@@ -66,6 +66,7 @@ class Shelf:
             f"/v2/stacks/{STACK['id']}/events/stream",
             [
                 ("event", event(1, "server", "IN_PROGRESS")),
+                ("message", ""),  # a sign of life
                 ("event", event(2, "server", done, "" if done == "COMPLETE" else "no memory")),
                 ("end", {"operation": {}}),
             ],

@@ -109,7 +109,7 @@ def see_through(
 def _ending(screen: Screen, stack: Mapping[str, Any], *, cancelled: bool) -> Exit:
     status, reason = str(stack["status"]), str(stack.get("reason") or "")
     screen.answer({"stack": stack})
-    outputs = stack.get("outputs") or []
+    outputs = [] if status.startswith("DELETE") else stack.get("outputs") or []
     if outputs and screen.live:
         from mantle.cli.drawing import draw_outputs  # noqa: PLC0415
 

@@ -34,6 +34,7 @@ TEMPLATE = "examples/02-load-balanced-web/web.yaml"
 MEMBERS_WANTED = 2
 ANSWER_SECONDS = 60.0
 POLL_SECONDS = 0.2
+STANDING = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "CHECK_COMPLETE", "RESUME_COMPLETE"})
 UNWATCHED = Manner(yes=True)
 
 
@@ -98,7 +99,7 @@ def _stack(screen: Screen, client: "Client", template: Path) -> dict[str, Any]:
         screen.say(f"Stack {NAME} is {stack['status']}: watching.")
         see_through(screen, client, {"stack": stack}, UNWATCHED, after=0, cancelled=True)
         stack = find_stack(client, NAME)
-    if stack is not None and stack["status"] != "CREATE_COMPLETE":
+    if stack is not None and stack["status"] not in STANDING:
         screen.say(f"Stack {NAME} is {stack['status']}: deleting it first.")
         _delete(screen, client)
         stack = None
@@ -153,15 +154,17 @@ def _members(url: str) -> Counter[str]:
 
 
 def _next_steps(data: Path, url: str) -> str:
-    return f"""What to try next:
-
-  curl {url}                                 again and again: members take turns
-  export MANTLE_DATA_DIR={_short(data)}
-  .venv/bin/mantle stack show {NAME}
-  .venv/bin/mantle stack update {NAME} --existing -p members=4
-  make openstack ARGS="stack list"           the stock client, in an environment of its own
-  make demo-down                             take it all away
-"""
+    tries = (
+        (f"curl {url}", "members take turns"),
+        (f"export MANTLE_DATA_DIR={_short(data)}", "which control plane to talk to"),
+        (f".venv/bin/mantle stack show {NAME}", ""),
+        (f".venv/bin/mantle stack update {NAME} --existing -p members=4", "the plan first"),
+        ('make openstack ARGS="stack list"', "the stock client, in its own environment"),
+        ("make demo-down", "take it all away"),
+    )
+    width = max(len(command) for command, _ in tries)
+    lines = [f"  {command:<{width}}   {why}".rstrip() for command, why in tries]
+    return "\n".join(["What to try next:", "", *lines])
 
 
 def _short(path: Path) -> str:

@@ -19,7 +19,11 @@ from mantle.cli.tree import StackTree, state_of
 PATIENCE_SECONDS = 120.0
 """How long an unreachable Mantle is asked again before the watch ends with exit code 7."""
 PAUSE_SECONDS = 0.5
-END = "end"
+NESTED_DEPTH = 5
+EVENT, END = "event", "end"
+"""Anything else in the stream is a sign of life."""
+SAYS_NOTHING = "state changed"
+"""Heat's reason for a change that needs none."""
 
 
 def follow(
@@ -88,12 +92,18 @@ class _Watch:
         while True:
             try:
                 for message in self._client.stream(
-                    "stacks", self._tree.stack_id, "events", "stream", after=self._tree.sequence
+                    "stacks",
+                    self._tree.stack_id,
+                    "events",
+                    "stream",
+                    after=self._tree.sequence,
+                    nested_depth=NESTED_DEPTH,
                 ):
                     lost_at, self._note = None, ""
                     if message.event == END:
                         return
-                    yield json.loads(message.data)
+                    if message.event == EVENT:
+                        yield json.loads(message.data)
             except Stop as stop:
                 if stop.code is not Exit.UNREACHABLE:
                     raise
@@ -111,4 +121,4 @@ def _line(event: Mapping[str, Any], *, nested: bool) -> str:
     name = f"{event['stack_name']}/" if nested and event.get("stack_name") else ""
     text = f"{clock}  {name}{event['resource']}  {state_of(event)}"
     reason = str(event.get("reason") or "").replace("\n", " | ")
-    return f"{text}  {reason}" if reason else text
+    return f"{text}  {reason}" if reason and reason != SAYS_NOTHING else text

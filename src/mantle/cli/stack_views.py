@@ -108,9 +108,11 @@ def events(
 
 
 def _follow(common: Common, client: "Client", name: str) -> Exit:
-    for message in client.stream("stacks", name, "events", "stream", after=0):
+    for message in client.stream("stacks", name, "events", "stream", after=0, nested_depth=5):
         if message.event == "end":
             break
+        if message.event != "event":
+            continue
         if common.json:
             print(message.data, flush=True)  # noqa: T201 - one document a line
         else:

@@ -251,20 +251,44 @@ async def find_event(
     return EventView(stack=stack, event=event)
 
 
-async def follow_events(control: Control, stack_id: StackId, after: int) -> AsyncIterator[Event]:
+async def follow_events(
+    control: Control, stack_id: StackId, after: int, *, nested_depth: int = 0
+) -> AsyncIterator[Event]:
     """Events behind a cursor as they come; ends when nothing runs any more and all were given."""
     cursor = after
+    watched = {stack_id}
     while True:
         ticket = control.machine.nudges.ticket(stack_id)
         busy = bool(await control.database.read(operation_rows.live_of_stack, stack_id))
-        events = await control.database.read(event_rows.after, [stack_id], cursor)
+        events = await control.database.read(_behind, watched, nested_depth, cursor)
         for event in events:
             cursor = event.sequence
             yield event
         if not events and not busy:
             return
         if not events:
-            await control.machine.nudges.sleep(ticket, 1.0)
+            # Nudges are for the stack itself; its children's changes are found by looking again.
+            await control.machine.nudges.sleep(ticket, 0.25 if nested_depth else 1.0)
+
+
+def _behind(
+    connection: Connection, watched: set[StackId], nested_depth: int, cursor: int
+) -> list[Event]:
+    """New events of the watched stacks; their children join them, and stay when deleted.
+
+    The newest sequence is read first: a child made while its siblings are listed is missed by this
+    look, so events from then on are left to the next one, and none is ever stepped over.
+    """
+    newest = event_rows.last_sequence(connection)
+    for _ in range(nested_depth):
+        children = {
+            child.id for parent in watched for child in stack_rows.children(connection, parent)
+        }
+        if children <= watched:
+            break
+        watched |= children
+    found = event_rows.after(connection, list(watched), cursor)
+    return [event for event in found if event.sequence <= newest]
 
 
 # --- outputs and parameters ------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from mantle.clouds import ports
 from mantle.clouds.ports import Clash, Missing, ObjectStatus, Power
+from mantle.model.event import Signal
 from mantle.resources.kit import Context, Delegate, Ref, Urls, Wait
 from mantle.resources.registry import default_registry
 

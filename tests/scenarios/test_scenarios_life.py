@@ -136,7 +136,7 @@ def test_a_build_error_names_the_cloud_fault():
         stack = await made(
             control,
             hot(
-                "  server: {type: OS::Nova::Server, properties: {flavor: m1.small, image: cirros}}\n"
+                "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
             ),
         )
         assert stack.state == "CREATE_FAILED"
@@ -211,7 +211,8 @@ def test_a_stack_being_deleted_takes_no_update():
         stack = await made(
             control,
             hot(
-                "  slow: {type: OS::Heat::TestResource, properties: {action_wait_secs: {delete: 20}}}\n"
+                "  slow:\n    type: OS::Heat::TestResource\n"
+                "    properties: {action_wait_secs: {delete: 20}}\n"
             ),
         )
         await delete_stack(control, CALLER, stack)
@@ -227,7 +228,7 @@ def test_a_stack_being_deleted_takes_no_update():
     ("how", "end"), [(Cancel.ROLLBACK, "ROLLBACK_COMPLETE"), (Cancel.STOP, "UPDATE_FAILED")]
 )
 def test_an_update_is_cancelled(how, end):
-    """With rollback the old template is in force again; without, the stack stays as far as it came."""
+    """With rollback the old template is in force again; without, it stays as far as it came."""
 
     async def story(control):
         chain = (
@@ -495,7 +496,7 @@ def test_suspend_and_resume_reach_the_servers():
 
     async def story(control):
         template = hot(
-            "  server: {type: OS::Nova::Server, properties: {flavor: m1.small, image: cirros}}\n"
+            "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
         )
         stack = await made(control, template)
         servers = control.cloud.session(CALLER.project_id).servers

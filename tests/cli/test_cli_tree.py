@@ -58,12 +58,17 @@ def test_a_failed_resource_shows_the_first_line_of_its_reason():
 
 
 def test_nested_resources_hang_below_theirs():
-    """A child stack's id is its parent resource's physical id."""
+    """Each event tells the way to its stack; a nested stack's own event adds no line."""
     tree = tree_of(
-        event(1, "server", "IN_PROGRESS", physical_id="child"),
-        event(2, "inner", "COMPLETE", stack_id="child"),
+        event(1, "server", "IN_PROGRESS"),
+        event(2, "web-server-x", "IN_PROGRESS", stack_id="c", physical_id="c", within="server"),
+        event(3, "inner", "COMPLETE", stack_id="c", within="server"),
+        event(4, "server", "COMPLETE"),
     )
-    assert [(row.node.name, row.depth) for row in tree.rows(10)[0]] == [("server", 0), ("inner", 1)]
+    assert [(row.node.path, row.depth) for row in tree.rows(10)[0]] == [
+        ("server", 0),
+        ("server/inner", 1),
+    ]
 
 
 def test_what_has_no_room_is_what_needs_no_watching():

@@ -42,8 +42,8 @@ def follow(
     with watch.live():
         for event in watch.events():
             node = tree.apply(event)
-            if not screen.live:
-                screen.say(_line(event, nested=node.stack_id != tree.stack_id))
+            if node is not None and not screen.live:
+                screen.say(_line(event, node.path))
     return final_stack(client, tree.stack_id, stack)
 
 
@@ -114,11 +114,9 @@ class _Watch:
             time.sleep(PAUSE_SECONDS)
 
 
-def _line(event: Mapping[str, Any], *, nested: bool) -> str:
+def _line(event: Mapping[str, Any], path: str) -> str:
     """One event in one line: time, resource, state, and the reason if it says more."""
     at = str(event.get("at") or "")
-    clock = at[11:19] if len(at) >= 19 else at
-    name = f"{event['stack_name']}/" if nested and event.get("stack_name") else ""
-    text = f"{clock}  {name}{event['resource']}  {state_of(event)}"
+    text = f"{at[11:19]}  {path}  {state_of(event)}"
     reason = str(event.get("reason") or "").replace("\n", " | ")
     return f"{text}  {reason}" if reason and reason != SAYS_NOTHING else text

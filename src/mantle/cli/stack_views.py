@@ -102,7 +102,7 @@ def events(
     if screen.json:
         screen.answer(answer)
     else:
-        heading = ("time", "resource", "state", "reason")
+        heading = ("time", "stack", "resource", "state", "reason")
         screen.table(heading, (_event_row(event) for event in answer["events"]))
     return Exit.OK
 
@@ -123,7 +123,8 @@ def _follow(common: Common, client: "Client", name: str) -> Exit:
 def _event_row(event: dict[str, Any]) -> tuple[Any, ...]:
     from mantle.cli.tree import state_of  # noqa: PLC0415
 
-    return (_when(event["at"]), event["resource"], state_of(event), event.get("reason") or "")
+    reason = event.get("reason") or ""
+    return (_when(event["at"]), event["stack_name"], event["resource"], state_of(event), reason)
 
 
 def resources(name: str, /, *, depth: int = 5, common: Common = NOTHING) -> Exit:

@@ -17,15 +17,18 @@ WAITING = "WAITING"
 class Node:
     """One resource of one stack."""
 
-    name: str
+    path: str
+    """From the watched stack on, by names: `web/0/server`."""
     type: str = ""
-    stack_id: str = ""
     state: str = WAITING
     reason: str = ""
     began_at: float | None = None
     ended_at: float | None = None
-    child_stack: str = ""
-    """The nested stack it stands for, once known."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
 
     @property
     def running(self) -> bool:
@@ -65,24 +68,28 @@ class StackTree:
     stack_id: str
     stack_name: str
     root: Node = field(init=False)
-    _nodes: dict[tuple[str, str], Node] = field(default_factory=dict)
-    _by_child: dict[str, Node] = field(default_factory=dict)
     sequence: int = 0
     """Of the last event applied: where a broken stream goes on."""
+    _nodes: dict[str, Node] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.root = Node(self.stack_name, "stack", self.stack_id)
+        self.root = Node(self.stack_name, "stack")
 
     def expect(self, plan: Mapping[str, Any]) -> None:
         """List what the plan will touch, before the first event comes."""
         for step in plan.get("steps") or ():
-            key = (self.stack_id, str(step["resource"]))
-            self._nodes.setdefault(key, Node(key[1], str(step.get("resource_type") or ""), key[0]))
+            name = str(step["resource"])
+            self._nodes.setdefault(name, Node(name, str(step.get("resource_type") or "")))
 
-    def apply(self, event: Mapping[str, Any]) -> Node:
-        """Take in one event and answer the node it concerns."""
+    def apply(self, event: Mapping[str, Any]) -> Node | None:
+        """Take in one event and answer the node it concerns.
+
+        None for a nested stack's own event: the resource it stands for has events of its own.
+        """
         self.sequence = max(self.sequence, int(event.get("sequence") or 0))
         node = self._node(event)
+        if node is None:
+            return None
         node.state = state_of(event)
         node.reason = str(event.get("reason") or "")
         node.type = node.type or str(event.get("resource_type") or "")
@@ -92,23 +99,14 @@ class StackTree:
         else:
             node.began_at = at if node.began_at is None else node.began_at
             node.ended_at = at
-        physical = event.get("physical_id")
-        if physical and node is not self.root:
-            node.child_stack = str(physical)
-            self._by_child[str(physical)] = node
         return node
 
-    def _node(self, event: Mapping[str, Any]) -> Node:
-        stack, name = str(event.get("stack_id") or self.stack_id), str(event.get("resource"))
-        itself = (
-            event.get("physical_id") == stack or event.get("resource_type") == "OS::Heat::Stack"
-        )
-        if itself and (stack, name) not in self._nodes:
-            if stack == self.stack_id:
-                return self.root
-            if stack in self._by_child:
-                return self._by_child[stack]
-        return self._nodes.setdefault((stack, name), Node(name, stack_id=stack))
+    def _node(self, event: Mapping[str, Any]) -> Node | None:
+        within = str(event.get("within") or "")
+        if event.get("physical_id") == event.get("stack_id"):
+            return None if within else self.root
+        path = "/".join(part for part in (within, str(event["resource"])) if part)
+        return self._nodes.setdefault(path, Node(path))
 
     @property
     def nodes(self) -> list[Node]:
@@ -117,7 +115,7 @@ class StackTree:
 
     def rows(self, limit: int) -> tuple[list[Row], int]:
         """At most `limit` rows, and how many were left out: finished ones are left out first."""
-        everything = list(self._rows())
+        everything = self._rows()
         if len(everything) <= limit:
             return everything, 0
         ranked = sorted(range(len(everything)), key=lambda at: (_dullness(everything[at].node), at))
@@ -125,22 +123,16 @@ class StackTree:
         return [everything[at] for at in kept], len(everything) - len(kept)
 
     def _rows(self) -> list[Row]:
+        """Parents before their children; those in the order they became known."""
         below: dict[str, list[Node]] = {}
         for node in self.nodes:
-            home = node.stack_id if node.stack_id in self._by_child else self.stack_id
-            below.setdefault(home, []).append(node)
+            below.setdefault(node.path.rpartition("/")[0], []).append(node)
         rows: list[Row] = []
-        pending = [
-            (node, 0, node is below[self.stack_id][-1]) for node in below.get(self.stack_id, [])
-        ]
-        pending.reverse()
+        pending = _last_first(below.get("", []), 0)
         while pending:
-            node, depth, last = pending.pop()
-            rows.append(Row(node, depth, last))
-            children = below.get(node.child_stack, []) if node.child_stack else []
-            pending.extend(
-                (child, depth + 1, child is children[-1]) for child in reversed(children)
-            )
+            row = pending.pop()
+            rows.append(row)
+            pending.extend(_last_first(below.get(row.node.path, []), row.depth + 1))
         return rows
 
     def counts(self) -> tuple[int, int, int, int]:
@@ -150,6 +142,11 @@ class StackTree:
         running = sum(node.running for node in nodes)
         failed = sum(node.failed for node in nodes)
         return done, running, failed, len(nodes) - done - running - failed
+
+
+def _last_first(siblings: list[Node], depth: int) -> list[Row]:
+    """One family, ready to be taken from the end."""
+    return [Row(node, depth, node is siblings[-1]) for node in reversed(siblings)]
 
 
 def _dullness(node: Node) -> int:

@@ -113,6 +113,8 @@ class EventItem(msgspec.Struct, kw_only=True):
     id: str
     stack_id: str
     stack_name: str
+    within: str = ""
+    """The way from the stack asked for to a nested one, by resource names: `web/0`."""
     operation_id: str | None
     resource: str
     resource_type: str
@@ -299,13 +301,14 @@ def resource_shape(view: ResourceView) -> Resource:
     )
 
 
-def event_shape(event: Event, stack_name: str) -> EventItem:
+def event_shape(event: Event, stack_name: str, within: str = "") -> EventItem:
     """An event."""
     return EventItem(
         sequence=event.sequence,
         id=event.id,
         stack_id=event.stack_id,
         stack_name=stack_name,
+        within=within,
         operation_id=event.operation_id,
         resource=event.resource,
         resource_type=event.resource_type,

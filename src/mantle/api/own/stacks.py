@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -29,6 +30,7 @@ from mantle.api.own.shapes import (
 )
 from mantle.model.errors import MantleError
 from mantle.model.event import Event
+from mantle.model.ids import StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
 from mantle.plan.render import plan_json
@@ -205,19 +207,39 @@ async def _messages(
     control: Control, stack: StackRecord, after: int, depth: int
 ) -> AsyncIterator[ServerSentEventMessage]:
     events = follow_events(control, stack.id, after, nested_depth=depth)
-    names = {stack.id: stack.name}
+    places = {stack.id: Place(stack.name, "")}
     async for event in with_heartbeats(events, HEARTBEAT_SECONDS):
         if event is None:
             yield ServerSentEventMessage(comment="still here")
             continue
-        if event.stack_id not in names:
-            child = await find_stack(control, stack.project_id, event.stack_id, deleted=True)
-            names[child.id] = child.name
-        data = _json(event_shape(event, names[event.stack_id]))
+        place = await _place(control, stack, event.stack_id, places)
+        data = _json(event_shape(event, place.stack_name, place.within))
         yield ServerSentEventMessage(event="event", id=event.sequence, data=data)
     found = await list_operations(control, stack)
     last = operation_shape(found[0]) if found else None
     yield ServerSentEventMessage(event="end", data=_json({"operation": last}))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A nested stack's name, and the way to it from the stack that is watched."""
+
+    stack_name: str
+    within: str
+
+
+async def _place(
+    control: Control, root: StackRecord, stack_id: StackId, known: dict[StackId, Place]
+) -> Place:
+    """Where a stack stands below the root; looked up once for each."""
+    if stack_id not in known:
+        stack = await find_stack(control, root.project_id, stack_id, deleted=True)
+        within = stack.parent_resource or ""
+        if stack.parent_id is not None:
+            above = await _place(control, root, stack.parent_id, known)
+            within = "/".join(part for part in (above.within, within) if part)
+        known[stack_id] = Place(stack.name, within)
+    return known[stack_id]
 
 
 async def with_heartbeats(

@@ -15,6 +15,7 @@ help:
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
+	@echo 'make pictures          draw docs/images from a real run again'
 	@echo 'make lock              pin the dependencies again'
 	@echo 'make clean             remove environments and caches, keep data'
 
@@ -23,6 +24,13 @@ help:
 
 .venv-clients/.synced: requirements-clients.lock
 	@scripts/setup .venv-clients requirements-clients.lock
+
+# The Heat project's own API tests, which gabbi runs: the wheel's files only, none of its dependencies.
+.venv-clients/gabbits/.synced: requirements-gabbits.lock .venv-clients/.synced
+	@rm -rf .venv-clients/gabbits
+	@"$$(scripts/find-uv)" pip install --quiet --no-deps --require-hashes --python .venv-clients/bin/python \
+		--target .venv-clients/gabbits --requirements requirements-gabbits.lock
+	@touch $@
 
 setup: .venv/.synced
 
@@ -41,7 +49,7 @@ check: .venv/.synced
 test: check
 	@scripts/test $(ARGS)
 
-test-clients: .venv/.synced .venv-clients/.synced
+test-clients: .venv/.synced .venv-clients/.synced .venv-clients/gabbits/.synced
 	@.venv/bin/pytest -q -m "clients" $(ARGS)
 
 test-long: .venv/.synced
@@ -53,10 +61,13 @@ bench: .venv/.synced
 openstack: .venv-clients/.synced
 	@DEMO_DATA=$(DEMO_DATA) scripts/openstack $(ARGS)
 
+pictures: .venv/.synced
+	@.venv/bin/python scripts/pictures.py
+
 lock:
 	@scripts/lock
 
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack lock clean
+.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack pictures lock clean

@@ -1,5 +1,6 @@
 """The stack tree and the plan, drawn with rich."""
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +38,8 @@ def _heading(tree: StackTree, now: float) -> Text:
 
 def _row(row: Row, width: int, now: float) -> Text:
     node = row.node
-    elbow = "   " * row.depth + ("└─ " if row.last else "├─ ")
+    elbow = "".join("   " if last else "│  " for last in row.lasts[:-1])
+    elbow += "└─ " if row.lasts[-1] else "├─ "
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(elbow, style="dim")
     text.append_text(_sign(node, now))
@@ -144,5 +146,9 @@ def draw_outputs(outputs: list[Mapping[str, Any]]) -> Text:
         if output.get("error"):
             text.append(f"{output['error']}\n", style="red")
         else:
-            text.append(f"{output.get('value')}\n", style="cyan")
+            text.append(f"{_shown(output.get('value'))}\n", style="cyan")
     return text
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -54,11 +54,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the tree: a node, how deep it stands, and the elbow that leads to it."""
+    """One line of the tree: a node, and the branches that lead to it."""
 
     node: Node
-    depth: int
-    last: bool
+    lasts: tuple[bool, ...]
+    """For it and each node above it, root first: whether it is the last of its siblings."""
+
+    @property
+    def depth(self) -> int:
+        """0 for the resources of the watched stack itself."""
+        return len(self.lasts) - 1
 
 
 @dataclass(slots=True)
@@ -128,11 +133,11 @@ class StackTree:
         for node in self.nodes:
             below.setdefault(node.path.rpartition("/")[0], []).append(node)
         rows: list[Row] = []
-        pending = _last_first(below.get("", []), 0)
+        pending = _last_first(below.get("", []), ())
         while pending:
             row = pending.pop()
             rows.append(row)
-            pending.extend(_last_first(below.get(row.node.path, []), row.depth + 1))
+            pending.extend(_last_first(below.get(row.node.path, []), row.lasts))
         return rows
 
     def counts(self) -> tuple[int, int, int, int]:
@@ -144,9 +149,9 @@ class StackTree:
         return done, running, failed, len(nodes) - done - running - failed
 
 
-def _last_first(siblings: list[Node], depth: int) -> list[Row]:
+def _last_first(siblings: list[Node], above: tuple[bool, ...]) -> list[Row]:
     """One family, ready to be taken from the end."""
-    return [Row(node, depth, node is siblings[-1]) for node in reversed(siblings)]
+    return [Row(node, (*above, node is siblings[-1])) for node in reversed(siblings)]
 
 
 def _dullness(node: Node) -> int:

@@ -123,7 +123,7 @@ class Server:
             uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", ws="none")
         )
         serving = asyncio.ensure_future(self.server.serve())
-        while not self.server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        while not self.server.started:
             await asyncio.sleep(0.01)
         self.ready.set()
         await serving

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -74,17 +73,21 @@ def _start(data: Path, port: int) -> Plane:
     import psutil  # noqa: PLC0415
 
     data.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(data)]
-    with (data / "mantle.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            [*command, "--listen", f"127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    born = psutil.Process(process.pid).create_time()
-    plane = Plane(pid=process.pid, started_at=born, port=port)
+    command = [sys.executable, "-m", "mantle", "up"]
+    command += ["--data-dir", str(data), "--listen", f"127.0.0.1:{port}"]
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        sys.executable,
+        command,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(data / "mantle.log"), append, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    plane = Plane(pid=pid, started_at=psutil.Process(pid).create_time(), port=port)
     (data / "plane.json").write_text(json.dumps(asdict(plane)), encoding="utf-8")
     return plane
 

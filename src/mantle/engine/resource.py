@@ -222,7 +222,8 @@ class Drive:
             changes["physical_id"] = outcome.physical_id
         data = self._noted(outcome.data)
         if isinstance(outcome, Failed):
-            text = f"{outcome.reason} {outcome.remedy}".rstrip()
+            between = "\n" if "\n" in outcome.reason else " "
+            text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
             return replace(row, status=Status.FAILED, reason=text, data=data, **changes)
         if self.step.kind in {StepKind.CREATE, StepKind.UPDATE}:
             changes["properties"] = self.after

@@ -24,8 +24,7 @@ def check_limitations(
             if _refused(limitation, value, default):
                 report(
                     "cloud-limitation",
-                    f"Property {limitation.path} = {str(value)[:100]!r} cannot be honoured here: "
-                    f"{limitation.why}",
+                    f"Property {limitation.path} = {str(value)[:100]}: {limitation.why}.",
                     path,
                     limitation.remedy,
                 )

@@ -15,6 +15,7 @@ help:
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
+	@echo 'make docs              write docs/reference/cli.md from --help again'
 	@echo 'make pictures          draw docs/images from a real run again'
 	@echo 'make lock              pin the dependencies again'
 	@echo 'make clean             remove environments and caches, keep data'
@@ -61,6 +62,9 @@ bench: .venv/.synced
 openstack: .venv-clients/.synced
 	@DEMO_DATA=$(DEMO_DATA) scripts/openstack $(ARGS)
 
+docs: .venv/.synced
+	@.venv/bin/python scripts/cli_reference.py
+
 pictures: .venv/.synced
 	@.venv/bin/python scripts/pictures.py
 
@@ -70,4 +74,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack pictures lock clean
+.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack docs pictures lock clean

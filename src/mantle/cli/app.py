@@ -23,11 +23,12 @@ HELP = """One control plane for clouds: templates become running infrastructure.
 First time? `mantle demo` plans, creates and shows a load-balanced web application on this machine.
 
 Exit codes:
-  0 done                       5 not logged in, or not allowed
-  1 the operation failed       6 conflict: a name is taken, an action under way
-  2 wrong usage                7 Mantle does not answer
-  3 invalid template, request  8 Mantle's own fault
-  4 not found                  9 you said no   130 stopped watching
+
+    0 done                       5 not logged in, or not allowed
+    1 the operation failed       6 conflict: a name is taken, an action under way
+    2 wrong usage                7 Mantle does not answer
+    3 invalid template, request  8 Mantle's own fault
+    4 not found                  9 you said no   130 stopped watching
 """
 
 
@@ -37,7 +38,7 @@ def build_app() -> App:
         name="mantle",
         help=HELP,
         version=__version__,
-        help_format="plaintext",
+        help_format="markdown",
         default_parameter=Parameter(show_default=False),
     )
     app.command(build_stack())

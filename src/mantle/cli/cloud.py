@@ -18,6 +18,7 @@ def list_clouds(*, common: Common = NOTHING) -> Exit:
     """List the configured clouds.
 
     Try:
+
         mantle cloud list
     """
     screen = common.screen
@@ -35,6 +36,7 @@ def show(name: str, /, *, common: Common = NOTHING) -> Exit:
     """Show one cloud: how it works on this machine, and what it refuses, by name.
 
     Try:
+
         mantle cloud show local
     """
     screen = common.screen

@@ -46,8 +46,8 @@ def demo(
     """Run a load-balanced web application on this machine, with a control plane of its own.
 
     Try:
-        mantle demo
 
+        mantle demo
         mantle demo --down
     """
     data = (data_dir or Path.home() / ".local" / "share" / "mantle-demo").absolute()

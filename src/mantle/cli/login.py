@@ -26,8 +26,8 @@ def login(
     read from OS_PASSWORD or asked for; it is no option, for those show in process lists.
 
     Try:
-        mantle login --auth-url http://127.0.0.1:8778/identity/v3 --username demo --project demo
 
+        mantle login --auth-url http://127.0.0.1:8778/identity/v3 --username demo --project demo
         mantle login --cloud mantle-admin
     """
     from mantle.cli.client import Client  # noqa: PLC0415 - `--help` needs no HTTP

@@ -63,8 +63,8 @@ def plan(
     A stack that exists is planned as an update, one that does not as a creation.
 
     Try:
-        mantle stack plan web -t web.yaml -p members=3
 
+        mantle stack plan web -t web.yaml -p members=3
         mantle stack plan web --delete
 
     Args:
@@ -100,10 +100,9 @@ def create(
     Files the template names (get_file, nested templates, environments) are sent along.
 
     Try:
+
         mantle stack create hello -t examples/01-hello-server/hello.yaml
-
         mantle stack create web -t web.yaml -e small.yaml -p members=3 --yes
-
         mantle stack create web -t web.yaml --json | jq -r .stack.id
 
     Args:
@@ -140,8 +139,8 @@ def update(
     """Change a stack: shows what differs and why, asks, then watches.
 
     Try:
-        mantle stack update web -t web.yaml
 
+        mantle stack update web -t web.yaml
         mantle stack update web --existing -p members=4
 
     Args:
@@ -169,8 +168,8 @@ def delete(name: str, /, *, manner: Manner = USUAL, common: Common = NOTHING) ->
     """Delete a stack and everything it made, in reverse order.
 
     Try:
-        mantle stack delete web
 
+        mantle stack delete web
         mantle stack delete web --yes --no-wait
     """
     screen = common.screen
@@ -187,8 +186,8 @@ def cancel(
     """Cancel the operation under way. Steps that have begun run to their end.
 
     Try:
-        mantle stack cancel web
 
+        mantle stack cancel web
         mantle stack cancel web --no-rollback
 
     Args:

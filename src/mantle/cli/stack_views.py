@@ -27,8 +27,8 @@ def list_stacks(
     """List the project's stacks.
 
     Try:
-        mantle stack list
 
+        mantle stack list
         mantle stack list --json | jq -r '.stacks[].name'
 
     Args:
@@ -53,6 +53,7 @@ def show(name: str, /, *, common: Common = NOTHING) -> Exit:
     """Show one stack: its state and why, its settings and outputs.
 
     Try:
+
         mantle stack show web
     """
     screen = common.screen
@@ -84,8 +85,8 @@ def events(
     """What happened to a stack, oldest first.
 
     Try:
-        mantle stack events web
 
+        mantle stack events web
         mantle stack events web --follow
 
     Args:
@@ -131,6 +132,7 @@ def resources(name: str, /, *, depth: int = 5, common: Common = NOTHING) -> Exit
     """List a stack's resources, those of nested stacks too.
 
     Try:
+
         mantle stack resources web --depth 0
 
     Args:
@@ -164,8 +166,8 @@ def outputs(name: str, output: str | None = None, /, *, common: Common = NOTHING
     """A stack's outputs; with a name, the bare value of one, for scripts.
 
     Try:
-        mantle stack outputs web
 
+        mantle stack outputs web
         curl "$(mantle stack outputs web url)"
 
     Args:

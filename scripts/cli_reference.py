@@ -1,0 +1,65 @@
+"""Write docs/reference/cli.md from what `mantle --help` says. `make docs` runs it."""
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+from mantle.__main__ import up
+from mantle.cli.app import build_app, run
+
+PLACE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
+COMMANDS = (
+    (),
+    ("up",),
+    ("demo",),
+    ("login",),
+    *(
+        ("stack", verb)
+        for verb in (
+            "plan",
+            "create",
+            "update",
+            "delete",
+            "cancel",
+            "list",
+            "show",
+            "events",
+            "resources",
+            "outputs",
+        )
+    ),
+    ("cloud", "list"),
+    ("cloud", "show"),
+)
+HEADING = """# The command line
+
+Made from `--help` by `make docs`. Progress and answers go to standard output, refusals to standard
+error. On a terminal there is colour and a live tree; in a pipe, plain lines; with `--json`, one
+document. What the exit codes mean: [errors.md](errors.md).
+"""
+
+
+def main() -> int:
+    os.environ["COLUMNS"] = "92"
+    PLACE.write_text(text(), encoding="utf-8")
+    return 0
+
+
+def text() -> str:
+    return HEADING + "".join(section(command) for command in COMMANDS)
+
+
+def section(command: tuple[str, ...]) -> str:
+    app = build_app()
+    app.command(up)
+    captured = io.StringIO()
+    with contextlib.redirect_stdout(captured):
+        run(app, [*command, "--help"])
+    lines = "\n".join(line.rstrip() for line in captured.getvalue().strip().splitlines())
+    return f"\n## {' '.join(('mantle', *command))}\n\n```\n{lines}\n```\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

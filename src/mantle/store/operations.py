@@ -128,7 +128,7 @@ def listing(
 def counts(connection: Connection) -> dict[str, int]:
     """How many operations are in each status, for metrics."""
     query = select(operations.c.status, func.count()).group_by(operations.c.status)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def add_plan(

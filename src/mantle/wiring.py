@@ -46,6 +46,10 @@ from mantle.store.identity import IdentityStore
 from mantle.store.migrate import migrate
 
 
+BACKLOG = 1024
+"""Connections that may wait while the control plane opens its stores."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What `mantle up` is told."""
@@ -247,6 +251,8 @@ def _bind(options: Options) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((options.host.strip("[]"), options.port))
+        # Only a listening socket keeps a second one off; who connects now is answered once ready.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise MantleError(

@@ -45,7 +45,6 @@ from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
 from mantle.store.migrate import migrate
 
-
 BACKLOG = 1024
 """Connections that may wait while the control plane opens its stores."""
 

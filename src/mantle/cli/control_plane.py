@@ -115,7 +115,8 @@ def wait_until_ready(plane: Plane, data: Path) -> None:
         if not is_running(plane):
             raise Stop(Exit.FAILED, f"The control plane ended at once.\n{log_end(data)}")
         try:
-            ready = httpx.get(f"{plane.url}/readyz", timeout=5.0).status_code == 200
+            # Another control plane may have taken the port since it was found free.
+            ready = _listens(plane) and httpx.get(f"{plane.url}/readyz", timeout=5.0).is_success
         except httpx.TransportError:
             ready = False
         if ready and (data / "clouds.yaml").is_file():
@@ -125,6 +126,20 @@ def wait_until_ready(plane: Plane, data: Path) -> None:
         Exit.FAILED,
         f"The control plane was not ready after {READY_SECONDS:.0f} s.\n{log_end(data)}",
         remedy=f"Its log: {data / 'mantle.log'}",
+    )
+
+
+def _listens(plane: Plane) -> bool:
+    """That very process, and no other, has the port."""
+    import psutil  # noqa: PLC0415
+
+    try:
+        sockets = psutil.Process(plane.pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(
+        one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == plane.port
+        for one in sockets
     )
 
 

@@ -137,10 +137,7 @@ def _listens(plane: Plane) -> bool:
         sockets = psutil.Process(plane.pid).net_connections(kind="tcp")
     except psutil.Error:
         return False
-    return any(
-        one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == plane.port
-        for one in sockets
-    )
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == plane.port for one in sockets)
 
 
 def log_end(data: Path) -> str:

@@ -1,0 +1,1 @@
+"""Speed and memory, beside the physical limit of the same run."""

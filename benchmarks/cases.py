@@ -1,0 +1,92 @@
+"""The cases: each answers rows of what, resources, seconds, CPU seconds, floor seconds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from benchmarks.floor import floor
+from benchmarks.plant import (
+    CALLER,
+    chain,
+    create,
+    delete,
+    group,
+    independent,
+    plant,
+    timed,
+    update,
+)
+from mantle.model.graph import TemplateSource
+from mantle.stacks.validate import validate_template
+
+Row = tuple[str, int, float, float, float | None]
+Case = Callable[[], Awaitable[list[Row]]]
+
+
+def _independent(count: int) -> Case:
+    async def case() -> list[Row]:
+        async with plant() as control:
+            holder = []
+
+            async def make() -> None:
+                holder.append(await create(control, "s", independent(count)))
+
+            made = await timed(make)
+            gone = await timed(lambda: delete(control, holder[0]))
+        limit = await floor(count)
+        return [
+            (f"create {count:,} independent", count, *made, limit),
+            (f"delete {count:,} independent", count, *gone, None),
+        ]
+
+    return case
+
+
+async def _chain() -> list[Row]:
+    async with plant() as control:
+        made = await timed(lambda: create(control, "s", chain(1000)))
+    return [("create a chain of 1,000 values", 1000, *made, await floor(1000))]
+
+
+async def _group() -> list[Row]:
+    async with plant() as control:
+        made = await timed(lambda: create(control, "s", group(100)))
+    return [("create a group of 100", 100, *made, await floor(100))]
+
+
+async def _updates() -> list[Row]:
+    async with plant() as control:
+        stack = await create(control, "s", independent(10_000))
+        same = await timed(lambda: update(control, stack, independent(10_000)))
+        one = await timed(lambda: update(control, stack, independent(10_000, odd=5000)))
+    return [
+        ("update 10,000, nothing changed", 10_000, *same, None),
+        ("update 10,000, one replaced", 10_000, *one, None),
+    ]
+
+
+async def _many() -> list[Row]:
+    async with plant() as control:
+        made = await timed(
+            lambda: asyncio.gather(*(create(control, f"s{i}", independent(10)) for i in range(50)))
+        )
+    return [("create 50 stacks of 10 at once", 500, *made, await floor(500))]
+
+
+async def _validate() -> list[Row]:
+    async with plant() as control:
+        source = TemplateSource(template=independent(500))
+        done = await timed(lambda: validate_template(control, CALLER, source))
+    return [("validate 500 resources", 500, *done, None)]
+
+
+CASES: dict[str, Case] = {
+    "100": _independent(100),
+    "1000": _independent(1_000),
+    "10000": _independent(10_000),
+    "20000": _independent(20_000),
+    "chain": _chain,
+    "group": _group,
+    "updates": _updates,
+    "many": _many,
+    "validate": _validate,
+}

@@ -64,6 +64,9 @@ async def finish(
             return
         stack_rows.save(connection, after)
         events = [machine.stack_event(after, operation, after.action, after.status, after.reason)]
+        if follow_up is not None and verdict.cancelled is Cancel.ROLLBACK:
+            # Whoever asked to go back waits for that to end: a failure on the way is no end.
+            events = []
         if follow_up is not None:
             back = _rolling_back(after, now)
             stack_rows.save(connection, back)

@@ -22,7 +22,7 @@ from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId
 from mantle.model.plan import Plan, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
-from mantle.model.status import Action
+from mantle.model.status import Action, Cancel
 from mantle.plan.render import plan_from_json, plan_json
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -185,6 +185,9 @@ def _verdict(operation: OperationRecord, walked: Walked) -> Verdict:
         return Verdict(failure=summary(walked.failures), cancelled=walked.cancel)
     if walked.timed_out:
         return Verdict(failure=f"{operation.action.title()} timed out", cancelled=walked.cancel)
+    if walked.cancel is Cancel.ROLLBACK:
+        # Asked in time, so promised: also when the steps under way were the last ones.
+        return Verdict(cancelled=walked.cancel)
     if walked.cancel is not None and not walked.finished:
         return Verdict(cancelled=walked.cancel)
     return Verdict()

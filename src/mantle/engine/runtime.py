@@ -13,6 +13,7 @@ DBOS version 3.4.0 is pinned: `_recover_pending_workflows` is part of its MIT co
 """
 
 import asyncio
+import contextvars
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
@@ -153,7 +154,10 @@ class DbosRuntime:
 
         # Entering takes milliseconds of database work; the operation's own row, written before,
         # is what guarantees it, so the request's answer need not wait.
-        task = asyncio.create_task(enter(), name=f"start {operation_id}")
+        # In a context of its own: an operation that starts another (a rollback, a child) would
+        # else be its parent to DBOS, which refuses the child of a parent that has ended meanwhile.
+        context = contextvars.Context()
+        task = asyncio.create_task(enter(), name=f"start {operation_id}", context=context)
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
 

@@ -16,12 +16,10 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ASKS = 40
 """More than enough for a round robin over three members to reach two."""
 
-# One control plane for the module, and addresses that no other test of this machine uses.
-pytestmark = pytest.mark.xdist_group("examples")
-
 
 @pytest.fixture(scope="module")
 def environment():
+    """One control plane for the module, and addresses that no other test of this machine uses."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
     return kept | {"MANTLE_LOOPBACK_BLOCK": "127.161.0.0/16", "COLUMNS": "200"}
 

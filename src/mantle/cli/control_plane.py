@@ -19,6 +19,7 @@ from mantle.cli.exits import Exit, Stop
 READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
+TRIES = 3
 USUAL_PORT = 8778
 LOG_LINES = 20
 
@@ -64,7 +65,18 @@ def ensure_plane(data: Path) -> tuple[Plane, bool]:
     if known is not None and is_running(known):
         wait_until_ready(known, data)
         return known, False
-    plane = _start(data, _free_port(known.port if known else USUAL_PORT))
+    wanted = known.port if known else USUAL_PORT
+    for _ in range(TRIES - 1):
+        plane = _start(data, _free_port(wanted))
+        try:
+            wait_until_ready(plane, data)
+        except Stop:
+            # Somebody may have taken the port since it was found free; other reasons come again.
+            if is_running(plane):
+                raise
+        else:
+            return plane, True
+    plane = _start(data, _free_port(0))
     wait_until_ready(plane, data)
     return plane, True
 
@@ -93,7 +105,7 @@ def _start(data: Path, port: int) -> Plane:
 
 
 def _free_port(wanted: int) -> int:
-    """The wanted port, or any other when it is taken."""
+    """The wanted port, or any other when it is taken (0: any)."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mantle.cli.exits import Problem, Stop
+from mantle.cli.exits import Exit, Problem, Stop
 
 
 def stop_lines(stop: Stop) -> list[str]:
     """Everything to print for a refusal."""
     if not stop.problems:
-        lines = [f"error: {stop.message}"]
+        chosen = stop.code in {Exit.DECLINED, Exit.INTERRUPTED}  # by the person, so no error
+        lines = [stop.message if chosen else f"error: {stop.message}"]
         return [*lines, f"  {stop.remedy}"] if stop.remedy else lines
     count = len(stop.problems)
     lines = [line for problem in stop.problems for line in problem_lines(problem, stop.places)]

@@ -41,6 +41,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual = _Selector()
         super().__init__(self._virtual)
+        # The base loop fires what is due within a nanosecond. After 97 virtual days a float is
+        # coarser than that, and a timer that is due exactly now would be waited for forever.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         """Seconds of virtual time since the loop was made."""

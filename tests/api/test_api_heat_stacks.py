@@ -235,6 +235,45 @@ def test_cancel_with_nothing_under_way_is_400(maker, path):
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "NotSupported")
 
 
+def test_a_cancelled_update_goes_back_even_if_its_last_step_ended_well(maker):
+    """Asked in time, so promised; no failure is told on the way: clients take it as the end."""
+    template = {
+        "heat_template_version": "2016-04-08",
+        "parameters": {"word": {"type": "string", "default": "before"}},
+        "resources": {
+            "slow": {
+                "type": "OS::Heat::TestResource",
+                "properties": {
+                    "value": {"get_param": "word"},
+                    "action_wait_secs": {"update": 1},
+                },
+            }
+        },
+    }
+    path = maker.create("returns", template)
+    maker.heat.patch(path, json={"parameters": {"word": "after"}})
+    assert maker.heat.post(f"{path}/actions", json={"cancel_update": None}).status_code == 200
+    assert maker.wait(path) == "ROLLBACK_COMPLETE"
+    assert maker.heat.get(path).json()["stack"]["parameters"]["word"] == "before"
+    told = [
+        event["resource_status"]
+        for event in maker.heat.get(f"{path}/events?sort_dir=asc").json()["events"]
+        if event["resource_name"] == "returns"
+    ]
+    assert told[2:] == ["UPDATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
+
+
+def test_hidden_parameters_are_masked_for_readers(maker, people):
+    """In the environment too; whoever may set them may see them."""
+    path = maker.create("hushed", TEMPLATE, parameters={"pin": "0815", "word": "loud"})
+    seen = {
+        name: people[name].heat.get(f"{path}/environment").json()["parameters"]
+        for name in ("maker", "looker")
+    }
+    assert seen["maker"] == {"pin": "0815", "word": "loud"}
+    assert seen["looker"] == {"pin": "******", "word": "loud"}
+
+
 def test_the_parts_of_a_stack_are_bare_documents(maker, path):
     """Template, environment and files without a key around them."""
     assert maker.heat.get(f"{path}/template").json() == TEMPLATE

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.access.policy import allows
 from mantle.api.door import Reply
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask
@@ -13,7 +14,7 @@ from mantle.model.status import Cancel
 from mantle.stacks.actions import cancel_stack, check_stack, resume_stack, suspend_stack
 from mantle.stacks.control import Control
 from mantle.stacks.export import export_stack
-from mantle.stacks.queries import stack_outputs, stack_source
+from mantle.stacks.queries import stack_outputs, stack_parameters, stack_source
 from mantle.template.environment import load_environment
 from mantle.template.load import parse
 
@@ -26,9 +27,18 @@ async def template(ask: Ask) -> Reply:
 
 
 async def environment(ask: Ask) -> Reply:
-    """GET …/environment: the environment in force, with hidden parameters' names listed."""
-    source = await stack_source(ask.control, await ask.stack(deleted=True))
-    data = load_environment(source).as_data()
+    """GET …/environment: the environment in force.
+
+    Hidden parameters are masked for whoever could not set them.
+    """
+    stack = await ask.stack(deleted=True)
+    data = load_environment(await stack_source(ask.control, stack)).as_data()
+    if not allows(ask.caller.roles, "stacks:update"):
+        shown = await stack_parameters(ask.control, stack)
+        for section in ("parameters", "parameter_defaults"):
+            for name in data[section]:
+                if shown.get(name, views.MASK) == views.MASK:
+                    data[section][name] = views.MASK
     registry = {"resources": {}, **data.get("resource_registry", {})}
     body = {
         "parameters": data.get("parameters", {}),

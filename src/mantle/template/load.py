@@ -258,8 +258,10 @@ class _Builder:
             if isinstance(value, dict | list):
                 self._problem(event, "key", "A key must be plain text, not a map or a list.")
                 value = str(value)
-            frame.key, frame.key_mark = value, mark
-            plain = type(event) is ScalarEvent and event.style is None
+            # Keys are names: `on:` and `1:` mean their text here, not true and one.
+            text = event.value if type(event) is ScalarEvent else str(value)
+            frame.key, frame.key_mark = text, mark
+            plain = type(event) is ScalarEvent and not event.style
             if value == "<<" and plain:
                 frame.key = _MERGE
             return
@@ -301,7 +303,7 @@ class _Builder:
         value = event.value
         tag = event.tag
         if tag is None or tag == "!":
-            if event.style is not None or not event.implicit[0]:
+            if event.style or not event.implicit[0]:
                 return value
             for candidate, pattern in _RESOLVERS.get(value[:1], ()):
                 if pattern.match(value):

@@ -120,7 +120,7 @@ class Laid:
 def specs(laid, public):
     """A spec for every collection that stands on nothing else, or on what is laid."""
     return {
-        "key_pairs": p.KeyPairSpec(name="k", public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAA"),
+        "key_pairs": p.KeyPairSpec(name="k", public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"),
         "networks": p.NetworkSpec(name="other"),
         "subnets": p.SubnetSpec(name="x", network_id=laid.network.id, cidr="10.5.0.0/24"),
         "ports": p.PortSpec(name="x", network_id=laid.network.id),

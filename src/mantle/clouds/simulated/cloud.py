@@ -1,7 +1,7 @@
 """The simulated cloud behind the port."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from mantle.clouds.ports import (
     Exhausted,
     Flavor,
     Image,
+    KeyPair,
     Missing,
     NetworkSpec,
     ObjectStatus,
@@ -23,7 +24,7 @@ from mantle.clouds.ports import (
 )
 from mantle.clouds.simulated.faults import Faults, Moment
 from mantle.clouds.simulated.kinds import FLAVORS, IMAGES, KINDS, PUBLIC, Kind
-from mantle.clouds.simulated.world import Thing, World
+from mantle.clouds.simulated.world import Slot, Thing, World
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
 from mantle.model.schema import Limitation
@@ -80,6 +81,8 @@ class SimulatedCollection:
         old = thing.object
         base = _base(old, getattr(spec, "name", old.name))
         thing.object = self.kind.make(self.world, self.project, base, spec)
+        self.world.release_what_left(old, thing.object)
+        self.world.relate(self._slot(object_id), self.kind.needs(spec))
         self._replies("update")
         return self._seen(thing)
 
@@ -87,16 +90,16 @@ class SimulatedCollection:
         """Begin to remove it."""
         await self._arrives("delete")
         thing = self._thing(object_id)
-        users = self._users(object_id)
-        if users:
+        user = self.world.user_of(self._slot(object_id), _LETS_GO.get(self.kind.name, ()))
+        if user is not None:
             raise Clash(
-                f"{self.kind.name}: {object_id} is in use by {users[0]}.",
+                f"{self.kind.name}: {object_id} is in use by {user}.",
                 remedy="Delete what uses it first.",
             )
         if thing.gone_at is None:
-            thing.gone_at = self.world.clock.now() + self.faults.delete_seconds
+            end = self.world.clock.now() + self.faults.delete_seconds
+            self.world.doom(self._slot(object_id), thing, end)
         self.world.shelf(self.project, self.kind.name)
-        self._let_go(thing)
         self._replies("delete")
 
     # --- servers only ------------------------------------------------------------------------
@@ -164,7 +167,10 @@ class SimulatedCollection:
         fails = kind.builds and self.faults.strikes(self.faults.build_error)
         shelf[object_id] = thing = Thing(object=made, ready_at=ready, fails=fails)
         world.tokens[self.project, kind.name, token] = object_id
-        return self._seen(thing)
+        world.relate(self._slot(object_id), kind.needs(spec))
+        seen = self._seen(thing)
+        # The private key leaves the cloud this once, as Nova's does.
+        return replace(seen, private_key=made.private_key) if isinstance(made, KeyPair) else seen
 
     def _thing(self, object_id: str) -> Thing:
         thing = self.world.shelf(self.project, self.kind.name).get(object_id)
@@ -183,24 +189,11 @@ class SimulatedCollection:
                 status=ObjectStatus.ERROR,
                 fault="No valid host was found (simulated).",
             )
-        if self.kind.name == "pools":
-            return self._with_members(thing.object)
-        return thing.object
+        related = self.kind.related
+        return related(self.world, self.project, thing.object) if related else thing.object
 
-    def _with_members(self, pool: Any) -> Any:
-        def inside(collection: str) -> Sequence[str]:
-            return [
-                object_id
-                for object_id, thing in self.world.shelf(self.project, collection).items()
-                if getattr(thing.object, "spec").pool_id == pool.id  # noqa: B009 - any kind's
-            ]
-
-        monitors = inside("health_monitors")
-        return replace(
-            pool,
-            member_ids=tuple(inside("members")),
-            health_monitor_id=monitors[0] if monitors else "",
-        )
+    def _slot(self, object_id: str) -> Slot:
+        return self.project, self.kind.name, object_id
 
     def _check_needs(self, spec: Any) -> None:
         for collection, object_id in self.kind.needs(spec):
@@ -212,30 +205,9 @@ class SimulatedCollection:
                     remedy="Create it first, in this project.",
                 )
 
-    def _users(self, object_id: str) -> Sequence[str]:
-        found = []
-        for kind in KINDS.values():
-            for other_id, thing in self.world.shelf(self.project, kind.name).items():
-                spec = getattr(thing.object, "spec", None)
-                if spec is None or thing.gone_at is not None:
-                    continue
-                if (self.kind.name, kind.name) in _LETS_GO:
-                    continue
-                if (self.kind.name, object_id) in set(kind.needs(spec)):
-                    found.append(f"{kind.name} {other_id}")
-        return found
 
-    def _let_go(self, thing: Thing) -> None:
-        """A server's end frees its ports, an attachment's its volume."""
-        spec = getattr(thing.object, "spec", None)
-        if self.kind.name == "volume_attachments" and spec is not None:
-            volume = self.world.shelf(self.project, "volumes").get(spec.volume_id)
-            if volume is not None:
-                volume.object = replace(volume.object, attached_to=())  # type: ignore[call-arg]
-
-
-_LETS_GO = {("ports", "floating_ips"), ("ports", "floating_ip_associations")}
-"""(what is deleted, what refers to it): a floating address does not hold its port."""
+_LETS_GO: Mapping[str, tuple[str, ...]] = {"ports": ("floating_ips", "floating_ip_associations")}
+"""What is deleted to what does not hold it: a floating address lets go of its port."""
 
 
 def _base(old: CloudObject, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.clouds import ports as p
-from mantle.clouds.simulated.world import World
+from mantle.clouds.simulated.world import World, floating_pool
 from mantle.model.ids import ProjectId
 
 Needs = Iterable[tuple[str, str | None]]
@@ -25,6 +25,8 @@ class Kind:
     """Takes its time to become ACTIVE."""
     id_of: Callable[[Any], str] | None = None
     """For objects whose id follows from their spec."""
+    related: Callable[[World, ProjectId, Any], p.CloudObject] | None = None
+    """The object as it is seen, with what follows from its users; nothing of it is stored."""
 
 
 PUBLIC = "public"
@@ -58,7 +60,6 @@ def _server(world: World, project: ProjectId, base: dict[str, Any], spec: p.Serv
             )
             for ip in thing.object.fixed_ips
         ]
-        thing.object = replace(thing.object, device_id=base["id"], device_owner="compute:nova")
     return p.Server(
         **base, spec=spec, addresses=tuple(addresses), host="simulated-1",
         instance_name=f"instance-{base['id'][:8]}",
@@ -85,12 +86,7 @@ def _network(_: World, __: ProjectId, base: dict[str, Any], spec: p.NetworkSpec)
     return p.Network(**base, spec=spec, mtu=spec.mtu or 1500, external=spec.name == PUBLIC)
 
 
-def _subnet(world: World, project: ProjectId, base: dict[str, Any], spec: p.SubnetSpec) -> p.Subnet:
-    network = world.shelf(project, "networks")[spec.network_id]
-    assert isinstance(network.object, p.Network)
-    if base["id"] not in network.object.subnet_ids:
-        ids = (*network.object.subnet_ids, base["id"])
-        network.object = replace(network.object, subnet_ids=ids)
+def _subnet(_: World, __: ProjectId, base: dict[str, Any], spec: p.SubnetSpec) -> p.Subnet:
     gateway = spec.gateway_ip
     if gateway is None:
         gateway = spec.cidr.rsplit(".", 1)[0] + ".1" if spec.ip_version == 4 else ""
@@ -98,11 +94,9 @@ def _subnet(world: World, project: ProjectId, base: dict[str, Any], spec: p.Subn
 
 
 def _subnets_of(world: World, project: ProjectId, network_id: str) -> list[p.Subnet]:
-    return [
-        thing.object
-        for thing in world.shelf(project, "subnets").values()
-        if isinstance(thing.object, p.Subnet) and thing.object.spec.network_id == network_id
-    ]
+    shelf = world.shelf(project, "subnets")
+    ids = world.users((project, "networks", network_id), "subnets")
+    return [subnet for each in ids if isinstance(subnet := shelf[each].object, p.Subnet)]
 
 
 def _port(world: World, project: ProjectId, base: dict[str, Any], spec: p.PortSpec) -> p.Port:
@@ -141,7 +135,7 @@ def _floating_ip(
     if known is not None and isinstance(known.object, p.FloatingIp):
         address = known.object.address
     else:
-        address = world.take_address(f"floating:{spec.network_id}", "203.0.113.0/24", spec.address)
+        address = world.take_address(floating_pool(spec.network_id), "203.0.113.0/24", spec.address)
     return p.FloatingIp(
         **base, spec=spec, address=address, port_id=spec.port_id,
         fixed_ip_address=spec.fixed_ip_address,
@@ -179,12 +173,54 @@ def _member(_: World, __: ProjectId, base: dict[str, Any], spec: p.MemberSpec) -
 
 
 def _attachment(
-    world: World, project: ProjectId, base: dict[str, Any], spec: p.VolumeAttachmentSpec
+    _: World, __: ProjectId, base: dict[str, Any], spec: p.VolumeAttachmentSpec
 ) -> p.VolumeAttachment:
-    volume = world.shelf(project, "volumes")[spec.volume_id]
-    assert isinstance(volume.object, p.Volume)
-    volume.object = replace(volume.object, attached_to=(spec.server_id,))
     return p.VolumeAttachment(**base, spec=spec, device=spec.mountpoint or "/dev/vdb")
+
+
+def _network_seen(world: World, project: ProjectId, network: p.Network) -> p.Network:
+    ids = world.users((project, "networks", network.id), "subnets")
+    return replace(network, subnet_ids=ids)
+
+
+def _port_seen(world: World, project: ProjectId, port: p.Port) -> p.Port:
+    servers = world.users((project, "ports", port.id), "servers")
+    return replace(port, device_id=servers[0], device_owner="compute:nova") if servers else port
+
+
+def _volume_seen(world: World, project: ProjectId, volume: p.Volume) -> p.Volume:
+    ids = world.users((project, "volumes", volume.id), "volume_attachments")
+    shelf = world.shelf(project, "volume_attachments")
+    attachments = (shelf[each].object for each in ids)
+    servers = (each.spec.server_id for each in attachments if isinstance(each, p.VolumeAttachment))
+    return replace(volume, attached_to=tuple(servers))
+
+
+def _floating_ip_seen(world: World, project: ProjectId, floating: p.FloatingIp) -> p.FloatingIp:
+    slot = (project, "floating_ips", floating.id)
+    for each in world.users(slot, "floating_ip_associations"):
+        joined = world.shelf(project, "floating_ip_associations")[each].object
+        if isinstance(joined, p.FloatingIpAssociation):
+            return replace(
+                floating,
+                port_id=joined.spec.port_id,
+                fixed_ip_address=joined.spec.fixed_ip_address,
+            )
+    return floating
+
+
+def _pool_seen(world: World, project: ProjectId, pool: p.Pool) -> p.Pool:
+    slot = (project, "pools", pool.id)
+    monitors = world.users(slot, "health_monitors")
+    return replace(
+        pool,
+        member_ids=world.users(slot, "members"),
+        health_monitor_id=monitors[0] if monitors else "",
+    )
+
+
+def _key_pair_seen(_: World, __: ProjectId, pair: p.KeyPair) -> p.KeyPair:
+    return replace(pair, private_key="")
 
 
 def _plain(kind: type[Any]) -> Make:
@@ -204,10 +240,20 @@ KINDS: dict[str, Kind] = {
             builds=True,
             needs=lambda spec: [("ports", nic.port_id) for nic in spec.nics],
         ),
-        Kind(name="key_pairs", make=_key_pair, id_of=lambda spec: spec.name),
-        Kind(name="networks", make=_network),
+        Kind(
+            name="key_pairs",
+            make=_key_pair,
+            id_of=lambda spec: spec.name,
+            related=_key_pair_seen,
+        ),
+        Kind(name="networks", make=_network, related=_network_seen),
         Kind(name="subnets", make=_subnet, needs=lambda spec: [("networks", spec.network_id)]),
-        Kind(name="ports", make=_port, needs=lambda spec: [("networks", spec.network_id)]),
+        Kind(
+            name="ports",
+            make=_port,
+            needs=lambda spec: [("networks", spec.network_id)],
+            related=_port_seen,
+        ),
         Kind(name="routers", make=_plain(p.Router)),
         Kind(
             name="router_interfaces",
@@ -227,6 +273,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="floating_ips",
             make=_floating_ip,
+            related=_floating_ip_seen,
             needs=lambda spec: [("ports", spec.port_id)],
         ),
         Kind(
@@ -235,7 +282,7 @@ KINDS: dict[str, Kind] = {
             needs=lambda spec: [("floating_ips", spec.floating_ip_id), ("ports", spec.port_id)],
             id_of=lambda spec: str(spec.floating_ip_id),
         ),
-        Kind(name="volumes", make=_plain(p.Volume), builds=True),
+        Kind(name="volumes", make=_plain(p.Volume), builds=True, related=_volume_seen),
         Kind(
             name="volume_attachments",
             make=_attachment,
@@ -256,6 +303,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name="pools",
             make=_pool,
+            related=_pool_seen,
             needs=lambda spec: [
                 ("listeners", spec.listener_id),
                 ("load_balancers", spec.load_balancer_id),

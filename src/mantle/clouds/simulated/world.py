@@ -1,10 +1,18 @@
 """What exists in the simulated cloud. Several engines may share one world."""
 
+import heapq
 import ipaddress
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from mantle.clouds.ports import CloudObject, Exhausted, Refused
+from mantle.clouds.ports import (
+    CloudObject,
+    Exhausted,
+    FloatingIp,
+    LoadBalancer,
+    Port,
+    Refused,
+)
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
 
@@ -17,37 +25,84 @@ class Thing:
     ready_at: float
     fails: bool = False
     gone_at: float | None = None
+    uses: "tuple[Slot, ...]" = ()
+    """What it needs, and holds fast while it exists."""
+
+
+Slot = tuple[ProjectId, str, str]
+"""(project, collection, id) of one object."""
 
 
 @dataclass(slots=True)
 class World:
-    """All objects of all projects, and the addresses given out."""
+    """All objects of all projects, and the addresses given out.
+
+    Every call costs the same however much exists: ends come from a heap, and who uses whom is
+    kept as an index (`uses`), from which what objects say of each other is derived.
+    """
 
     clock: Clock
     things: dict[tuple[ProjectId, str], dict[str, Thing]] = field(default_factory=dict)
     tokens: dict[tuple[ProjectId, str, Token], str] = field(default_factory=dict)
     addresses: dict[str, set[str]] = field(default_factory=dict)
     """By subnet id."""
+    lowest: dict[str, int] = field(default_factory=dict)
+    """By subnet id: no host number below it is free."""
+    uses: dict[Slot, dict[str, dict[str, None]]] = field(default_factory=dict)
+    """The used object to its users' ids by collection, oldest first."""
+    ends: list[tuple[float, Slot]] = field(default_factory=list)
+    """A heap of the objects being deleted, by when they will be gone."""
     made: int = 0
     calls: int = 0
 
     def shelf(self, project: ProjectId, collection: str) -> dict[str, Thing]:
         """One project's objects of one kind, without those whose end has come."""
-        shelf = self.things.setdefault((project, collection), {})
-        now = self.clock.now()
-        for object_id in [
-            key
-            for key, thing in shelf.items()
-            if thing.gone_at is not None and thing.gone_at <= now
-        ]:
-            self._forget(project, collection, shelf.pop(object_id))
-        return shelf
+        if self.ends:
+            now = self.clock.now()
+            while self.ends and self.ends[0][0] <= now:
+                self._forget(heapq.heappop(self.ends)[1])
+        return self.things.setdefault((project, collection), {})
 
-    def _forget(self, project: ProjectId, collection: str, thing: Thing) -> None:
+    def doom(self, slot: Slot, thing: Thing, at: float) -> None:
+        """It will be gone at this time."""
+        thing.gone_at = at
+        heapq.heappush(self.ends, (at, slot))
+
+    def relate(self, slot: Slot, used: Iterable[tuple[str, str | None]]) -> None:
+        """From now on this object uses exactly these (collection, id)."""
+        project, collection, object_id = slot
+        thing = self.things[project, collection][object_id]
+        for target in thing.uses:
+            users = self.uses[target][collection]
+            del users[object_id]
+            if not users:
+                del self.uses[target][collection]
+            if not self.uses[target]:
+                del self.uses[target]
+        thing.uses = tuple((project, kind, each) for kind, each in dict.fromkeys(used) if each)
+        for target in thing.uses:
+            self.uses.setdefault(target, {}).setdefault(collection, {})[object_id] = None
+
+    def users(self, slot: Slot, collection: str) -> tuple[str, ...]:
+        """The ids of what uses it in this collection and is not being deleted."""
+        ids = self.uses.get(slot, {}).get(collection, ())
+        shelf = self.things.get((slot[0], collection), {})
+        return tuple(each for each in ids if shelf[each].gone_at is None)
+
+    def user_of(self, slot: Slot, let_go: Container[str] = ()) -> str | None:
+        """Something that holds it fast, in none of these collections; None when it is free."""
+        for collection in self.uses.get(slot, ()):
+            users = () if collection in let_go else self.users(slot, collection)
+            if users:
+                return f"{collection} {users[0]}"
+        return None
+
+    def _forget(self, slot: Slot) -> None:
+        project, collection, object_id = slot
+        self.relate(slot, ())
+        thing = self.things[project, collection].pop(object_id)
         self.tokens.pop((project, collection, thing.object.token), None)
-        for taken in self.addresses.values():
-            for address in _addresses(thing.object):
-                taken.discard(address)
+        self.release(_addresses(thing.object))
 
     def new_id(self, collection: str) -> str:
         """Ids are counted, so that runs are alike: `ports-000007`, in the form of a UUID."""
@@ -65,12 +120,23 @@ class World:
                 raise Refused(f"The address {wanted} is in use.")
             taken.add(wanted)
             return wanted
-        for number in range(2, network.num_addresses - 1):
+        for number in range(self.lowest.get(subnet_id, 2), network.num_addresses - 1):
             address = str(network[number])
             if address not in taken:
                 taken.add(address)
+                self.lowest[subnet_id] = number + 1
                 return address
         raise Exhausted(f"The subnet {cidr} has no free address.", remedy="Use a larger subnet.")
+
+    def release(self, addresses: Iterable[tuple[str, str]]) -> None:
+        """These (subnet id, address) are free again."""
+        for subnet_id, address in addresses:
+            self.addresses.get(subnet_id, set()).discard(address)
+            self.lowest.pop(subnet_id, None)
+
+    def release_what_left(self, before: CloudObject, after: CloudObject) -> None:
+        """The addresses an update took from an object are free again."""
+        self.release(set(_addresses(before)) - set(_addresses(after)))
 
     def count(self, collection: str | None = None) -> int:
         """Objects that exist, of one kind or of all."""
@@ -98,10 +164,20 @@ def hash_of(text: str) -> int:
     return value
 
 
-def _addresses(item: CloudObject) -> list[str]:
-    found: list[str] = [ip.ip_address for ip in getattr(item, "fixed_ips", ()) if ip.ip_address]
-    for name in ("address", "vip_address"):
-        value: Any = getattr(item, name, None)
-        if isinstance(value, str) and value:
-            found.append(value)
-    return found
+def _addresses(item: CloudObject) -> list[tuple[str, str]]:
+    """(subnet id, address) of every address an object holds."""
+    match item:
+        case Port():
+            pairs = [(ip.subnet_id, ip.ip_address) for ip in item.fixed_ips]
+        case FloatingIp():
+            pairs = [(floating_pool(item.spec.network_id), item.address)]
+        case LoadBalancer():
+            pairs = [(item.spec.vip_subnet_id, item.vip_address)]
+        case _:
+            pairs = []
+    return [(subnet_id, address) for subnet_id, address in pairs if subnet_id and address]
+
+
+def floating_pool(network_id: str) -> str:
+    """Under which name a public network's addresses are kept."""
+    return f"floating:{network_id}"

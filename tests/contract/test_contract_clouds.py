@@ -36,7 +36,7 @@ def on_simulated(story) -> None:
 
 def on_local(story) -> None:
     async def run(folder):
-        block = f"127.{200 + os.getpid() % 50}.{os.getpid() // 50 % 4 * 64}.0/18"
+        block = f"127.{16 + os.getpid() % 16}.{os.getpid() // 16 % 4 * 64}.0/18"
         cloud = LocalCloud(Path(folder), clock=SystemClock(), loopback_block=block)
         await cloud.start()
         try:

@@ -21,7 +21,7 @@ ASKS = 40
 def environment():
     """One control plane for the module, and addresses that no other test of this machine uses."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
-    return kept | {"MANTLE_LOOPBACK_BLOCK": "127.161.0.0/16", "COLUMNS": "200"}
+    return kept | {"MANTLE_LOOPBACK_BLOCK": "127.12.0.0/16", "COLUMNS": "200"}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_mistake_is_shown_with_its_place(mantle, tmp_path):
 def test_the_demo_comes_and_goes(environment, tmp_path):
     """Twice up, twice down; then no process names its folder."""
     data = str(tmp_path / "demo")
-    surroundings = environment | {"MANTLE_LOOPBACK_BLOCK": "127.162.0.0/16"}
+    surroundings = environment | {"MANTLE_LOOPBACK_BLOCK": "127.13.0.0/16"}
     first = run(surroundings, "demo", "--data-dir", data)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "7 to create" in first.stdout

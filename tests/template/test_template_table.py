@@ -357,12 +357,12 @@ def test_a_template_that_includes_itself_is_refused():
 def test_a_disabled_resource_is_not_there():
     """And what refers to it is told."""
     text = HEAD + (
-        "parameters: {on: {type: boolean, default: false}}\n"
-        "conditions: {on: {equals: [{get_param: on}, true]}}\n"
-        "resources:\n  a: {type: Any, condition: on}\n  b: {type: Any, depends_on: a}\n"
+        "parameters: {wanted: {type: boolean, default: false}}\n"
+        "conditions: {on: {equals: [{get_param: wanted}, true]}}\n"
+        "resources:\n  a: {type: Any, condition: 'on'}\n  b: {type: Any, depends_on: a}\n"
     )
     assert list(load(text).graph.resources) == ["b"]
-    assert list(load(text, parameters={"on": True}).graph.resources) == ["a", "b"]
+    assert list(load(text, parameters={"wanted": True}).graph.resources) == ["a", "b"]
     assert "a" in str(refused(text + "outputs: {o: {value: {get_resource: a}}}\n")[0])
 
 

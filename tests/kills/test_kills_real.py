@@ -200,7 +200,8 @@ def test_fifty_kills_leave_each_server_running_exactly_once(tmp_path):
             plane.clients.pop().close()
         plane.process.terminate()
         plane.process.wait(30)
-        for process in psutil.process_iter(["cmdline"]):
-            if str(folder) in " ".join(process.info["cmdline"] or []):
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            about = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
+            if str(folder) in " ".join(about):
                 process.kill()
     assert kills >= 50

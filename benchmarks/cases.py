@@ -32,7 +32,7 @@ def _independent(count: int) -> Case:
 
             made = await timed(make)
             gone = await timed(lambda: delete(control, holder[0]))
-        limit = await floor(count)
+        limit = floor(count)
         return [
             (f"create {count:,} independent", count, *made, limit),
             (f"delete {count:,} independent", count, *gone, None),
@@ -44,13 +44,13 @@ def _independent(count: int) -> Case:
 async def _chain() -> list[Row]:
     async with plant() as control:
         made = await timed(lambda: create(control, "s", chain(1000)))
-    return [("create a chain of 1,000 values", 1000, *made, await floor(1000))]
+    return [("create a chain of 1,000 values", 1000, *made, floor(1000))]
 
 
 async def _group() -> list[Row]:
     async with plant() as control:
         made = await timed(lambda: create(control, "s", group(100)))
-    return [("create a group of 100", 100, *made, await floor(100))]
+    return [("create a group of 100", 100, *made, floor(100))]
 
 
 async def _updates() -> list[Row]:
@@ -69,7 +69,7 @@ async def _many() -> list[Row]:
         made = await timed(
             lambda: asyncio.gather(*(create(control, f"s{i}", independent(10)) for i in range(50)))
         )
-    return [("create 50 stacks of 10 at once", 500, *made, await floor(500))]
+    return [("create 50 stacks of 10 at once", 500, *made, floor(500))]
 
 
 async def _validate() -> list[Row]:

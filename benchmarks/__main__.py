@@ -29,9 +29,9 @@ plan included) to the end of the operation.
 
 **The floor** is measured in the same run: the same rows (an insert, an update and two events for
 each resource), the same tables and pragmas, written by a bare loop of group commits straight
-through `sqlite3`. Operations are performed as plain tasks: what DBOS adds (some ten milliseconds for each
-operation, none for a resource) is not in these figures. These machines are noisy: trust the ratios
-and the CPU time, not the seconds.
+through `sqlite3`. Operations are performed as plain tasks: what DBOS adds (some ten milliseconds
+for each operation, none for a resource) is not in these figures. These machines are noisy: trust
+the ratios and the CPU time, not the seconds.
 
 | what | resources/s | CPU ms per resource | peak MB | floor resources/s | of the floor |
 |---|---|---|---|---|---|

@@ -1,7 +1,7 @@
 """What is stored: the rows every other part reads, as frozen values.
 
 The rows are the truth. A stack's resources, with their state, token and physical id, are the whole
-durable state of an operation; see docs/ARCHITECTURE.md.
+durable state of an operation; see ARCHITECTURE.md.
 """
 
 from collections.abc import Mapping

@@ -242,6 +242,12 @@ REFUSED = {
     "a list": ("- 1\n", "no map"),
     "nothing": ("", "empty"),
     "an unknown tag": (HEAD + "resources: {a: !!python/object:os.system x}\n", "tag"),
+    "an empty integer": (HEAD + "description: !!int ''\n", "is no int"),
+    "a number out of all bounds": (
+        HEAD + "description: " + "1:" * 200 + "1.0\n",
+        "is no float",
+    ),
+    "a tagged map": (HEAD + "resources: !!python/object:x {}\n", "tag"),
     "deep nesting": (HEAD + "resources: " + "[" * 100 + "]" * 100, "levels"),
     "too much": ("x" * 10_000_000, "allowed"),
     "a lone surrogate": (HEAD + "description: \ud800\n", ""),

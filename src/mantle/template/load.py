@@ -34,6 +34,7 @@ MOST_NODES = 1_000_000
 MOST_DEPTH = 64
 
 _STR = "tag:yaml.org,2002:str"
+_CONTAINERS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _MERGE = "tag:yaml.org,2002:merge"
 _RESOLVERS = Resolver.yaml_implicit_resolvers
 _scalars = SafeConstructor()
@@ -206,7 +207,7 @@ class _Builder:
                 value = self._scalar(event)
                 done = (value, None, event.start_mark, event.anchor, 1)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
-                if event.tag is not None and not event.tag.startswith("tag:yaml.org,2002:"):
+                if event.tag not in _CONTAINERS:
                     self._tag(event)
                 empty: Any = {} if kind is MappingStartEvent else []
                 places: Any = {} if kind is MappingStartEvent else []
@@ -317,7 +318,7 @@ class _Builder:
             return value
         try:
             return make(ScalarNode(tag, value))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, IndexError, OverflowError):
             self._problem(event, "scalar", f"{value[:100]!r} is no {tag.rsplit(':', 1)[-1]}.")
             return value
 

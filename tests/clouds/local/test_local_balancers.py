@@ -195,6 +195,33 @@ def test_a_restarted_control_plane_finds_its_load_balancer(one_world):
 
 
 @needs_haproxy
+def test_a_program_that_is_only_just_starting_is_waited_for(one_world):
+    """The control plane was killed between starting it and its first answer; another finds it so."""
+
+    async def story():
+        balanced = Balanced(one_world)
+        await balanced.build()
+        wish = read_wish(one_world.session.pools._project, balanced.balancer.id)
+        socket = wish.folder / "admin.sock"
+        hidden = socket.rename(socket.with_name("not-yet.sock"))
+        appears = threading.Timer(0.3, hidden.rename, [socket])
+        appears.start()
+        await one_world.session.listeners.create(
+            ListenerSpec(
+                name="second",
+                load_balancer_id=balanced.balancer.id,
+                protocol="HTTP",
+                protocol_port=PORT + 1,
+            ),
+            Token("second"),
+        )
+        appears.join()
+        return [listener.name for listener in await one_world.session.listeners.list()]
+
+    assert asyncio.run(story()) == ["l", "second"]
+
+
+@needs_haproxy
 def test_a_monitor_says_who_is_well(one_world):
     """None without one; then True for who answers and False for who does not."""
 

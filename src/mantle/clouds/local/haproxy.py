@@ -194,11 +194,12 @@ class HAProxy:
             return Sight()
         wish.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(wish.folder / "haproxy.cfg", configuration(wish).encode())
-        if daemon.process() is None:
+        running = self._running(wish, daemon)
+        if running is None:
             self._check(wish)
             daemon.start([self._program, "-W", "-db", "-f", "haproxy.cfg"])
             self._wait_ready(wish, daemon)
-        elif self._running(wish) != signature(wish):
+        elif running != signature(wish):
             self._check(wish)
             self._remove_unwanted(wish, DRAIN_BEFORE_RELOAD_SECONDS)
             daemon.signal(signal.SIGUSR2)
@@ -209,6 +210,8 @@ class HAProxy:
         """Who is well, from `show stat`."""
         if not wish.frontends or Daemon(wish.id, wish.folder).process() is None:
             return Sight()
+        if self._described(wish) is None:
+            return Sight()  # it is only just starting: nothing is known yet
         return Sight(online={row["svname"]: row["status"].startswith("UP") for row in stat(wish)})
 
     def end(self, wish: Wish) -> None:
@@ -224,21 +227,39 @@ class HAProxy:
         if done.returncode:
             raise Refused(f"HAProxy does not accept the configuration: {done.stderr.strip()}")
 
-    def _running(self, wish: Wish) -> str:
+    def _running(self, wish: Wish, daemon: Daemon) -> str | None:
+        """The signature of the configuration that runs; None when nothing does.
+
+        A program that is only just starting (whoever started it may have been killed meanwhile) has
+        no socket yet, and would end on a signal: it is waited for, and ended if it never answers.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while daemon.process() is not None:
+            signature_now = self._described(wish)
+            if signature_now is not None:
+                return signature_now
+            if time.monotonic() > deadline:
+                daemon.end(signal.SIGTERM)
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def _described(self, wish: Wish) -> str | None:
+        """What it says of itself; None while its socket is not there or does not answer."""
         try:
-            for line in ask(wish, "show info").splitlines():
-                if line.startswith("description:"):
-                    return line.partition(":")[2].strip()
+            said = ask(wish, "show info")
         except OSError:
-            return ""  # it is only just starting, or between two workers
-        return ""
+            return None
+        for line in said.splitlines():
+            if line.startswith("description:"):
+                return line.partition(":")[2].strip()
+        return None
 
     def _wait_ready(self, wish: Wish, daemon: Daemon) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while self._running(wish) != signature(wish):
+        while self._described(wish) != signature(wish):
             if time.monotonic() > deadline or daemon.process() is None:
                 raise Unavailable(f"HAProxy did not take up its configuration: {daemon.log()}")
-            time.sleep(0.01)
+            time.sleep(LOOK_SECONDS)
 
     def _exchange_members(self, wish: Wish) -> Sight:
         rows = {(row["pxname"], row["svname"]): row for row in stat(wish)}

@@ -196,7 +196,7 @@ def test_a_restarted_control_plane_finds_its_load_balancer(one_world):
 
 @needs_haproxy
 def test_a_program_that_is_only_just_starting_is_waited_for(one_world):
-    """The control plane was killed between starting it and its first answer; another finds it so."""
+    """The control plane was killed between starting it and its first answer; it is found so."""
 
     async def story():
         balanced = Balanced(one_world)

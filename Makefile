@@ -26,13 +26,6 @@ help:
 .venv-clients/.synced: requirements-clients.lock
 	@scripts/setup .venv-clients requirements-clients.lock
 
-# The Heat project's own API tests, which gabbi runs: the wheel's files only, none of its dependencies.
-.venv-clients/gabbits/.synced: requirements-gabbits.lock .venv-clients/.synced
-	@rm -rf .venv-clients/gabbits
-	@"$$(scripts/find-uv)" pip install --quiet --no-deps --require-hashes --python .venv-clients/bin/python \
-		--target .venv-clients/gabbits --requirements requirements-gabbits.lock
-	@touch $@
-
 setup: .venv/.synced
 
 demo: .venv/.synced
@@ -50,7 +43,7 @@ check: .venv/.synced
 test: check
 	@scripts/test $(ARGS)
 
-test-clients: .venv/.synced .venv-clients/.synced .venv-clients/gabbits/.synced
+test-clients: .venv/.synced .venv-clients/.synced
 	@.venv/bin/pytest -q -m "clients" $(ARGS)
 
 test-long: .venv/.synced

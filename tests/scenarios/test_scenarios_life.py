@@ -393,7 +393,7 @@ def test_a_nested_template_lives_with_its_parent():
                 template=nested(7).template, files=longer, environment=nested(7).environment
             ),
         )
-        assert nochange.is_empty
+        assert nochange.plan.is_empty
         await delete_stack(control, CALLER, stack)
 
     told(plant, story)
@@ -574,8 +574,8 @@ def test_a_preview_stores_nothing():
         request = CreateRequest(
             name="s", source=TemplateSource(template=hot(RANDOM.format("a", 4)))
         )
-        _, plan, _ = await preview_stack(control, CALLER, request)
-        assert [step.resource for step in plan.steps] == ["a"]
+        preview = await preview_stack(control, CALLER, request)
+        assert [step.resource for step in preview.plan.steps] == ["a"]
         with pytest.raises(NotFound):
             await find_stack(control, CALLER.project_id, "s")
         with pytest.raises(Invalid):

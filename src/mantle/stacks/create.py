@@ -7,15 +7,14 @@ from mantle.engine.operation import load
 from mantle.model.errors import Conflict, LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import StackId
-from mantle.model.plan import Plan
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.names import check_name, check_tags
+from mantle.stacks.previews import Preview
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.template.validate import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +58,15 @@ async def create_stack(
     )
 
 
-async def preview_stack(
-    control: Control, caller: Caller, request: CreateRequest
-) -> tuple[StackRecord, Plan, Loaded]:
+async def preview_stack(control: Control, caller: Caller, request: CreateRequest) -> Preview:
     """All of the validation and the plan, with nothing stored."""
     stack = draft(control, caller, request)
     await check_room(control, stack)
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
     stack = replace(stack, description=loaded.graph.description)
-    return stack, await plan_for(control, stack, Action.CREATE, loaded, []), loaded
+    plan = await plan_for(control, stack, Action.CREATE, loaded, [])
+    return Preview(stack=stack, loaded=loaded, plan=plan)
 
 
 def draft(control: Control, caller: Caller, request: CreateRequest) -> StackRecord:

@@ -18,16 +18,16 @@ from mantle.store.database import Connection
 
 async def plan_create(control: Control, caller: Caller, request: CreateRequest) -> Plan:
     """What creating the stack would do."""
-    _, plan, _ = await preview_stack(control, caller, request)
-    return await _stored(control, caller.project_id, plan)
+    preview = await preview_stack(control, caller, request)
+    return await _stored(control, caller.project_id, preview.plan)
 
 
 async def plan_update(
     control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
 ) -> Plan:
     """What updating the stack would do."""
-    plan = await preview_update(control, caller, stack, request)
-    return await _stored(control, stack.project_id, plan)
+    preview = await preview_update(control, caller, stack, request)
+    return await _stored(control, stack.project_id, preview.plan)
 
 
 async def plan_delete(control: Control, caller: Caller, stack: StackRecord) -> Plan:

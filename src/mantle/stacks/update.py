@@ -8,12 +8,12 @@ from mantle.access.caller import Caller
 from mantle.engine.operation import load
 from mantle.model.errors import Conflict, MantleError, NotSupported
 from mantle.model.graph import TemplateSource
-from mantle.model.plan import Plan
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.names import check_tags
+from mantle.stacks.previews import Preview
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -102,13 +102,14 @@ async def update_stack(
 
 async def preview_update(
     control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
-) -> Plan:
+) -> Preview:
     """What the update would do, with nothing stored."""
     del caller
     _refuse(stack)
     _, loaded = await _wanted(control, stack, request)
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    return await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    plan = await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    return Preview(stack=stack, loaded=loaded, plan=plan)
 
 
 def _refuse(stack: StackRecord) -> None:

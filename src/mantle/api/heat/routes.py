@@ -14,6 +14,7 @@ from mantle.api.heat import (
     stacks,
     templates,
     types,
+    validation,
 )
 from mantle.api.heat.ask import Ask, Handler
 from mantle.api.routing import Route, Router
@@ -36,7 +37,7 @@ def _lookup_below(path: str) -> Handler:
 ROUTES: tuple[Route[Handler], ...] = (
     Route("GET", "build_info", service.build_info, "build_info:show"),
     Route("GET", "services", service.services, "services:index"),
-    Route("POST", "validate", templates.validate, "stacks:validate"),
+    Route("POST", "validate", validation.validate, "stacks:validate"),
     Route("GET", "resource_types", types.index, "types:index"),
     Route("GET", "resource_types/{type}", types.show, "types:show"),
     Route("GET", "resource_types/{type}/template", types.template, "types:show"),

@@ -13,6 +13,7 @@ from mantle.model.records import StackRecord
 from mantle.model.status import Status
 from mantle.stacks.create import create_stack, preview_stack
 from mantle.stacks.delete import delete_stack
+from mantle.stacks.previews import with_children
 from mantle.stacks.queries import (
     StackQuery,
     count_stacks,
@@ -38,8 +39,9 @@ async def create(ask: Ask) -> Reply:
 async def preview(ask: Ask) -> Reply:
     """POST /stacks/preview."""
     request = create_request(ask.call.json_object())
-    stack, plan, loaded = await preview_stack(ask.control, ask.caller, request)
-    return Reply(body={"stack": preview_view(ask.root, stack, plan, loaded, ask.control)})
+    preview = await preview_stack(ask.control, ask.caller, request)
+    preview = await with_children(ask.control, preview)
+    return Reply(body={"stack": preview_view(ask.root, preview, ask.control)})
 
 
 async def index(ask: Ask) -> Reply:
@@ -138,8 +140,11 @@ async def _update(ask: Ask, *, existing: bool) -> Reply:
 async def _preview_update(ask: Ask, *, existing: bool) -> Reply:
     request = update_request(ask.call.json_object(), existing=existing)
     stack = await ask.stack()
-    plan = await preview_update(ask.control, ask.caller, stack, request)
-    return Reply(body={"resource_changes": await update_view(ask, stack, plan)})
+    preview = await preview_update(ask.control, ask.caller, stack, request)
+    nested = ask.flag("show_nested")
+    if nested:
+        preview = await with_children(ask.control, preview)
+    return Reply(body={"resource_changes": await update_view(ask, preview, nested=nested)})
 
 
 def _query(ask: Ask) -> tuple[ProjectId | None, StackQuery]:

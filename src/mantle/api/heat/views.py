@@ -169,7 +169,7 @@ def resource_preview(
     required_by: Sequence[str],
     metadata: Mapping[str, Any],
     description: str,
-    at: float,
+    attributes: Sequence[str],
 ) -> Data:
     """A resource that does not exist, in the preview of a stack."""
     return {
@@ -180,11 +180,11 @@ def resource_preview(
         "resource_status": "INIT_COMPLETE",
         "resource_status_reason": "",
         "resource_action": "INIT",
-        "creation_time": when(at),
-        "updated_time": when(at),
+        "creation_time": None,
+        "updated_time": None,
         "required_by": list(required_by),
         "description": description,
-        "attributes": {},
+        "attributes": dict.fromkeys(attributes),
         "metadata": dict(metadata),
         "properties": dict(properties),
         "resource_identity": {

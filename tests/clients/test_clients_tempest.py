@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
 PACKAGE = "heat_tempest_plugin.tests.functional."
 
@@ -76,7 +76,7 @@ project_domain_id = default
 region = {region}
 minimal_image_ref = cirros
 minimal_instance_type = m1.small
-fixed_network_name = private
+fixed_network_name = public
 hidden_stack_tag = data-processing-cluster
 build_interval = 1
 build_timeout = 60

@@ -567,6 +567,29 @@ def test_a_name_is_taken_once():
     told(Plant(), story)
 
 
+def test_an_output_that_fails_inside_is_told_outside():
+    """The stack is made all the same; both levels say why there is no value."""
+    files = {"child.yaml": hot("", "outputs:\n  broken: {value: {get_param: foo}}\n")}
+    source = TemplateSource(
+        template=hot(
+            "  inner: {type: child.yaml}\n",
+            "outputs:\n  broken: {value: {get_attr: [inner, broken]}}\n",
+        ),
+        files=files,
+    )
+
+    async def story(control):
+        stack = await made(control, None, source=source)
+        said = "Error in inner output broken: The Parameter (foo) was not provided."
+        assert (stack.state, stack.output_errors) == ("CREATE_COMPLETE", {"broken": said})
+        again = UpdateRequest(template=source.template, files=files)
+        await update_stack(control, CALLER, stack, again)
+        stack = await settled(control)
+        assert (stack.state, stack.output_errors) == ("UPDATE_COMPLETE", {"broken": said})
+
+    told(Plant(), story)
+
+
 def test_a_preview_stores_nothing():
     """Everything is checked and planned; the database is as before."""
 

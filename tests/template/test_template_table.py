@@ -60,6 +60,9 @@ class There:
     def attributes(self, name):
         return {"out": {"a": [1, 2]}} if name == "r" else Unknown((name,))
 
+    def failure(self, name, attribute):
+        del name, attribute
+
 
 def value(expression, version="2018-08-31", **options):
     """What an expression gives when it stands in a property."""

@@ -5,9 +5,8 @@ Types that contain orchestration answer `Delegate`; the stacks domain implements
 and its operation's from the plan and the step, so after a crash the same child is found again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from mantle.model.graph import ResourceDefinition
 from mantle.model.ids import OperationId, StackId
@@ -45,8 +44,4 @@ class Delegates(Protocol):
 
     async def family(self, child_id: StackId) -> Family | None:
         """What the child's members are and answer; None when there is no such child."""
-        ...
-
-    def attributes(self, family: Family) -> Mapping[str, Any]:
-        """A nested template's attributes: its outputs."""
         ...

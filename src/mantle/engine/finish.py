@@ -6,7 +6,7 @@ from typing import Any
 
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
-from mantle.model.errors import MantleError
+from mantle.model.errors import Invalid
 from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
@@ -188,8 +188,8 @@ def _outputs(
             continue
         try:
             value = resolve(output.value, scope)
-        except MantleError as error:
-            errors[name] = str(error)
+        except Invalid as error:
+            errors[name] = "; ".join(problem.message for problem in error.problems)
             continue
         waiting = unknowns_in(value)
         if waiting:

@@ -21,6 +21,9 @@ from mantle.template.validate import Loaded, load_template
 
 T = TypeVar("T")
 
+OUTPUT_ERRORS = "output_errors"
+"""In the data of a row that is a stack of its own: why an output has no value, by its name."""
+
 BIG = 200_000
 """Characters of template text from which loading leaves the event loop for a thread."""
 
@@ -73,6 +76,11 @@ class RowLookup:
         if row is None or row.action in {Action.INIT, Action.DELETE}:
             return Unknown((name,))
         return row.attributes
+
+    def failure(self, name: str, attribute: str) -> str | None:
+        """What was wrong with an output of the stack inside the resource."""
+        row = self.rows.get(name)
+        return None if row is None else row.data.get(OUTPUT_ERRORS, {}).get(attribute)
 
 
 async def computed(size: int, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -15,7 +15,7 @@ import structlog
 
 from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.delegates import Errand
-from mantle.engine.operation import ref_of, type_of
+from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId
 from mantle.model.plan import Step, StepKind
@@ -481,10 +481,12 @@ class Drive:
             return Done(), None
         family = await machine.delegates.family(child)
         assert family is not None, "a child whose operation ended is there"
-        if self.type.family_attributes is None:
-            return Done(physical_id=child), machine.delegates.attributes(family)
+        assert self.type.family_attributes is not None, "a type that delegates says what it answers"
         attributes = self.type.family_attributes(self.context(family=family), family)
-        return Done(physical_id=child), attributes
+        data = {key: value for key, value in self.row.data.items() if key != OUTPUT_ERRORS}
+        if family.output_errors:
+            data[OUTPUT_ERRORS] = dict(family.output_errors)
+        return Done(physical_id=child, data=data), attributes
 
     async def _until_child_ends(self, operation_id: OperationId) -> OperationRecord:
         machine = self.walk.machine

@@ -125,6 +125,11 @@ class Settled:
         row = self.rows.get(name)
         return Unknown((name,)) if row is None else row.attributes
 
+    def failure(self, name: str, attribute: str) -> str | None:
+        """The engine says so when the value is needed; a plan does without it."""
+        del name, attribute
+        return None
+
 
 @dataclass(slots=True, kw_only=True)
 class _Planning:

@@ -55,6 +55,8 @@ class Family:
     """Member name to its attributes."""
     outputs: Mapping[str, Any]
     """The child stack's outputs."""
+    output_errors: Mapping[str, str] = field(default_factory=dict)
+    """Why an output has no value, by its name."""
 
 
 async def no_config_text(_: str) -> str | None:

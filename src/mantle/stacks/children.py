@@ -5,7 +5,6 @@ operation's from the parent's plan and step, so that every call can be repeated 
 """
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,10 +48,6 @@ class Children:
         """Derived from the row's token: the same before and after a crash."""
         return StackId(str(uuid.uuid5(NAMESPACE, row.token)))
 
-    def attributes(self, family: Family) -> Mapping[str, Any]:
-        """A nested template's attributes are its outputs."""
-        return family.outputs
-
     async def begin(self, errand: Errand) -> OperationId | None:
         """Start the child's operation, or find it started."""
         machine = self.machine
@@ -86,6 +81,7 @@ class Children:
             },
             attributes={row.name: row.attributes for row in there},
             outputs=child.outputs,
+            output_errors=child.output_errors,
         )
 
     # --- starting ----------------------------------------------------------------------------

@@ -17,9 +17,12 @@ class ValidationReport:
 
 
 async def validate_template(
-    control: Control, caller: Caller, source: TemplateSource
+    control: Control, caller: Caller, source: TemplateSource, *, strict: bool = True
 ) -> ValidationReport:
-    """Everything that can be checked without parameter values; raises `Invalid` with all of it."""
+    """Everything that can be checked without parameter values; raises `Invalid` with all of it.
+
+    Not strict is Heat's way: properties inside nested templates are left to the create.
+    """
     loaded = await computed(
         size_of(source),
         load_template,
@@ -30,5 +33,6 @@ async def validate_template(
         project_id=caller.project_id,
         limitations=control.cloud.limitations,
         require_values=False,
+        strict=strict,
     )
     return ValidationReport(loaded=loaded)

@@ -108,6 +108,11 @@ class NothingYet:
         """Unknown."""
         return Unknown((name,))
 
+    def failure(self, name: str, attribute: str) -> str | None:
+        """Nothing has failed yet."""
+        del name, attribute
+        return None
+
 
 def load_template(
     source: TemplateSource,
@@ -121,10 +126,12 @@ def load_template(
     environment: Environment | None = None,
     depth: int = 0,
     custom: Mapping[str, Check] | None = None,
+    strict: bool = True,
 ) -> Loaded:
     """Parse and check; raises `Invalid` with every problem of template, files and environment.
 
     `require_values` false is for templates on their own: parameters without a value are unknown.
+    `strict` false leaves the properties inside nested templates unchecked.
     """
     found = environment if environment is not None else load_environment(source)
     findings = Findings()
@@ -146,6 +153,7 @@ def load_template(
         require_values=require_values,
         pseudo=pseudo,
         custom=custom or {},
+        strict=strict,
         depth=depth,
         chain=(source.template_name,),
         cache={},
@@ -163,6 +171,7 @@ class _Loader:
     require_values: bool
     pseudo: Mapping[str, str]
     custom: Mapping[str, Check]
+    strict: bool
     depth: int
     chain: tuple[str, ...]
     cache: dict[str, "Loaded | None"]
@@ -303,7 +312,7 @@ class _Loader:
 
     def _check(self, parser: Parser, definition: ResourceDefinition, scope: Scope) -> None:
         facts = self.facts.get(definition.resolved_type)
-        if facts is None:
+        if facts is None or (self.depth > 0 and not self.strict):
             return
         path: Path = (*definition.path, "properties")
         try:
@@ -351,6 +360,9 @@ class _Loader:
     def _adopt(self, parser: Parser, error: Invalid) -> None:
         """Give problems found while resolving their place in this document."""
         for problem in error.problems:
+            known = (problem.code, problem.path)
+            if any((each.code, each.path) == known for each in self.findings.problems):
+                continue
             mark = problem.mark or parser.document.mark(problem.path)
             self.findings.problems.append(replace(problem, mark=mark))
 
@@ -485,6 +497,7 @@ class _Loader:
             require_values=False,
             pseudo=self.pseudo,
             custom=self.custom,
+            strict=self.strict,
             depth=self.depth + 1,
             chain=(*self.chain, key),
             cache=self.cache,

@@ -177,7 +177,7 @@ def resource_preview(
         "logical_resource_id": name,
         "physical_resource_id": "",
         "resource_type": resource_type,
-        "resource_status": "INIT_COMPLETE",
+        "resource_status": "COMPLETE",
         "resource_status_reason": "",
         "resource_action": "INIT",
         "creation_time": None,

@@ -19,6 +19,10 @@ class Lookup(Protocol):
         """All attributes of a resource."""
         ...
 
+    def failure(self, name: str, attribute: str) -> str | None:
+        """Why the attribute of an existing resource has no value; None where it is just absent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:

@@ -1,5 +1,6 @@
 """An attribute of another resource, or a part of it."""
 
+from mantle.model.errors import Invalid, Problem
 from mantle.model.values import Call, Unknown, Value
 from mantle.template.functions.base import Function, Scope, dig, wrong
 
@@ -25,6 +26,14 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         joined = ".".join(str(part) for part in path[:length])
         if joined in attributes and str(path[0]).startswith("resource."):
             return dig(attributes, [joined, *path[length:]], None)
+    failure = scope.lookup.failure(name, str(path[0]))
+    if failure is not None:
+        problem = Problem(
+            code="output",
+            message=f"Error in {name} output {path[0]}: {failure}",
+            path=call.path,
+        )
+        raise Invalid([problem])
     return dig(attributes, path, None)
 
 

@@ -1,7 +1,8 @@
 """The value of a parameter, or of a part of it."""
 
+from mantle.model.errors import Invalid, Path, Problem, dotted
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, dig, kind, wrong
+from mantle.template.functions.base import Function, Scope, dig, kind
 
 
 def _check(argument: Value) -> str | None:
@@ -10,11 +11,25 @@ def _check(argument: Value) -> str | None:
     return None if isinstance(argument, str | Call) else f"needs a name, not {kind(argument)}"
 
 
+def undeclared(name: str, path: Path, remedy: str = "Declare it under `parameters`.") -> Problem:
+    """A parameter that the template does not have, in Heat's words."""
+    text = f"The Parameter ({name}) was not provided."
+    if path[2:3] == ("properties",):
+        text = f"Property error: : {dotted(path)}: : {text}"
+    return Problem(
+        code="unknown-parameter",
+        message=text,
+        path=path,
+        remedy=remedy,
+        fault="UserParameterMissing",
+    )
+
+
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     """Any miss on the path gives the empty text, as in Heat; an unknown name is an error."""
     name, *path = argument if isinstance(argument, list) else [argument]
     if name not in scope.parameters:
-        raise wrong(call, f"there is no parameter {name!r}", "Declare it under `parameters`.")
+        raise Invalid([undeclared(str(name), call.path)])
     return dig(scope.parameters[name], path, "") if path else scope.parameters[name]
 
 

@@ -6,6 +6,7 @@ other may be wrong for its place (Heat does the same).
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mantle.model.errors import Findings, Invalid, Path
@@ -19,6 +20,7 @@ from mantle.model.values import OMITTED, Call, Unknown, Value
 from mantle.template.environment import Environment
 from mantle.template.functions import FOREIGN, LATER, SINCE, functions_in
 from mantle.template.functions.base import Scope
+from mantle.template.functions.get_param import undeclared
 from mantle.template.load import Document
 from mantle.template.resolve import resolve
 
@@ -368,13 +370,12 @@ class Parser:
         name = argument[0] if isinstance(argument, list) else argument
         if isinstance(name, str) and name not in self.parameters:
             near = difflib.get_close_matches(name, self.parameters, n=1)
-            self.add(
-                "unknown-parameter",
-                f"The Parameter ({name}) was not defined in template.",
-                path,
-                f"Did you mean {near[0]!r}?" if near else "Declare it under `parameters`.",
-                "UserParameterMissing",
-            )
+            remedy = f"Did you mean {near[0]!r}?" if near else "Declare it under `parameters`."
+            problem = replace(undeclared(name, path, remedy), mark=self.document.mark(path))
+            # Heat looks at outputs only when they are asked for: such a one has an error instead
+            # of a value, and the stack is made all the same.
+            found = self.warnings if path[0] == "outputs" else self.findings
+            found.problems.append(problem)
 
     def _early(self, call: Call) -> Value:
         """A name computed from parameters is known already."""

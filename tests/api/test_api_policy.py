@@ -139,6 +139,8 @@ OWN = [
     ("PUT", "/stacks/{name}", "stacks:update"),
     ("DELETE", "/stacks/nobody", "stacks:delete"),
     ("POST", "/stacks/{name}/cancel", "stacks:action"),
+    ("GET", "/stacks/{name}/hooks", "stacks:show"),
+    ("POST", "/stacks/{name}/hooks/clear", "resources:signal"),
     ("GET", "/stacks/{name}/resources", "resources:index"),
     ("GET", "/stacks/{name}/events", "events:index"),
     ("GET", "/stacks/{name}/events/stream", "events:index"),
@@ -151,6 +153,7 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("POST", "/stacks"): {"stack_name": "guarded", "template": TEMPLATE},
     ("PUT", "/stacks/{name}"): {"existing": True, "timeout_minutes": 0, "parameters": {"x": 1}},
     ("POST", "/plans"): {"action": "delete", "stack_name": "guarded"},

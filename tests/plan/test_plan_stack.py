@@ -73,7 +73,10 @@ def test_an_existing_object_is_adopted_and_never_deleted(world, told):
     assert world.plan(loaded).is_empty
     assert told(world.plan(world.load({})).steps) == ["forget disk: no longer in the template"]
     moved = world.load({"disk": thing(external_id="vol-2")})
-    assert told(world.plan(moved).steps)[0] == "create disk: adopts existing vol-2"
+    with pytest.raises(
+        Invalid, match=r"external_id of disk .* is 'vol-1', and would become 'vol-2'"
+    ):
+        world.plan(moved)
 
 
 # --- update ----------------------------------------------------------------------------------

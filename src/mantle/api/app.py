@@ -25,6 +25,7 @@ from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
 from mantle.api.open_doors import Door, metadata, signals
+from mantle.api.own.hooks import HooksController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.stacks import StacksController
@@ -117,6 +118,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
         path="/v2",
         route_handlers=[
             StacksController,
+            HooksController,
             PlansController,
             OperationsController,
             CloudsController,

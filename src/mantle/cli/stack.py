@@ -49,7 +49,7 @@ AS_IT_IS = Settings()
 def build_stack() -> App:
     """The noun with its verbs."""
     app = App(name="stack", help="Templates made real: plan, create, watch, change, delete.")
-    for verb in (plan, create, update, delete, cancel):
+    for verb in (plan, create, update, delete, cancel, hooks, clear_hook):
         app.command(verb)
     add_views(app)
     return app
@@ -200,6 +200,47 @@ def cancel(
         accepted = client.post("stacks", name, "cancel", body={"rollback": rollback}) or {}
         accepted.setdefault("stack", client.get("stacks", name)["stack"])
         return see_through(screen, client, accepted, manner, after=after, cancelled=True)
+
+
+def hooks(name: str, /, *, common: Common = NOTHING) -> Exit:
+    """The hooks that hold an operation of a stack until somebody clears them.
+
+    An environment asks for them: `resource_registry: {resources: {db: {hooks: pre-update}}}`.
+
+    Try:
+
+        mantle stack hooks web
+
+    Args:
+        name: Name or id.
+    """
+    screen = common.screen
+    with common.client() as client:
+        answer = client.get("stacks", name, "hooks")
+    if screen.json:
+        screen.answer(answer)
+    else:
+        rows = ((each["resource"], each["hook"], each["held_at"]) for each in answer["hooks"])
+        screen.table(("resource", "hook", "since"), rows)
+    return Exit.OK
+
+
+def clear_hook(name: str, resource: str, hook: str, /, *, common: Common = NOTHING) -> Exit:
+    """Let a step go on that a hook holds.
+
+    Try:
+
+        mantle stack clear-hook web db pre-update
+
+    Args:
+        name: Name or id of the stack; for a resource of an inner stack, that one's id.
+        resource: The resource.
+        hook: pre-create, post-create, pre-update, post-update, pre-delete or post-delete.
+    """
+    with common.client() as client:
+        client.post("stacks", name, "hooks", "clear", body={"resource": resource, "hook": hook})
+    common.screen.say(f"Cleared {hook} of {resource}.")
+    return Exit.OK
 
 
 def _no_template(name: str) -> Stop:

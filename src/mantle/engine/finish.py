@@ -12,6 +12,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.model.values import unknowns_in
 from mantle.store import events as event_rows
+from mantle.store import hooks as hook_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -55,6 +56,7 @@ async def finish(
     def also(connection: Connection) -> None:
         started.clear()
         resource_rows.purge_deleted(connection, stack.id)
+        hook_rows.forget(connection, operation.id)
         newer = [
             other
             for other in operation_rows.live_of_stack(connection, stack.id)

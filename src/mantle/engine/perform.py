@@ -28,6 +28,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.journal import Entry, Fenced
+from mantle.template.environment import Environment, load_environment
 from mantle.template.validate import Loaded
 
 log = structlog.get_logger()
@@ -45,6 +46,8 @@ class Frame:
     loaded: Loaded | None
     plan: Plan
     rows: list[ResourceRecord]
+    environment: Environment | None = None
+    """Of a stack that is deleted: its hooks."""
 
 
 async def perform(machine: Machine, operation_id: OperationId) -> None:
@@ -80,11 +83,16 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         await finish(machine, operation, stack, Verdict(cancelled=operation.cancel), None, [])
         return
     frame = await _frame(machine, operation, stack)
+    if operation.action is Action.DELETE:
+        source = await machine.database.read(stack_rows.load_source, stack.source_id)
+        frame.environment = load_environment(source)
     walked = Walked()
     walk: Walk | None = None
     for _ in range(machine.settings.rounds):
         rows = {row.id: row for row in frame.rows}
-        walk = Walk(machine, frame.operation, stack, frame.loaded, frame.plan, rows)
+        walk = Walk(
+            machine, frame.operation, stack, frame.loaded, frame.plan, rows, frame.environment
+        )
         walked = await walk.run()
         frame.rows = list(walk.rows.values())
         frame.operation = replace(frame.operation, steps_done=walk.done_count)
@@ -93,7 +101,7 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         again = await make_plan(
             machine, stack, frame.operation.action, frame.loaded, _present(frame.rows)
         )
-        if again.is_empty:
+        if all(step.kind is StepKind.KEEP for step in again.steps):
             break
         await _adopt_plan(machine, frame, again)
     verdict = _verdict(frame.operation, walked)

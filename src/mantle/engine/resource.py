@@ -15,6 +15,7 @@ import structlog
 
 from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.delegates import Errand
+from mantle.engine.hooks import hold, hook_of
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId
@@ -125,6 +126,8 @@ class Drive:
     @property
     def instant(self) -> bool:
         """True when the step has no deed outside."""
+        if any(hook_of(self.walk, self.step, when) for when in ("pre", "post")):
+            return False
         if self.step.kind is StepKind.FORGET:
             return True
         return self.type.needs_no_cloud
@@ -304,6 +307,32 @@ class Drive:
         return Ended(self.row.reason if isinstance(outcome, Failed) else None)
 
     async def run(self) -> Ended:
+        """What there is to do, between the hooks that hold it before and after."""
+        if self._done_before():
+            return await self._after(Ended())
+        before = hook_of(self.walk, self.step, "pre")
+        if before is not None:
+            shown = self.walk.rows[self.step.replaces] if self.step.replaces else self.row
+            if not await hold(self.walk, self.step, before, shown):
+                return Ended(interrupted=True)
+        if self.step.kind is StepKind.KEEP:
+            return Ended()
+        return await self._after(await self._deed())
+
+    def _done_before(self) -> bool:
+        """Whether the deed was done already, by an engine that ended before the hook behind it."""
+        row = self.row
+        there = row.plan_id == self.walk.plan.id and row.action is ACTIONS.get(self.step.kind)
+        return there and row.status is Status.COMPLETE
+
+    async def _after(self, ended: Ended) -> Ended:
+        """The hook behind the deed holds what depends on it; a cancel takes it as cleared."""
+        behind = hook_of(self.walk, self.step, "post")
+        if behind is not None and ended == Ended():
+            await hold(self.walk, self.step, behind, self.row)
+        return ended
+
+    async def _deed(self) -> Ended:
         """With a cloud: intent, calls, end."""
         failure = self.prepare()
         if failure is None and self._surprise():

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 
+from mantle.engine.hooks import hook_of
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
 from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
@@ -21,6 +22,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.store import operations as operation_rows
 from mantle.store.journal import Fenced
+from mantle.template.environment import Environment
 from mantle.template.validate import Loaded
 
 IN_LINE = 64
@@ -55,12 +57,15 @@ class Walk:
         loaded: Loaded | None,
         plan: Plan,
         rows: Mapping[ResourceId, ResourceRecord],
+        environment: Environment | None = None,
     ) -> None:
         self.machine = machine
         self.operation = operation
         self.stack = stack
         self.loaded = loaded
         self.plan = plan
+        self.environment = environment if loaded is None else loaded.environment
+        """What hooks there are; None when nobody may have asked for any."""
         self.rows = dict(rows)
         self.session = machine.session(stack)
         self.current = current_rows(plan, self.rows)
@@ -218,6 +223,8 @@ class Walk:
     def _settled(self, step: Step) -> Ended | None:
         """A step that an earlier run of this plan has ended already."""
         row = self.rows[step.resource_id]
+        if step.kind is StepKind.KEEP or hook_of(self, step, "post"):
+            return None  # the step looks itself how far it came
         if row.plan_id != self.plan.id or row.action is not ACTIONS[step.kind]:
             return None
         if row.status is Status.IN_PROGRESS:

@@ -62,6 +62,9 @@ class Verdict:
 MAKING = {Action.INIT, Action.CREATE, Action.ADOPT}
 """While these are not complete, there is no resource to change."""
 
+EXTERNAL = "@external_id"
+"""The change of an adopted object's id, which Heat refuses."""
+
 KEEP = Verdict(fate=Fate.KEEP)
 
 
@@ -125,7 +128,8 @@ def _adopted(row: ResourceRecord, external_id: str) -> Verdict:
         return KEEP
     if row.action in MAKING and row.physical_id is None:
         return Verdict(fate=Fate.CONTINUE, reason=f"adopts existing {external_id}")
-    return _replaced(f"adopts existing {external_id}")
+    change = Change(path=EXTERNAL, before=row.physical_id, after=external_id)
+    return Verdict(fate=Fate.REFUSED, changes=(change,))
 
 
 def _unfinished(row: ResourceRecord, changes: tuple[Change, ...]) -> Verdict:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mantle.model.errors import Findings, Invalid
 from mantle.model.graph import ResourceDefinition
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
-from mantle.model.plan import Change, Plan, Step
+from mantle.model.plan import Change, Plan, Step, StepKind
 from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action
@@ -21,7 +21,7 @@ from mantle.model.values import Unknown, Value
 from mantle.plan import steps
 from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
-from mantle.plan.judge import Fate, Verdict, Wanted, choose
+from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
 from mantle.plan.masking import Mask, mask_of, secret_texts
 from mantle.plan.order import dependencies_first
 from mantle.plan.removal import Doomed, removal_steps
@@ -63,6 +63,7 @@ def plan_stack(
             references=references,
             timeout_seconds=timeout_seconds,
             mask=_mask(loaded, live, facts),
+            updating=action is Action.UPDATE,
         )
         planning.go()
         made, unchanged = planning.steps, tuple(planning.unchanged)
@@ -141,6 +142,8 @@ class _Planning:
     references: Callable[[ResourceRecord], str]
     timeout_seconds: float
     mask: Mask
+    updating: bool
+    """Hooks and restrictions of updates apply: not to a rollback, nor to a create."""
     steps: list[Step] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     forward: dict[str, StepKey] = field(default_factory=dict)
@@ -186,10 +189,12 @@ class _Planning:
             self._create(wanted, None, self._reason_to_create(definition))
             return
         row, verdict = chosen
+        if self._restricted(definition, verdict):
+            return
         self._leave_others(rows, row, verdict)
         match verdict.fate:
             case Fate.KEEP:
-                self.unchanged.append(definition.name)
+                self._keep(definition, row)
                 settled.rows[definition.name] = row
             case Fate.UPDATE:
                 self._update(wanted, row, verdict)
@@ -268,8 +273,50 @@ class _Planning:
     def _replace(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
         self._create(wanted, None, verdict.reason, replaces=row.id, changes=verdict.changes or None)
 
+    def _keep(self, definition: ResourceDefinition, row: ResourceRecord) -> None:
+        """No step, unless somebody wants to be asked before any update."""
+        hooks = self.loaded.environment.hooks_of(definition.name) if self.updating else ()
+        if "pre-update" not in hooks:
+            self.unchanged.append(definition.name)
+            return
+        self._forward(
+            steps.on_row(
+                StepKind.KEEP,
+                row,
+                key=steps.step_key(StepKind.KEEP, definition.name),
+                reason="nothing changes; its pre-update hook is waited for",
+                requires=self._needs(definition),
+                timeout_seconds=self.timeout_seconds,
+            )
+        )
+
+    def _restricted(self, definition: ResourceDefinition, verdict: Verdict) -> bool:
+        """Whether the environment forbids what would have to be done."""
+        deed = {Fate.UPDATE: "update", Fate.REPLACE: "replace"}.get(verdict.fate)
+        environment = self.loaded.environment
+        if not self.updating or deed not in environment.restrictions_of(definition.name):
+            return False
+        self.findings.add(
+            "restricted-action",
+            f"{deed} is restricted for resource {definition.name}: {verdict.reason}.",
+            definition.path or ("resources", definition.name),
+            remedy="Undo the change, or take `restricted_actions` out of the environment.",
+            fault="ResourceActionRestricted",
+        )
+        return True
+
     def _refuse(self, definition: ResourceDefinition, changes: Sequence[Change]) -> None:
         for change in changes:
+            if change.path == EXTERNAL:
+                self.findings.add(
+                    "external-id",
+                    f"Update to property external_id of {definition.name} ({definition.type}) is "
+                    f"not supported: it is {change.before!r}, and would become {change.after!r}.",
+                    (*(definition.path or ("resources", definition.name)), "external_id"),
+                    remedy="Give the adopted object a resource of its own, under another name.",
+                    fault="NotSupported",
+                )
+                continue
             top = (*(definition.path or ("resources", definition.name)), "properties")
             self.findings.add(
                 "immutable-property",

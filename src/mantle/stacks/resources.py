@@ -11,6 +11,7 @@ from mantle.model.event import Signal
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.stacks.control import Control
+from mantle.stacks.hooks import clear_hook
 from mantle.stacks.queries import live_row
 from mantle.store import events as event_rows
 from mantle.store import resources as resource_rows
@@ -21,7 +22,13 @@ from mantle.store.database import Connection
 async def signal_resource(
     control: Control, stack: StackRecord, name: str, body: Mapping[str, Any]
 ) -> None:
-    """Store a signal for a resource that takes them; durable when this returns."""
+    """Store a signal for a resource that takes them; durable when this returns.
+
+    A body with `unset_hook` clears that hook instead, whatever the resource's type.
+    """
+    if "unset_hook" in body:
+        await clear_hook(control, None, stack, name, str(body["unset_hook"]))
+        return
     row = await live_row(control, stack, name)
     kind = control.registry.get(row.resolved_type)
     if not kind.schema.takes_signals:

@@ -1,14 +1,15 @@
 """Update a stack: whole (PUT) or in parts (PATCH), also while another operation runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.access.caller import Caller
 from mantle.engine.operation import load
-from mantle.model.errors import Conflict, MantleError, NotSupported
+from mantle.model.errors import Conflict, Invalid, MantleError, NotSupported
 from mantle.model.graph import TemplateSource
-from mantle.model.records import OperationRecord, StackRecord
+from mantle.model.plan import Plan
+from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
@@ -51,7 +52,7 @@ async def update_stack(
     source, loaded = await _wanted(control, stack, request)
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
-    plan = None if busy else await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    plan = None if busy else await _plan_if_it_may_be(control, stack, loaded, rows)
     tags = request.tags if request.tags is not None or request.existing else ()
     rollback = request.disable_rollback
     timeout = request.timeout_minutes
@@ -98,6 +99,21 @@ async def update_stack(
         ),
     )
     return operation
+
+
+REFUSED_LATER = {"external-id", "restricted-action"}
+"""What Heat finds out only while it updates: the update is accepted and fails, nothing touched."""
+
+
+async def _plan_if_it_may_be(
+    control: Control, stack: StackRecord, loaded: Loaded, rows: Sequence[ResourceRecord]
+) -> Plan | None:
+    try:
+        return await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    except Invalid as error:
+        if {problem.code for problem in error.problems} <= REFUSED_LATER:
+            return None
+        raise
 
 
 async def preview_update(

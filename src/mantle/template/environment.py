@@ -17,7 +17,12 @@ SECTIONS = {
     "encrypted_param_names",
     "parameter_merge_strategies",
 }
-HOOKS = {"hooks", "restricted_actions"}
+HOOK_NAMES = frozenset(
+    f"{when}-{deed}" for when in ("pre", "post") for deed in ("create", "update", "delete")
+)
+RESTRICTIONS = frozenset({"update", "replace"})
+OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
+"""What an entry of `resource_registry.resources` may say beside types, and with which words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +58,46 @@ class Environment:
         if isinstance(entries, Mapping):
             for pattern, mapping in entries.items():
                 if fnmatch.fnmatchcase(resource, str(pattern)) and isinstance(mapping, Mapping):
-                    found.update({k: v for k, v in mapping.items() if k not in HOOKS})
+                    found.update({k: v for k, v in mapping.items() if k not in OWN_KEYS})
         return found
 
-    def without(self, type_name: str) -> "Environment":
-        """Without the entry that made a nested stack, so that it cannot include itself by it."""
-        registry = {k: v for k, v in self.resource_registry.items() if k != type_name}
+    def hooks_of(self, resource: str) -> frozenset[str]:
+        """Where an operation waits for a person: `pre-create`, `post-update` and so on."""
+        return self._said_of(resource, "hooks")
+
+    def restrictions_of(self, resource: str) -> frozenset[str]:
+        """What an update may not do to the resource: `update`, `replace`."""
+        return self._said_of(resource, "restricted_actions")
+
+    def _said_of(self, resource: str, key: str) -> frozenset[str]:
+        entries = self.resource_registry.get("resources")
+        if not isinstance(entries, Mapping):
+            return frozenset()
+        found: set[str] = set()
+        for pattern, body in entries.items():
+            named = fnmatch.fnmatchcase(resource, str(pattern))
+            if named and isinstance(body, Mapping) and key in body:
+                found.update(_words(body[key]))
+        return frozenset(found)
+
+    def inside(self, resource: str, type_name: str) -> "Environment":
+        """What the stack inside a resource inherits.
+
+        Without the entries that made it a nested stack, so that it cannot include itself by them;
+        of what is said by resource name, what is said of the resources inside.
+        """
+        registry = {
+            key: target
+            for key, target in self.resource_registry.items()
+            if key != "resources" and not _makes(key, target, type_name)
+        }
+        entries = self.resource_registry.get("resources")
+        inner: dict[str, Any] = {}
+        for pattern, body in entries.items() if isinstance(entries, Mapping) else ():
+            if isinstance(body, Mapping) and fnmatch.fnmatchcase(resource, str(pattern)):
+                inner.update({k: v for k, v in body.items() if isinstance(v, Mapping)})
+        if inner:
+            registry["resources"] = inner
         return replace(self, resource_registry=registry)
 
     def as_data(self) -> dict[str, Any]:
@@ -72,6 +111,17 @@ class Environment:
             "event_sinks": list(self.event_sinks),
             "encrypted_param_names": list(self.encrypted_param_names),
         }
+
+
+def _words(said: Any) -> list[str]:
+    return [said] if isinstance(said, str) else [str(each) for each in said]
+
+
+def _makes(key: str, target: Any, type_name: str) -> bool:
+    """Whether a registry entry gives the type a template file."""
+    if not isinstance(target, str) or not target.endswith((".yaml", ".yml", ".template")):
+        return False
+    return key == type_name or (key.endswith("*") and type_name.startswith(key[:-1]))
 
 
 def _match(registry: Mapping[str, Any], type_name: str) -> str | None:
@@ -149,6 +199,7 @@ def _onto(base: Environment, document: Document, findings: Findings) -> Environm
             )
         else:
             sections[name] = body
+    _check_resources(sections.get("resource_registry", {}).get("resources"), document, findings)
     strategies = sections.get("parameter_merge_strategies", {})
     return Environment(
         parameters=_merge(base.parameters, sections.get("parameters", {}), strategies),
@@ -162,6 +213,42 @@ def _onto(base: Environment, document: Document, findings: Findings) -> Environm
             *sections.get("encrypted_param_names", ()),
         ),
     )
+
+
+def _check_resources(
+    entries: Any,
+    document: Document,
+    findings: Findings,
+    path: tuple[str, ...] = ("resource_registry", "resources"),
+) -> None:
+    """Hooks and restrictions are of the words there are, however deep they stand."""
+    if entries is None:
+        return
+    if not isinstance(entries, Mapping):
+        findings.add(
+            "environment-resources",
+            f"{'.'.join(path)} of the environment must be a map.",
+            path,
+            mark=document.mark(path),
+            remedy="Write resource names and, below each, what is said of it.",
+        )
+        return
+    for name, body in entries.items():
+        place = (*path, str(name))
+        if isinstance(body, Mapping):
+            _check_resources(body, document, findings, place)
+        known = OWN_KEYS.get(str(name))
+        if known is None or isinstance(body, Mapping):
+            continue
+        said = [body] if isinstance(body, str) else body
+        if not isinstance(said, list) or not set(map(str, said)) <= known:
+            findings.add(
+                "environment-resources",
+                f"Invalid {name} {body!r}.",
+                place,
+                mark=document.mark(place),
+                remedy=f"One of these, or a list of them: {', '.join(sorted(known))}.",
+            )
 
 
 def _registry(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

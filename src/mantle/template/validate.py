@@ -72,8 +72,8 @@ class Loaded:
 
     def child_environment(self, definition: ResourceDefinition) -> Environment:
         """What a nested stack inherits: types and defaults, not the parameters."""
-        without = self.environment.without(definition.type)
-        return replace(without, parameters={})
+        inside = self.environment.inside(definition.name, definition.type)
+        return replace(inside, parameters={})
 
     def child_source(
         self,
@@ -485,7 +485,8 @@ class _Loader:
         if key in self.cache:
             return self.cache[key]
         self.cache[key] = None
-        environment = replace(self.environment.without(definition.type), parameters={})
+        inside = self.environment.inside(definition.name, definition.type)
+        environment = replace(inside, parameters={})
         source = TemplateSource(
             template=text, files=self.source.files, template_name=key, facade=_FACADE
         )

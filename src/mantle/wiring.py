@@ -40,6 +40,7 @@ from mantle.resources.registry import Registry, default_registry
 from mantle.software.configs import config_text
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
+from mantle.stacks.upkeep import Upkeep
 from mantle.store import events as event_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
@@ -134,7 +135,9 @@ def assemble(
     )
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
-    return control, Engine(machine, runtime)
+    engine = Engine(machine, runtime)
+    engine.companions.append(Upkeep(control))
+    return control, engine
 
 
 @contextlib.asynccontextmanager

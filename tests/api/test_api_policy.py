@@ -54,6 +54,8 @@ def test_every_route_names_a_deed():
     deeds = {route.deed for route in ROUTES}
     assert deeds <= set(POLICY)
     own = {"plans:create", "plans:show", "operations:index", "operations:show", "clouds:index"}
+    own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
+    own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
 
@@ -144,6 +146,14 @@ OWN = [
     ("GET", "/stacks/{name}/resources", "resources:index"),
     ("GET", "/stacks/{name}/events", "events:index"),
     ("GET", "/stacks/{name}/events/stream", "events:index"),
+    ("GET", "/stacks/{name}/guard", "stacks:show"),
+    ("PUT", "/stacks/{name}/protection", "stacks:guard"),
+    ("PUT", "/stacks/{name}/lifetime", "stacks:guard"),
+    ("GET", "/policies", "policies:index"),
+    ("POST", "/policies/test", "policies:test"),
+    ("GET", "/policies/nobody", "policies:show"),
+    ("PUT", "/policies/nobody", "policies:set"),
+    ("DELETE", "/policies/nobody", "policies:delete"),
     ("POST", "/plans", "plans:create"),
     ("GET", "/plans/none", "plans:show"),
     ("GET", "/operations", "operations:index"),
@@ -154,6 +164,10 @@ OWN = [
 ]
 BODIES = {
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
+    ("PUT", "/stacks/{name}/protection"): {"protected": False},
+    ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},
+    ("POST", "/policies/test"): {"expression": "true"},
+    ("PUT", "/policies/nobody"): {"effect": "deny", "expression": ""},
     ("POST", "/stacks"): {"stack_name": "guarded", "template": TEMPLATE},
     ("PUT", "/stacks/{name}"): {"existing": True, "timeout_minutes": 0, "parameters": {"x": 1}},
     ("POST", "/plans"): {"action": "delete", "stack_name": "guarded"},

@@ -77,20 +77,24 @@ class World:
 
     def plan(self, loaded: Loaded | None, action: Action = Action.UPDATE) -> Plan:
         """What the planner says now."""
-        return plan_stack(
-            plan_id=PlanId("plan"),
-            action=action,
-            stack_id=StackId("s"),
-            stack_name="shop",
-            loaded=loaded,
-            rows=self.rows,
-            new_id=lambda: f"id-{next(self.numbers)}",
-            now=100.0,
-            facts=self.facts,
-            references=reference,
-            timeout_seconds=60.0,
-            lifetime_seconds=600.0,
-        )
+        return plan_stack(**self.request(loaded, action))
+
+    def request(self, loaded: Loaded | None, action: Action = Action.UPDATE) -> dict[str, Any]:
+        """What the planner is asked."""
+        return {
+            "plan_id": PlanId("plan"),
+            "action": action,
+            "stack_id": StackId("s"),
+            "stack_name": "shop",
+            "loaded": loaded,
+            "rows": self.rows,
+            "new_id": lambda: f"id-{next(self.numbers)}",
+            "now": 100.0,
+            "facts": self.facts,
+            "references": reference,
+            "timeout_seconds": 60.0,
+            "lifetime_seconds": 600.0,
+        }
 
     def carry_out(self, plan: Plan, loaded: Loaded | None, steps: int | None = None) -> None:
         """The plan's steps in order, or only the first few."""

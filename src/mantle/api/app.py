@@ -25,9 +25,11 @@ from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
 from mantle.api.open_doors import Door, metadata, signals
+from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
+from mantle.api.own.policies import PoliciesController
 from mantle.api.own.stacks import StacksController
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import Forbidden, MantleError, Unauthorized
@@ -121,6 +123,8 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             HooksController,
             PlansController,
             OperationsController,
+            GuardsController,
+            PoliciesController,
             CloudsController,
             whoami,
         ],

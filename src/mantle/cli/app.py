@@ -14,6 +14,7 @@ from mantle.cli.cloud import build_cloud
 from mantle.cli.demo import demo
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.login import login
+from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.screen import Screen
 from mantle.cli.stack import build_stack
@@ -43,6 +44,7 @@ def build_app() -> App:
     )
     app.command(build_stack())
     app.command(build_cloud())
+    app.command(build_policy())
     app.command(login)
     app.command(demo)
     return app

@@ -80,9 +80,9 @@ class Client:
         """Send JSON."""
         return self._call("PUT", path, json=body)
 
-    def delete(self, *path: str) -> Any:
+    def delete(self, *path: str, **query: str | int) -> Any:
         """Ask for removal."""
-        return self._call("DELETE", path)
+        return self._call("DELETE", path, params=query)
 
     def stream(self, *path: str, **query: str | int) -> Iterator[Message]:
         """Messages of a server-sent stream, until it ends or breaks off."""

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from mantle.cli.changes import agree, find_stack, last_event, placed, see_through, show_plan
+from mantle.cli.durations import seconds_of
 from mantle.cli.exits import Exit, Stop
+from mantle.cli.guard import add_guards
 from mantle.cli.options import (
     NO_SOURCE,
     NOTHING,
@@ -52,6 +54,7 @@ def build_stack() -> App:
     for verb in (plan, create, update, delete, cancel, hooks, clear_hook):
         app.command(verb)
     add_views(app)
+    add_guards(app)
     return app
 
 
@@ -91,6 +94,8 @@ def create(
     *,
     source: Source = NO_SOURCE,
     on: str = "",
+    ttl: str | None = None,
+    protect: bool = False,
     settings: Settings = AS_IT_IS,
     manner: Manner = USUAL,
     common: Common = NOTHING,
@@ -108,6 +113,8 @@ def create(
     Args:
         name: Its name; letters, digits, `_`, `.` and `-`, beginning with a letter.
         on: The cloud to build it on (see `mantle cloud list`).
+        ttl: It is deleted so long after its creation: 8h, 2d (see `mantle stack ttl`).
+        protect: Its deletion is refused until `mantle stack unprotect`.
     """
     if source.template is None:
         raise _no_template(name)
@@ -121,6 +128,10 @@ def create(
             **source_body(source, gathered),
             **settings.body(),
         }
+        if ttl is not None:
+            body["ttl_seconds"] = seconds_of(ttl)
+        if protect:
+            body["protected"] = True
         accepted = placed(lambda: client.post("stacks", body=body), places(gathered))
         return see_through(screen, client, accepted, manner, after=0)
 

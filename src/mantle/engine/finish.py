@@ -12,6 +12,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.model.values import unknowns_in
 from mantle.store import events as event_rows
+from mantle.store import guards as guard_rows
 from mantle.store import hooks as hook_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -78,6 +79,8 @@ async def finish(
             )
             started.append(follow_up.id)
         event_rows.add(connection, events)
+        if after.deleted_at is not None:
+            guard_rows.drop(connection, stack.id)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
             stack_rows.drop_unused_sources(connection, [stack.previous_source_id])
 
@@ -151,6 +154,7 @@ def _rollback(
         action=Action.ROLLBACK,
         status=OperationStatus.QUEUED,
         request_id=operation.request_id,
+        requester=operation.requester,
         created_at=now,
         deadline_at=now + machine.settings.operation_timeout_seconds,
     )

@@ -65,6 +65,7 @@ class Machine:
             if entry.operation is not None:
                 self.nudges.nudge(entry.operation.id)
                 self.nudges.nudge(("operations", entry.operation.stack_id))
+                self.nudges.nudge("upkeep")
 
     def hand_over(self, operation_id: OperationId, handover: Handover) -> None:
         """Keep it for the operation's start; the oldest is dropped when there are too many."""

@@ -2,20 +2,27 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mantle.engine.machine import Machine
+from mantle.engine.placing import denied, placed, verdicts_placed
+from mantle.engine.shelter import refuse_to_uncover
+from mantle.model.errors import Invalid
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId
 from mantle.model.plan import Plan, StepKind
+from mantle.model.policies import NOBODY, Asker, PolicyRule
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
-from mantle.plan.stack import plan_stack
+from mantle.plan.policy import Question, denials, judge_plan
+from mantle.plan.stack import Planned, plan_with_values
 from mantle.resources.kit import Ref, ResourceType
 from mantle.resources.registry import Registry
+from mantle.store import policies as policy_rows
 from mantle.template.environment import Environment
 from mantle.template.validate import Loaded, load_template
 
@@ -124,14 +131,75 @@ async def make_plan(
     action: Action,
     loaded: Loaded | None,
     rows: Sequence[ResourceRecord],
+    *,
+    asker: Asker = NOBODY,
+    only_shown: bool = False,
 ) -> Plan:
-    """What bringing the rows to the template takes."""
+    """What bringing the rows to the template takes, with what the policy rules say of it.
+
+    Raises `Invalid` with every reason why it may not be, and `Denied` when a rule denies a step;
+    with `only_shown` the plan carries the denial instead.
+    """
+    return (
+        await plan_in_full(machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown)
+    ).plan
+
+
+async def plan_in_full(
+    machine: Machine,
+    stack: StackRecord,
+    action: Action,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+    *,
+    asker: Asker = NOBODY,
+    only_shown: bool = False,
+    rules: Sequence[PolicyRule] | None = None,
+) -> Planned:
+    """The same, with the exact values that the plan does not show.
+
+    With `rules` those are asked instead of the ones that are set.
+    """
+    size = 300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0))
+    try:
+        planned = await _planned(machine, stack, action, loaded, rows, size)
+        await refuse_to_uncover(machine, planned.plan, list(rows))
+    except Invalid as error:
+        raise await placed(machine, stack, loaded, error) from None
+    if rules is None:
+        rules = await machine.database.read(policy_rows.applicable, stack.project_id)
+    if not rules or planned.plan.is_empty:
+        return planned
+    question = Question(
+        plan=planned.plan,
+        stack=stack,
+        rows=rows,
+        after=planned.after,
+        definitions=loaded.graph.resources if loaded else {},
+        asker=asker,
+        now=machine.clock.now(),
+    )
+    verdicts = await computed(size, judge_plan, rules, question, time.perf_counter)
+    verdicts = await verdicts_placed(machine, stack, loaded, verdicts)
+    if not only_shown and denials(verdicts):
+        raise denied(verdicts)
+    return replace(planned, plan=replace(planned.plan, verdicts=verdicts))
+
+
+async def _planned(
+    machine: Machine,
+    stack: StackRecord,
+    action: Action,
+    loaded: Loaded | None,
+    rows: Sequence[ResourceRecord],
+    size: int,
+) -> Planned:
     facts = dict(machine.registry.facts)
     if loaded is not None:
         facts.update(loaded.facts)
     return await computed(
-        300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0)),
-        plan_stack,
+        size,
+        plan_with_values,
         plan_id=PlanId(machine.new_id()),
         action=action,
         stack_id=stack.id,

@@ -99,7 +99,12 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         if not walked.finished or not (walked.surprises or _may_need_more(frame.plan)):
             break
         again = await make_plan(
-            machine, stack, frame.operation.action, frame.loaded, _present(frame.rows)
+            machine,
+            stack,
+            frame.operation.action,
+            frame.loaded,
+            _present(frame.rows),
+            asker=frame.operation.requester,
         )
         if all(step.kind is StepKind.KEEP for step in again.steps):
             break
@@ -143,7 +148,7 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
     if loaded is None and action is Action.ROLLBACK:
         # Rolling back a create is a delete that leaves the stack.
         action = Action.DELETE
-    plan = await make_plan(machine, stack, action, loaded, rows)
+    plan = await make_plan(machine, stack, action, loaded, rows, asker=operation.requester)
     frame = Frame(operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows)
     await _adopt_plan(machine, frame, plan)
     return frame

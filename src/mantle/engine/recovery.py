@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+from typing import Protocol
 
 import structlog
 
@@ -23,12 +24,26 @@ YOUNG_OBJECTS = 50_000
 as it does; Python's default of 700 would look through them again and again."""
 
 
+class Companion(Protocol):
+    """Upkeep that an engine does while it is open; safe to kill at any moment."""
+
+    async def open(self) -> None:
+        """Begin."""
+        ...
+
+    async def close(self) -> None:
+        """Stop where it stands."""
+        ...
+
+
 class Engine:
     """One engine of a control plane: alive between `open` and `close`."""
 
     def __init__(self, machine: Machine, runtime: Runtime) -> None:
         self.machine = machine
         self.runtime = runtime
+        self.companions: list[Companion] = []
+        """What runs beside the operations while the engine is open; `wiring` adds it."""
         self._beat: asyncio.Task[None] | None = None
 
     async def open(self) -> int:
@@ -47,10 +62,14 @@ class Engine:
         if left:
             log.info("operations taken over", count=len(left))
         self._beat = asyncio.create_task(self._beats(), name="heartbeat")
+        for companion in self.companions:
+            await companion.open()
         return len(left)
 
     async def close(self) -> None:
         """Stop where it stands; the rows know how to go on."""
+        for companion in reversed(self.companions):
+            await companion.close()
         if self._beat is not None:
             self._beat.cancel()
             with contextlib.suppress(asyncio.CancelledError):

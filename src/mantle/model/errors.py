@@ -87,6 +87,12 @@ class Invalid(MantleError):
         super().__init__("\n".join(str(problem) for problem in self.problems), fault=first.fault)
 
 
+class Denied(Invalid):
+    """Policy rules refuse it; each denial is a problem that names its rule."""
+
+    fault = "PolicyDenied"
+
+
 class NotFound(MantleError):
     """No such thing in this project (a foreign one is equally absent)."""
 

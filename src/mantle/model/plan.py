@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.policies import PolicyVerdict
 from mantle.model.status import Action
 
 
@@ -80,6 +81,17 @@ class Plan:
     """Versions of the resource rows the plan touches, by row id."""
     made_at: float = 0.0
     expires_at: float = 0.0
+    verdicts: tuple[PolicyVerdict, ...] = ()
+    """What the policy rules say of its steps."""
+    part_of: PlanId | None = None
+    """The saved plan this is a part of: it binds, so the engine does its steps and no other."""
+    whole: bool = True
+    """False for one part of several: a failure stops there and rolls nothing back."""
+
+    @property
+    def binds(self) -> bool:
+        """True when nothing but its steps may be done."""
+        return self.part_of is not None
 
     @property
     def is_empty(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mantle.model.graph import DeletionPolicy
 from mantle.model.ids import OperationId, PlanId, ProjectId, ResourceId, StackId, Token, UserId
+from mantle.model.policies import NOBODY, Asker
 from mantle.model.status import Action, Cancel, OperationStatus, Status, state
 
 
@@ -123,3 +124,5 @@ class OperationRecord:
     """Steps at once (0: the engine's limit), for a group's rolling policy."""
     pause_seconds: float = 0.0
     """Rest between two batches."""
+    requester: Asker = NOBODY
+    """Who asked for it, as policy rules see them."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
 from mantle.model.plan import Change, Plan, Step, StepKind
+from mantle.model.policies import Effect, PolicyVerdict
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
 from mantle.plan.masking import MASKED
@@ -39,12 +40,13 @@ TEXT_LINES = 8
 def render(plan: Plan) -> str:
     """The plan for people: every step with its reason, and a line that counts them."""
     heading = f"Plan for stack {plan.stack_name} ({plan.action.lower()})"
+    said = ["\n".join(f"  !   {verdict}" for verdict in plan.verdicts)] if plan.verdicts else []
     if plan.is_empty:
         return f"{heading}\n\n{_counts(plan)}\n"
     shown = {_sign_of(step): None for step in plan.steps}
     legend = [f"  {SIGNS[sign][0]:<4}{SIGNS[sign][1]}" for sign in SIGNS if sign in shown]
     blocks = ["\n".join(_step_lines(step)) for step in plan.steps]
-    return "\n\n".join([heading, "\n".join(legend), *blocks, _counts(plan)]) + "\n"
+    return "\n\n".join([heading, "\n".join(legend), *blocks, *said, _counts(plan)]) + "\n"
 
 
 def _sign_of(step: Step) -> str:
@@ -155,7 +157,20 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "based_on": dict(plan.based_on),
         "made_at": plan.made_at,
         "expires_at": plan.expires_at,
+        "verdicts": [verdict_json(verdict) for verdict in plan.verdicts],
+        "part_of": plan.part_of,
+        "whole": plan.whole,
     }
+
+
+def verdict_json(verdict: PolicyVerdict) -> dict[str, str]:
+    """What a policy rule says of a step."""
+    return {name: str(getattr(verdict, name)) for name in PolicyVerdict.__dataclass_fields__}
+
+
+def verdict_of(data: Mapping[str, str]) -> PolicyVerdict:
+    """The verdict that `verdict_json` wrote."""
+    return PolicyVerdict(**{**data, "effect": Effect(data["effect"])})  # type: ignore[arg-type]
 
 
 def _step_json(step: Step) -> dict[str, Any]:
@@ -196,6 +211,9 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         based_on=dict(data["based_on"]),
         made_at=data["made_at"],
         expires_at=data["expires_at"],
+        verdicts=tuple(verdict_of(one) for one in data.get("verdicts", ())),
+        part_of=PlanId(data["part_of"]) if data.get("part_of") else None,
+        whole=data.get("whole", True),
     )
 
 

@@ -9,6 +9,7 @@ what the change means for others.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mantle.model.errors import Findings, Invalid
 from mantle.model.graph import ResourceDefinition
@@ -18,7 +19,7 @@ from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
-from mantle.plan import steps
+from mantle.plan import protection, steps
 from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
 from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
@@ -30,7 +31,21 @@ from mantle.template.resolve import Lookup, resolve, scope_of
 from mantle.template.validate import Loaded
 
 
-def plan_stack(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, with what a plan does not show."""
+
+    plan: Plan
+    after: Mapping[str, Mapping[str, Value]]
+    """The exact wanted properties of what is created or updated, by name."""
+
+
+def plan_stack(**request: Any) -> Plan:
+    """The plan alone; see `plan_with_values` for what it is made from."""
+    return plan_with_values(**request).plan
+
+
+def plan_with_values(
     *,
     plan_id: PlanId,
     action: Action,
@@ -44,13 +59,14 @@ def plan_stack(
     references: Callable[[ResourceRecord], str],
     timeout_seconds: float,
     lifetime_seconds: float,
-) -> Plan:
+) -> Planned:
     """Everything that has to be done, each step with its reason; raises `Invalid` if it may not be.
 
     Without a template everything is removed: a delete, or the rollback of a create.
     """
     live = [row for row in rows if row.state != "DELETE_COMPLETE"]
     unchanged: tuple[str, ...] = ()
+    after: Mapping[str, Mapping[str, Value]] = {}
     if action in ACTING:
         made, unchanged = acting_steps(action, live, timeout_seconds)
     elif loaded is None or action is Action.DELETE:
@@ -67,9 +83,10 @@ def plan_stack(
         )
         planning.go()
         made, unchanged = planning.steps, tuple(planning.unchanged)
+        after = planning.after
     versions = {row.id: row.version for row in live}
     touched = [row for step in made for row in (step.resource_id, step.replaces) if row]
-    return Plan(
+    plan = Plan(
         id=plan_id,
         stack_id=stack_id,
         stack_name=stack_name,
@@ -80,6 +97,7 @@ def plan_stack(
         made_at=now,
         expires_at=now + lifetime_seconds,
     )
+    return Planned(plan=plan, after=after)
 
 
 def desired_properties(loaded: Loaded, name: str, lookup: Lookup) -> dict[str, Value]:
@@ -150,6 +168,8 @@ class _Planning:
     findings: Findings = field(default_factory=Findings)
     doomed: dict[ResourceId, str] = field(default_factory=dict)
     """Rows to remove, with the reason."""
+    after: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    """The wanted properties of what is created or updated."""
 
     def go(self) -> None:
         """Plan every wanted resource, then the removal of every other row."""
@@ -161,9 +181,10 @@ class _Planning:
         needs = {name: definition.references for name, definition in wanted.items()}
         for name in dependencies_first(needs):
             self._one(wanted[name], by_name.pop(name, []), settled)
-        self.findings.raise_if_any()
         for row in (row for left in by_name.values() for row in left):
             self.doomed[row.id] = "no longer in the template"
+            keep(row, "it is no longer in the template", self.findings)
+        self.findings.raise_if_any()
         self.steps += removal_steps(
             [
                 Doomed(row=row, reason=self.doomed[row.id])
@@ -239,6 +260,7 @@ class _Planning:
         replaces: ResourceId | None = None,
         changes: tuple[Change, ...] | None = None,
     ) -> None:
+        self.after[wanted.definition.name] = wanted.properties
         if changes is None:
             changes = settings_of(
                 wanted.facts.schema, wanted.properties, wanted.definition.properties, self.mask
@@ -258,6 +280,7 @@ class _Planning:
         )
 
     def _update(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
+        self.after[wanted.definition.name] = wanted.properties
         self._forward(
             steps.update(
                 wanted.definition,
@@ -271,6 +294,7 @@ class _Planning:
         )
 
     def _replace(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
+        keep(row, f"it would be replaced: {verdict.reason}", self.findings, wanted)
         self._create(wanted, None, verdict.reason, replaces=row.id, changes=verdict.changes or None)
 
     def _keep(self, definition: ResourceDefinition, row: ResourceRecord) -> None:
@@ -336,6 +360,20 @@ class _Planning:
         self.forward[step.resource] = step.key
 
 
+def keep(row: ResourceRecord, deed: str, findings: Findings, wanted: Wanted | None = None) -> None:
+    """Refuse to destroy what its own metadata protects."""
+    metadata = None if wanted is None else wanted.metadata
+    if protection.holds(row, metadata):
+        path = (wanted.definition.path if wanted is not None else ()) or ("resources", row.name)
+        findings.add(
+            "prevent-destroy",
+            protection.refusal(row, deed),
+            (*path, "metadata", protection.KEY),
+            remedy=protection.REMEDY,
+            fault="ResourceProtected",
+        )
+
+
 def _mask(loaded: Loaded, rows: Sequence[ResourceRecord], facts: Mapping[str, TypeFacts]) -> Mask:
     """Hides the hidden parameters' values, and every secret that the rows hold."""
     texts = list(loaded.graph.secret_values)
@@ -351,6 +389,10 @@ def _remove_all(
 ) -> list[Step]:
     undone = action is Action.ROLLBACK
     reason = "its creation is rolled back" if undone else "the stack is deleted"
+    findings = Findings()
+    for row in rows:
+        keep(row, reason, findings)
+    findings.raise_if_any()
     return removal_steps(
         [Doomed(row=row, reason=reason) for row in rows],
         rows=rows,

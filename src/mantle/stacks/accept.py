@@ -9,6 +9,7 @@ from mantle.engine.operation import make_plan, new_rows
 from mantle.model.errors import LimitExceeded
 from mantle.model.ids import OperationId
 from mantle.model.plan import Plan
+from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus
 from mantle.plan.render import plan_json
@@ -102,6 +103,7 @@ def new_operation(
         request_id=caller.request_id,
         created_at=now,
         deadline_at=now + seconds,
+        requester=asker_of(caller),
     )
 
 
@@ -111,9 +113,24 @@ async def plan_for(
     action: Action,
     loaded: Loaded | None,
     rows: Sequence[ResourceRecord],
+    *,
+    asker: Asker,
+    only_shown: bool = False,
 ) -> Plan:
-    """The plan of an operation about to be accepted, or only shown."""
-    return await make_plan(control.machine, stack, action, loaded, rows)
+    """The plan of an operation about to be accepted; raises `Denied` if a policy rule says no.
+
+    With `only_shown` a denial is part of the plan instead.
+    """
+    return await make_plan(
+        control.machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown
+    )
+
+
+def asker_of(caller: Caller) -> Asker:
+    """The caller, as policy rules see them."""
+    return Asker(
+        user_id=caller.user_id, user_name=caller.user_name, roles=tuple(sorted(caller.roles))
+    )
 
 
 def check_size(control: Control, loaded: Loaded) -> None:

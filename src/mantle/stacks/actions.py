@@ -6,7 +6,7 @@ from mantle.access.caller import Caller
 from mantle.model.errors import Conflict, NotSupported
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
-from mantle.stacks.accept import Acceptance, accept, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -33,7 +33,7 @@ async def _act(
     control: Control, caller: Caller, stack: StackRecord, action: Action
 ) -> OperationRecord:
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    plan = await plan_for(control, stack, action, None, rows)
+    plan = await plan_for(control, stack, action, None, rows, asker=asker_of(caller))
     operation = new_operation(control, caller, stack, action)
 
     def store(connection: Connection) -> StackRecord:

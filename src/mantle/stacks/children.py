@@ -90,7 +90,18 @@ class Children:
         """Delete, check, suspend or resume the child as it is."""
         live = await self.machine.database.read(operation_rows.live_of_stack, child.id)
         rows = [] if live else await self.machine.database.read(resource_rows.of_stack, child.id)
-        plan = None if live else await make_plan(self.machine, child, errand.action, None, rows)
+        plan = (
+            None
+            if live
+            else await make_plan(
+                self.machine,
+                child,
+                errand.action,
+                None,
+                rows,
+                asker=errand.operation.requester,
+            )
+        )
         acting = replace(
             child,
             action=errand.action,
@@ -119,7 +130,13 @@ class Children:
         loaded = await load(machine, record, source)
         live = [] if fresh else await machine.database.read(operation_rows.live_of_stack, record.id)
         rows = [] if fresh else await machine.database.read(resource_rows.of_stack, record.id)
-        plan = None if live else await make_plan(machine, record, action, loaded, rows)
+        plan = (
+            None
+            if live
+            else await make_plan(
+                machine, record, action, loaded, rows, asker=errand.operation.requester
+            )
+        )
         record = replace(
             record,
             action=action,
@@ -251,6 +268,7 @@ def _operation(
         status=OperationStatus.QUEUED,
         parent_id=errand.operation.id,
         request_id=errand.operation.request_id,
+        requester=errand.operation.requester,
         created_at=now,
         deadline_at=errand.operation.deadline_at,
         batch_size=delegate.batch_size if delegate else 0,

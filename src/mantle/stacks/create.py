@@ -9,10 +9,12 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
-from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
+from mantle.stacks.guards import fresh_guard
 from mantle.stacks.names import check_name, check_tags
 from mantle.stacks.previews import Preview
+from mantle.store import guards as guard_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 
@@ -28,6 +30,10 @@ class CreateRequest:
     tags: tuple[str, ...] = ()
     cloud: str = ""
     """Empty: the default cloud."""
+    protected: bool = False
+    """Its deletion is refused until someone takes that back."""
+    ttl_seconds: float | None = None
+    """It is deleted so long after its creation; None: never by itself."""
 
 
 async def create_stack(
@@ -43,14 +49,17 @@ async def create_stack(
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
     stack = replace(stack, description=loaded.graph.description)
-    plan = await plan_for(control, stack, Action.CREATE, loaded, [])
+    plan = await plan_for(control, stack, Action.CREATE, loaded, [], asker=asker_of(caller))
     operation = new_operation(control, caller, stack, Action.CREATE)
+    guard = fresh_guard(stack, caller, protected=request.protected, ttl_seconds=request.ttl_seconds)
 
     def store(connection: Connection) -> StackRecord:
         _refuse_taken(connection, stack)
         source_id = stack_rows.add_source(connection, request.source, stack.created_at)
         stored = replace(stack, source_id=source_id)
         stack_rows.add(connection, stored)
+        if guard is not None:
+            guard_rows.save(connection, guard)
         return stored
 
     return await accept(
@@ -65,7 +74,9 @@ async def preview_stack(control: Control, caller: Caller, request: CreateRequest
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
     stack = replace(stack, description=loaded.graph.description)
-    plan = await plan_for(control, stack, Action.CREATE, loaded, [])
+    plan = await plan_for(
+        control, stack, Action.CREATE, loaded, [], asker=asker_of(caller), only_shown=True
+    )
     return Preview(stack=stack, loaded=loaded, plan=plan)
 
 

@@ -7,7 +7,7 @@ from mantle.model.plan import Plan
 from mantle.model.records import StackRecord
 from mantle.model.status import Action
 from mantle.plan.render import plan_from_json, plan_json
-from mantle.stacks.accept import plan_for
+from mantle.stacks.accept import asker_of, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, preview_stack
 from mantle.stacks.update import UpdateRequest, preview_update
@@ -32,9 +32,10 @@ async def plan_update(
 
 async def plan_delete(control: Control, caller: Caller, stack: StackRecord) -> Plan:
     """What deleting the stack would do."""
-    del caller
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    plan = await plan_for(control, stack, Action.DELETE, None, rows)
+    plan = await plan_for(
+        control, stack, Action.DELETE, None, rows, asker=asker_of(caller), only_shown=True
+    )
     return await _stored(control, stack.project_id, plan)
 
 

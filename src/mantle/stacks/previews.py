@@ -87,7 +87,7 @@ async def _child(
     )
     child = replace(child, description=loaded.graph.description)
     action = Action.UPDATE if rows else Action.CREATE
-    plan = await make_plan(control.machine, child, action, loaded, rows)
+    plan = await make_plan(control.machine, child, action, loaded, rows, only_shown=True)
     return await with_children(control, Preview(stack=child, loaded=loaded, plan=plan))
 
 

@@ -9,9 +9,10 @@ from mantle.engine.operation import load
 from mantle.model.errors import Conflict, Invalid, MantleError, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.plan import Plan
+from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
-from mantle.stacks.accept import Acceptance, accept, check_size, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.names import check_tags
 from mantle.stacks.previews import Preview
@@ -52,7 +53,9 @@ async def update_stack(
     source, loaded = await _wanted(control, stack, request)
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
-    plan = None if busy else await _plan_if_it_may_be(control, stack, loaded, rows)
+    plan = (
+        None if busy else await _plan_if_it_may_be(control, stack, loaded, rows, asker_of(caller))
+    )
     tags = request.tags if request.tags is not None or request.existing else ()
     rollback = request.disable_rollback
     timeout = request.timeout_minutes
@@ -106,10 +109,14 @@ REFUSED_LATER = {"external-id", "restricted-action"}
 
 
 async def _plan_if_it_may_be(
-    control: Control, stack: StackRecord, loaded: Loaded, rows: Sequence[ResourceRecord]
+    control: Control,
+    stack: StackRecord,
+    loaded: Loaded,
+    rows: Sequence[ResourceRecord],
+    asker: Asker,
 ) -> Plan | None:
     try:
-        return await plan_for(control, stack, Action.UPDATE, loaded, rows)
+        return await plan_for(control, stack, Action.UPDATE, loaded, rows, asker=asker)
     except Invalid as error:
         if {problem.code for problem in error.problems} <= REFUSED_LATER:
             return None
@@ -120,11 +127,12 @@ async def preview_update(
     control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
 ) -> Preview:
     """What the update would do, with nothing stored."""
-    del caller
     _refuse(stack)
     _, loaded = await _wanted(control, stack, request)
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    plan = await plan_for(control, stack, Action.UPDATE, loaded, rows)
+    plan = await plan_for(
+        control, stack, Action.UPDATE, loaded, rows, asker=asker_of(caller), only_shown=True
+    )
     return Preview(stack=stack, loaded=loaded, plan=plan)
 
 

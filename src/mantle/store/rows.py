@@ -6,6 +6,7 @@ from sqlalchemy import Row
 
 from mantle.model.event import Event
 from mantle.model.graph import DeletionPolicy
+from mantle.model.policies import NOBODY, Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 
@@ -51,12 +52,27 @@ def operation_of(row: Row[Any]) -> OperationRecord:
     values["action"] = Action(values["action"])
     values["status"] = OperationStatus(values["status"])
     values["cancel"] = Cancel(values["cancel"]) if values["cancel"] else None
+    values["requester"] = asker_of(values["requester"])
     return OperationRecord(**values)
 
 
 def operation_values(operation: OperationRecord) -> dict[str, Any]:
     """All columns of `operations` but the sequence."""
-    return {name: getattr(operation, name) for name in OperationRecord.__dataclass_fields__}
+    values = {name: getattr(operation, name) for name in OperationRecord.__dataclass_fields__}
+    values["requester"] = asker_values(operation.requester)
+    return values
+
+
+def asker_of(data: dict[str, Any] | None) -> Asker:
+    """Who asked; nobody for operations of an earlier release."""
+    if not data:
+        return NOBODY
+    return Asker(user_id=data["id"], user_name=data["name"], roles=tuple(data["roles"]))
+
+
+def asker_values(asker: Asker) -> dict[str, Any]:
+    """Who asked, as JSON."""
+    return {"id": asker.user_id, "name": asker.user_name, "roles": list(asker.roles)}
 
 
 def event_of(row: Row[Any]) -> Event:

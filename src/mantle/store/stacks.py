@@ -12,6 +12,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import StackRecord
 from mantle.store.rows import stack_of, stack_values
+from mantle.store.tables.plans import saved_plans
 from mantle.store.tables.stacks import sources, stacks
 
 SORTABLE = {
@@ -68,13 +69,24 @@ def load_source(connection: Connection, source_id: str) -> TemplateSource:
     return msgspec.convert(document, TemplateSource)
 
 
+def find_source(connection: Connection, source_id: str) -> TemplateSource | None:
+    """The source stored under this id, if it still is."""
+    query = select(sources.c.document).where(sources.c.id == source_id)
+    document = connection.scalars(query).first()
+    return None if document is None else msgspec.convert(document, TemplateSource)
+
+
 def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]) -> None:
     """Delete those of the sources that no stack names any more."""
     for source_id in {item for item in source_ids if item}:
         used = select(stacks.c.id).where(
             or_(stacks.c.source_id == source_id, stacks.c.previous_source_id == source_id)
         )
-        if connection.execute(used.limit(1)).first() is None:
+        planned = select(saved_plans.c.id).where(
+            or_(saved_plans.c.source_id == source_id, saved_plans.c.base_source_id == source_id)
+        )
+        needed = (connection.execute(query.limit(1)).first() for query in (used, planned))
+        if all(row is None for row in needed):
             connection.execute(delete(sources).where(sources.c.id == source_id))
 
 

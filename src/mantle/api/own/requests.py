@@ -18,6 +18,8 @@ def create_request(body: StackBody) -> CreateRequest:
         timeout_minutes=body.timeout_minutes,
         tags=tuple(body.tags),
         cloud=body.cloud,
+        protected=body.protected,
+        ttl_seconds=body.ttl_seconds,
     )
 
 

@@ -25,6 +25,8 @@ class StackBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     timeout_minutes: int | None = None
     tags: list[str] = []
     cloud: str = ""
+    protected: bool = False
+    ttl_seconds: float | None = None
 
 
 class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -132,6 +132,7 @@ operations = Table(
     Column("steps_done", Integer, nullable=False),
     Column("batch_size", Integer, nullable=False),
     Column("pause_seconds", Float, nullable=False),
+    Column("requester", Json),
 )
 Index("operations_by_stack", operations.c.stack_id, operations.c.sequence)
 Index("operations_by_status", operations.c.status)

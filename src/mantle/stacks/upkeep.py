@@ -1,0 +1,142 @@
+"""Upkeep: what Mantle does for stacks by itself, whatever else goes on.
+
+One loop in every engine. It reads what is due, and whatever it begins is written with the version
+it was read with: of several engines that see the same thing due, one acts. Killed at any moment, it
+finds the same things due again.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import structlog
+
+from mantle.access.caller import Caller
+from mantle.model.errors import MantleError
+from mantle.model.guards import StackGuard
+from mantle.model.ids import UserId
+from mantle.model.records import StackRecord
+from mantle.plan.lifetime import End, Nothing, Warn, due, spoken
+from mantle.stacks.control import Control
+from mantle.stacks.delete import delete_stack
+from mantle.store import events as event_rows
+from mantle.store import guards as guard_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+
+log = structlog.get_logger()
+
+LONGEST_SLEEP_SECONDS = 15.0
+"""What another engine wrote is seen after so long at the latest."""
+
+AGAIN_SECONDS = 3600.0
+"""After a stack's end was refused, it is tried again this much later."""
+
+
+class Upkeep:
+    """The loop. Opened and closed with the engine."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="upkeep")
+
+    async def close(self) -> None:
+        """Stop where it stands."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        nudges = self.control.machine.nudges
+        while True:
+            ticket = nudges.ticket("upkeep")
+            wake_at = self.control.clock.now() + LONGEST_SLEEP_SECONDS
+            try:
+                wake_at = min(wake_at, await self.turn())
+            except MantleError as error:
+                log.warning("upkeep was refused", reason=str(error))
+            except Exception:
+                log.exception("upkeep failed by a defect of Mantle")
+            await nudges.sleep(ticket, max(0.05, wake_at - self.control.clock.now()))
+
+    async def turn(self) -> float:
+        """Do all that is due; the answer is when something will be due next."""
+        return await self._lives()
+
+    # --- the ends of stacks ------------------------------------------------------------------
+
+    async def _lives(self) -> float:
+        next_at = float("inf")
+        now = self.control.clock.now()
+        for guard in await self.control.database.read(guard_rows.ending):
+            match due(guard, now):
+                case Nothing(at=at):
+                    next_at = min(next_at, at)
+                case Warn(leads=leads, left=left):
+                    await self._warn(guard, leads, left)
+                    next_at = now
+                case End():
+                    await self._end(guard)
+                    next_at = now
+        return next_at
+
+    async def _warn(self, guard: StackGuard, leads: tuple[float, ...], left: float) -> None:
+        said = (
+            f"Stack is to be deleted in {spoken(left)}. To keep it longer: "
+            f"mantle stack ttl {{name}} 8h, or mantle stack ttl {{name}} --never"
+        )
+        if guard.protected:
+            said = f"Stack's time is over in {spoken(left)}; it is protected and will stay"
+        await self._write(replace(guard, warned=leads), said)
+
+    async def _end(self, guard: StackGuard) -> None:
+        """Delete the stack as anybody would; what forbids that is told, and tried again later."""
+        stack = await self.control.database.read(stack_rows.get, guard.stack_id)
+        if stack is None or stack.deleted_at is not None:
+            await self.control.database.write(guard_rows.drop, guard.stack_id)
+            return
+        later = replace(guard, quiet_until=self.control.clock.now() + AGAIN_SECONDS)
+        if guard.protected:
+            await self._write(later, "Stack's time is over, but it is protected from deletion")
+            return
+        try:
+            await delete_stack(self.control, upkeeper(stack), stack)
+        except MantleError as error:
+            await self._write(later, f"Stack's time is over, but it cannot be deleted: {error}")
+            return
+        # Asked for again before it is gone, a deletion answers the one under way.
+        await self._write(later, "Stack's time is over: it is being deleted")
+
+    async def _write(self, guard: StackGuard, said: str) -> bool:
+        machine = self.control.machine
+
+        def write(connection: Connection) -> StackRecord | None:
+            stack = stack_rows.get(connection, guard.stack_id)
+            if stack is None or not guard_rows.save(connection, guard):
+                return None
+            text = said.replace("{name}", stack.name)
+            event = machine.stack_event(stack, None, stack.action, stack.status, text)
+            event_rows.add(connection, [event])
+            return stack
+
+        stack = await self.control.database.write(write)
+        if stack is not None:
+            machine.nudges.nudge(stack.id)
+        return stack is not None
+
+
+def upkeeper(stack: StackRecord) -> Caller:
+    """Mantle itself, acting in the stack's project without any role."""
+    return Caller(
+        user_id=UserId(""),
+        user_name="mantle",
+        project_id=stack.project_id,
+        project_name="",
+        roles=frozenset(),
+        request_id="upkeep",
+    )

@@ -149,8 +149,10 @@ class Delegate:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] | None = None
     """The row's private notes, stored with the intent. None leaves what was known."""
-    inherit_environment: bool = True
-    """The child sees the parent's registry and parameter_defaults."""
+    cloud: str = ""
+    """The configured cloud or region it is made on; empty: its parent's."""
+    timeout_minutes: int | None = None
+    """What its operation may take, when less than what its parent's has left."""
     batch_size: int = 0
     """Members at once in a create or update (0: no limit), for rolling policies."""
     pause_seconds: float = 0.0

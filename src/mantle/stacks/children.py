@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from mantle.access.catalog import REGION
 from mantle.engine.delegates import Errand
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
@@ -235,6 +236,7 @@ class Children:
 
 def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
     parent = errand.parent
+    cloud = errand.delegate.cloud if errand.delegate is not None else ""
     return StackRecord(
         id=child_id,
         name=f"{parent.name}-{errand.row.name}-{errand.row.token.replace('-', '')[-12:]}",
@@ -244,7 +246,7 @@ def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
         action=Action.CREATE,
         status=Status.IN_PROGRESS,
         reason="Stack CREATE started",
-        cloud=parent.cloud,
+        cloud=parent.cloud if cloud in {"", REGION} else cloud,
         source_id="",
         disable_rollback=True,
         timeout_minutes=parent.timeout_minutes,
@@ -260,6 +262,9 @@ def _operation(
     errand: Errand, child: StackRecord, operation_id: OperationId, now: float
 ) -> OperationRecord:
     delegate = errand.delegate
+    deadlines = [errand.operation.deadline_at]
+    if delegate is not None and delegate.timeout_minutes is not None:
+        deadlines.append(now + 60.0 * delegate.timeout_minutes)
     return OperationRecord(
         id=operation_id,
         stack_id=child.id,
@@ -270,7 +275,7 @@ def _operation(
         request_id=errand.operation.request_id,
         requester=errand.operation.requester,
         created_at=now,
-        deadline_at=errand.operation.deadline_at,
+        deadline_at=min((at for at in deadlines if at is not None), default=None),
         batch_size=delegate.batch_size if delegate else 0,
         pause_seconds=delegate.pause_seconds if delegate else 0.0,
     )

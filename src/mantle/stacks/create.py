@@ -12,6 +12,7 @@ from mantle.model.status import Action, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.guards import fresh_guard
+from mantle.stacks.inner import check_inner_stacks
 from mantle.stacks.names import check_name, check_tags
 from mantle.stacks.previews import Preview
 from mantle.store import guards as guard_rows
@@ -48,6 +49,7 @@ async def create_stack(
     await check_room(control, stack)
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
+    await check_inner_stacks(control, stack, loaded)
     stack = replace(stack, description=loaded.graph.description)
     plan = await plan_for(control, stack, Action.CREATE, loaded, [], asker=asker_of(caller))
     operation = new_operation(control, caller, stack, Action.CREATE)
@@ -73,6 +75,7 @@ async def preview_stack(control: Control, caller: Caller, request: CreateRequest
     await check_room(control, stack)
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
+    await check_inner_stacks(control, stack, loaded)
     stack = replace(stack, description=loaded.graph.description)
     plan = await plan_for(
         control, stack, Action.CREATE, loaded, [], asker=asker_of(caller), only_shown=True

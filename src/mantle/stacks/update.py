@@ -14,6 +14,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
+from mantle.stacks.inner import check_inner_stacks
 from mantle.stacks.names import check_tags
 from mantle.stacks.previews import Preview
 from mantle.store import operations as operation_rows
@@ -163,6 +164,7 @@ async def _wanted(
     source = await _source(control, stack, request)
     loaded = await load(control.machine, stack, source)
     check_size(control, loaded)
+    await check_inner_stacks(control, stack, loaded)
     return source, loaded
 
 

@@ -169,8 +169,8 @@ async def update(ctx: Context) -> Outcome:
     return _delegate(ctx, "rolling_update")
 
 
-def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
-    """The listed attributes; `resource.N`, `resource.N.attr`; and any attribute as a list."""
+def members_of(family: Family) -> dict[str, Any]:
+    """The members' references and attributes: listed, by name, and as `resource.N.attr`."""
     refs = dict(sorted(family.refs.items(), key=_position))
     found: dict[str, Any] = {}
     by_attribute: dict[str, dict[str, Any]] = {}
@@ -188,8 +188,12 @@ def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
         "refs": list(refs.values()),
         "refs_map": refs,
         "attributes": by_attribute,
-        "removed_rsrc_list": _remembered(ctx),
     }
+
+
+def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
+    """What the members answer, and which indexes are never used again."""
+    return {**members_of(family), "removed_rsrc_list": _remembered(ctx)}
 
 
 def _position(member: tuple[str, str]) -> tuple[int, str]:

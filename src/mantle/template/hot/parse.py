@@ -110,7 +110,7 @@ class Parser:
                 near = difflib.get_close_matches(str(key), known, n=1)
                 self.add(
                     "unknown-section",
-                    f'The template section is invalid: "{key}"',
+                    f"The template section is invalid: {key}",
                     (key,),
                     f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
                     "InvalidTemplateSection",

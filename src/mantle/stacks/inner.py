@@ -1,0 +1,76 @@
+"""Checks the stacks that a template holds as text: OS::Heat::Stack, before anything is made.
+
+A template file as a type is checked with the template that uses it. These are checked here, against
+the cloud they go to, and refused in the words Heat's clients know.
+"""
+
+from mantle.access.catalog import REGION
+from mantle.engine.operation import computed, size_of
+from mantle.model.errors import Invalid, MantleError
+from mantle.model.graph import ResourceDefinition, TemplateSource
+from mantle.model.records import StackRecord
+from mantle.model.values import Unknown
+from mantle.stacks.control import Control
+from mantle.template.resolve import resolve, scope_of
+from mantle.template.validate import Loaded, NothingYet, load_template
+
+TYPE = "OS::Heat::Stack"
+
+
+async def check_inner_stacks(control: Control, stack: StackRecord, loaded: Loaded) -> None:
+    """Raise on the first region that is not there, and the first template that is wrong.
+
+    What depends on resources that do not exist yet is left to the create.
+    """
+    for definition in loaded.graph.resources.values():
+        if definition.resolved_type == TYPE:
+            await _check(control, stack, loaded, definition)
+    for inner in loaded.nested.values():
+        await check_inner_stacks(control, stack, inner)
+
+
+async def _check(
+    control: Control, stack: StackRecord, loaded: Loaded, definition: ResourceDefinition
+) -> None:
+    properties = resolve(definition.properties, scope_of(loaded, NothingYet()))
+    if not isinstance(properties, dict):
+        return
+    context = properties.get("context") or {}
+    region = context.get("region_name") if isinstance(context, dict) else None
+    if isinstance(region, Unknown):
+        return
+    if region is not None and region != REGION and region not in control.clouds:
+        raise MantleError(
+            f'Cannot establish connection to Heat endpoint at region "{region}" due to '
+            f'"public endpoint for orchestration service in {region} region not found".',
+            remedy=f"Known here: {', '.join(sorted({REGION, *control.clouds}))}.",
+            fault="StackValidationFailed",
+        )
+    template = properties.get("template")
+    if not isinstance(template, str):
+        return
+    cloud = stack.cloud if region in {None, REGION} else str(region)
+    source = TemplateSource(
+        template=template, files=loaded.source.files, template_name=definition.name
+    )
+    inside = loaded.child_environment(definition)
+    try:
+        await computed(
+            size_of(source),
+            load_template,
+            source,
+            types=control.registry.facts,
+            stack_name=stack.name,
+            stack_id=stack.id,
+            project_id=stack.project_id,
+            limitations=control.clouds[cloud].limitations,
+            require_values=False,
+            environment=inside,
+            depth=stack.depth + 1,
+        )
+    except Invalid as error:
+        raise MantleError(
+            f'Failed validating stack template using Heat endpoint at region "{region or REGION}" '
+            f'due to "ERROR: {error.problems[0].message}"',
+            fault="StackValidationFailed",
+        ) from error

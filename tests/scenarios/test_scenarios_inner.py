@@ -149,3 +149,43 @@ def test_a_chain_makes_one_of_each_type_in_order():
         assert (stack.state, len(stack.outputs["refs"])) == ("UPDATE_COMPLETE", 1)
 
     told(story)
+
+
+CFN = """
+HeatTemplateFormatVersion: '2012-12-12'
+Parameters:
+  Length: {Type: Number, Default: 5}
+Resources:
+  Text: {Type: 'OS::Heat::RandomString', Properties: {length: {Ref: Length}}}
+  Copy: {Type: 'OS::Heat::Value', Properties: {value: {'Fn::GetAtt': [Text, value]}}}
+Outputs:
+  Text: {Value: {'Fn::Join': ['-', [{Ref: 'AWS::StackName'}, {'Fn::GetAtt': [Copy, value]}]]}}
+"""
+
+
+@pytest.mark.proves("format: CFN life cycle")
+def test_a_cfn_template_lives_like_any_other():
+    """Created, changed by a parameter, and nested as a type in a HOT template."""
+
+    async def story(control):
+        stack = await made(control, TemplateSource(template=CFN))
+        assert (stack.state, len(stack.outputs["Text"])) == ("CREATE_COMPLETE", 7)
+        await update_stack(
+            control, CALLER, stack, UpdateRequest(existing=True, parameters={"Length": 8})
+        )
+        stack = await settled(control)
+        assert (stack.state, len(stack.outputs["Text"])) == ("UPDATE_COMPLETE", 10)
+        await delete_stack(control, CALLER, stack)
+        await quiet(control)
+        outer = """
+heat_template_version: 2018-08-31
+resources:
+  inner: {type: inner.template, properties: {Length: 3}}
+outputs:
+  text: {value: {get_attr: [inner, Text]}}
+"""
+        source = TemplateSource(template=outer, files={"inner.template": CFN})
+        stack = await made(control, source)
+        assert stack.outputs["text"].startswith("s-inner-")
+
+    told(story)

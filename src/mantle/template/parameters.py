@@ -344,7 +344,8 @@ class Parameters:
         for constraint in definition.constraints:
             why = why_not(constraint, value, self.custom)
             if why:
-                self._invalid(definition, "its constraint is broken" if definition.hidden else why)
+                said = constraint.description or "its constraint is broken"
+                self._invalid(definition, said if definition.hidden else why)
         return value
 
     def _invalid(self, definition: ParameterDefinition, why: str) -> None:

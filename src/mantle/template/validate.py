@@ -28,8 +28,11 @@ from mantle.model.schema import (
     TypeFacts,
 )
 from mantle.model.values import Call, Unknown, Value
+from mantle.template.cfn import shape as cfn
+from mantle.template.cfn.shape import arn, is_cfn
 from mantle.template.constraints import Check
 from mantle.template.environment import Environment, load_environment
+from mantle.template.functions.cfn import REGION
 from mantle.template.hot.parse import Parser, Reference
 from mantle.template.hot.versions import version_of
 from mantle.template.limits import check_limitations
@@ -192,8 +195,33 @@ class _Loader:
                 fault="HTTPBadRequest",
             )
             self.findings.raise_if_any()
+        if is_cfn(data):
+            return self._load_cfn(document)
         version = version_of(data, self.findings)
         self.findings.raise_if_any()
+        return self._load(document, version)
+
+    def _load_cfn(self, document: Document) -> Loaded:
+        """The same with other keys; problems are told with the keys that were written."""
+        version = cfn.version_of(document.data, document, self.findings)
+        self.findings.raise_if_any()
+        shaped = cfn.hot_shaped(document, version, self.findings)
+        pseudo = self.pseudo
+        name, stack_id = pseudo["OS::stack_name"], pseudo["OS::stack_id"]
+        self.pseudo = {
+            "AWS::StackName": name,
+            "AWS::StackId": arn(pseudo["OS::project_id"], name, stack_id),
+            "AWS::Region": REGION,
+        }
+        try:
+            return self._load(shaped, version)
+        except Invalid as error:
+            raise Invalid([shaped.as_written(each) for each in error.problems]) from error
+        finally:
+            self.pseudo = pseudo
+
+    def _load(self, document: Document, version: str) -> Loaded:
+        data = document.data
         reader = Parameters(document, version, self.findings, self.custom)
         declared = reader.declared(data.get("parameters"))
         values = reader.values(declared, self.environment, require=self.require_values)

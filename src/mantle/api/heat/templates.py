@@ -21,9 +21,10 @@ async def versions(_: Ask) -> Reply:
 async def functions(ask: Ask) -> Reply:
     """GET /template_versions/{version}/functions."""
     asked = ask.names["version"]
-    short = asked.removeprefix(PREFIX)
+    known = {version.partition(".")[2]: version for version, _, _ in known_versions()}
+    short = asked.partition(".")[2] or asked
     date = NAMES.get(short, short)
-    if f"{PREFIX}{date}" not in {version for version, _, _ in known_versions()}:
+    if date not in known or asked not in {short, known[date], f"{PREFIX}{short}"}:
         raise NotFound(
             f"Template with version {asked} not found.",
             remedy="`template_versions` lists those there are.",

@@ -17,8 +17,9 @@ from mantle.model.graph import (
     ResourceDefinition,
 )
 from mantle.model.values import OMITTED, Call, Unknown, Value
+from mantle.template.cfn.shape import AWS, HEAT
 from mantle.template.environment import Environment
-from mantle.template.functions import FOREIGN, LATER, SINCE, functions_in
+from mantle.template.functions import LATER, SINCE, callable_in, removed_in
 from mantle.template.functions.base import Scope
 from mantle.template.functions.get_param import undeclared
 from mantle.template.load import Document
@@ -63,6 +64,7 @@ class Parser:
         files: Mapping[str, str],
         findings: Findings,
     ) -> None:
+
         self.document = document
         self.version = version
         self.environment = environment
@@ -70,11 +72,16 @@ class Parser:
         self.files = files
         self.findings = findings
         self.warnings = Findings()
-        self.functions = functions_in(version)
+        self.functions = callable_in(version)
+        self.removed = removed_in(version)
+        self.knows_conditions = version >= NEWTON or version == AWS
         self.conditions: dict[str, bool] = {}
         self._definitions: Mapping[str, Any] = {}
         self._deciding: list[str] = []
         self.references: list[Reference] = []
+        self.names: frozenset[str] = frozenset(map(str, document.data.get("resources") or ()))
+        """Of all resources, also of those a condition leaves out."""
+        self.mappings = self._mappings(document.data)
 
     def add(self, code: str, message: str, path: Path, remedy: str = "", fault: str = "") -> None:
         """Record a problem with its place."""
@@ -101,12 +108,11 @@ class Parser:
 
     def check_sections(self, data: Mapping[str, Any]) -> None:
         """Unknown top-level keys."""
-        known = SECTIONS | ({"conditions"} if self.version >= NEWTON else set())
+        if self.version in {HEAT, AWS}:
+            return  # looked at when the document was brought into shape
+        known = SECTIONS | ({"conditions"} if self.knows_conditions else set())
         for key in data:
-            if key not in known and key not in {
-                "HeatTemplateFormatVersion",
-                "AWSTemplateFormatVersion",
-            }:
+            if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
                 self.add(
                     "unknown-section",
@@ -157,7 +163,7 @@ class Parser:
 
     def read_conditions(self, data: Mapping[str, Any]) -> None:
         """Decide every condition; one that depends on a missing parameter counts as true."""
-        if self.version < NEWTON:
+        if not self.knows_conditions:
             return
         self._definitions = self.section(data, "conditions")
         for name in self._definitions:
@@ -223,7 +229,11 @@ class Parser:
         if isinstance(body, dict):
             if len(body) == 1:
                 name = next(iter(body))
+                if name == "Condition" and self.version == AWS:
+                    return body[name]
                 function = self.functions.get(name)
+                if name == "Ref" and function is not None:
+                    return self._parameter(body[name], path)
                 if function is not None and function.is_condition:
                     argument = self._conditional(body[name], (*path, name))
                     return self.checked(name, argument, path)
@@ -248,7 +258,7 @@ class Parser:
         if kind is dict:
             if len(data) == 1:
                 name = next(iter(data))
-                if name in self.functions or name in FOREIGN or name in LATER:
+                if name in self.functions or name in self.removed or name in LATER:
                     found = self._function(name, data[name], path)
                     if found is not None:
                         return found[0]
@@ -283,16 +293,16 @@ class Parser:
 
     def _function(self, name: str, body: Any, path: Path) -> tuple[Value] | None:
         """A call in a tuple; None when the map is plain data after all."""
-        if name in FOREIGN:
-            why = "is not supported in this version"
-            if self.version == "2013-05-23":
-                why = "of CFN is not supported by this release"
+        if name in self.removed:
             self.add(
-                "function", f"The template function {name!r} {why}.", path, "Use HOT's functions."
+                "function",
+                f"The template function {name!r} is not supported in this version.",
+                path,
+                "Use HOT's functions.",
             )
             return (None,)
         if name in LATER:
-            if self.version < LATER[name]:
+            if self.version < LATER[name] or self.version in {HEAT, AWS}:
                 return None
             self.add(
                 "function",
@@ -303,31 +313,68 @@ class Parser:
             return (None,)
         if self.functions[name].only_condition:
             return None
-        if name == "if":
-            return (self._if(body, path),)
+        if name in {"if", "Fn::If"}:
+            return (self._if(body, path, name),)
+        if name == "Ref":
+            return (self._ref(body, path),)
         argument = body
         if isinstance(body, dict | list):
             argument = self.value(body, (*path, name))
         return (self.checked(name, argument, path),)
 
-    def _if(self, body: Any, path: Path) -> Value:
+    def _mappings(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """CFN's `Mappings`: maps of maps of values."""
+        body = data.get("mappings")
+        if body is None:
+            return {}
+        if isinstance(body, dict) and all(
+            isinstance(inner, dict) and all(isinstance(each, dict) for each in inner.values())
+            for inner in body.values()
+        ):
+            return body
+        self.findings.add(
+            "mappings",
+            "`Mappings` must be a map of maps of maps.",
+            ("mappings",),
+            mark=self.document.mark(("mappings",)),
+            remedy="Write {name: {key: {value name: value}}}.",
+        )
+        return {}
+
+    def _ref(self, name: Any, path: Path) -> Value:
+        """A resource if one has the name, else a parameter."""
+        if isinstance(name, str) and name in self.names:
+            self.references.append((name, None, path))
+            return Call("get_resource", name, path)
+        return self._parameter(name, path)
+
+    def _parameter(self, name: Any, path: Path) -> Value:
+        if not isinstance(name, str) or not name:
+            self.add("function-argument", '"Ref": needs a name', path, "Name what it refers to.")
+            return None
+        self._note_parameter(name, path)
+        return Call("get_param", name, path)
+
+    def _if(self, body: Any, path: Path, name: str) -> Value:
         allowed = {2, 3} if self.version >= "2021-04-16" else {3}
         if not isinstance(body, list) or len(body) not in allowed:
             self.add(
                 "function-argument",
-                '"if": needs [condition, value, other value]'
+                f'"{name}": needs [condition, value, other value]'
                 + (" (two arguments since wallaby)" if 2 not in allowed else ""),
                 path,
                 "Give the condition and both values.",
             )
             return None
-        chosen = 1 if self.condition(body[0], (*path, "if", 0)) else 2
+        chosen = 1 if self.condition(body[0], (*path, name, 0)) else 2
         if chosen >= len(body):
             return OMITTED
-        return self.value(body[chosen], (*path, "if", chosen))
+        return self.value(body[chosen], (*path, name, chosen))
 
     def checked(self, name: str, argument: Value, path: Path) -> Value:
         """A call whose argument has the right shape; its references are noted."""
+        if name == "Fn::FindInMap" and isinstance(argument, list):
+            argument = [*argument, self.mappings]
         problem = self.functions[name].check(argument)
         if problem is not None:
             self.add("function-argument", f'"{name}": {problem}', path,
@@ -335,8 +382,9 @@ class Parser:
             return None
         if name == "get_resource":
             self.references.append((argument, None, path))
-        elif name == "get_attr":
+        elif name in {"get_attr", "Fn::GetAtt"}:
             self._note_attribute(argument, path)
+            return Call("get_attr", argument, path)
         elif name == "get_param":
             self._note_parameter(argument, path)
         elif name == "get_file" and isinstance(argument, str) and argument not in self.files:
@@ -397,7 +445,9 @@ class Parser:
         if "/" in name:
             self.add("resource-name", f'Resource name may not contain "/": {name}', path)
         newton = self.version >= NEWTON
-        known = RESOURCE_KEYS | ({"condition", "external_id"} if newton else set())
+        known = RESOURCE_KEYS | ({"condition", "external_id"} if newton else {"condition"})
+        if not self.knows_conditions:
+            known -= {"condition"}
         for key in body:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)
@@ -407,7 +457,7 @@ class Parser:
                     (*path, key),
                     f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
                 )
-        conditional = newton and "condition" in body
+        conditional = self.knows_conditions and "condition" in body
         if conditional and not self.condition(body["condition"], (*path, "condition")):
             return None
         kind = body.get("type")
@@ -519,7 +569,7 @@ class Parser:
     def output(self, name: str, body: Any) -> tuple[OutputDefinition, list[Reference]] | None:
         """One output."""
         path: Path = ("outputs", name)
-        known = OUTPUT_KEYS | ({"condition"} if self.version >= NEWTON else set())
+        known = OUTPUT_KEYS | ({"condition"} if self.knows_conditions else set())
         if not isinstance(body, dict) or "value" not in body:
             self.add("output", f"Each output must contain a value key ({name!r} has none).", path,
                      "Add `value:`.")  # fmt: skip
@@ -529,7 +579,7 @@ class Parser:
                 self.add("unknown-key", f'Invalid key "{key}" inside an output.', (*path, key),
                          f"Known: {', '.join(sorted(known))}.")  # fmt: skip
         enabled = True
-        if "condition" in body and self.version >= NEWTON:
+        if "condition" in body and self.knows_conditions:
             enabled = self.condition(body["condition"], (*path, "condition"))
         self.references = []
         value = self.value(body["value"], (*path, "value")) if enabled else None

@@ -1,6 +1,7 @@
 """The versions of HOT and their names."""
 
 from mantle.model.errors import Findings, Path
+from mantle.template.cfn.shape import VERSIONS as CFN
 
 DATES = (
     "2013-05-23",
@@ -26,8 +27,6 @@ NAMES = {
 }
 """Releases of OpenStack whose name stands for the version they came with."""
 
-FOREIGN = ("HeatTemplateFormatVersion", "AWSTemplateFormatVersion")
-
 
 def known_versions() -> list[tuple[str, str, list[str]]]:
     """(version, type, aliases) as the API lists them."""
@@ -38,23 +37,18 @@ def known_versions() -> list[tuple[str, str, list[str]]]:
             [f"heat_template_version.{name}" for name, of in NAMES.items() if of == date],
         )
         for date in DATES
-    ]
+    ] + [(f"{key}.{date}", "cfn", []) for key, date in CFN.items()]
 
 
 def version_of(data: dict[str, object], findings: Findings) -> str:
     """The template's version as a date; the newest when it names none that is known."""
     path: Path = ("heat_template_version",)
-    foreign = next((key for key in FOREIGN if key in data), None)
     given = data.get("heat_template_version")
     known = ", ".join([*DATES, *NAMES])
     if given is None:
-        message = "The template has no heat_template_version."
-        if foreign is not None:
-            message = f"{foreign} templates are not supported by this release."
         findings.add(
             "template-version",
-            message,
-            (foreign,) if foreign else (),
+            "The template has no heat_template_version.",
             remedy=f"Begin it with `heat_template_version: {DATES[-1]}`. Known are: {known}.",
             fault="InvalidTemplateVersion",
         )

@@ -1,0 +1,1 @@
+"""The two CloudFormation formats that Heat reads."""

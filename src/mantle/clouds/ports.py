@@ -616,6 +616,16 @@ class Servers(Collection[ServerSpec, Server], Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many objects of one collection the project has, and may have."""
+
+    what: str
+    """The collection: `servers`, `volumes`, …"""
+    used: int
+    limit: int
+
+
 class Session(Protocol):
     """One project's view of one cloud: it can see and touch nothing of another project."""
 
@@ -664,6 +674,10 @@ class Session(Protocol):
 
     async def images(self) -> Sequence[Image]:
         """What a server can boot."""
+        ...
+
+    async def quotas(self) -> Sequence[Quota]:
+        """What the project may have of a collection, where the cloud can say; else nothing."""
         ...
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mantle.model.graph import ResourceDefinition
-from mantle.model.ids import OperationId, StackId
+from mantle.model.ids import OperationId, PlanId, StackId
 from mantle.model.plan import Step
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action
@@ -29,6 +29,8 @@ class Errand:
     delegate: Delegate | None = None
     definition: ResourceDefinition | None = None
     loaded: Loaded | None = None
+    part_of: PlanId | None = None
+    """The saved plan that binds the parent, and with it the child."""
 
 
 class Delegates(Protocol):

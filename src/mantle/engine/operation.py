@@ -13,7 +13,7 @@ from mantle.engine.shelter import refuse_to_uncover
 from mantle.model.errors import Invalid
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId
-from mantle.model.plan import Plan, StepKind
+from mantle.model.plan import Plan, Step, StepKind
 from mantle.model.policies import NOBODY, Asker, PolicyRule
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action
@@ -155,10 +155,12 @@ async def plan_in_full(
     asker: Asker = NOBODY,
     only_shown: bool = False,
     rules: Sequence[PolicyRule] | None = None,
+    only: Callable[[Step], bool] = lambda _: True,
 ) -> Planned:
     """The same, with the exact values that the plan does not show.
 
-    With `rules` those are asked instead of the ones that are set.
+    With `rules` those are asked instead of the ones that are set; `only` chooses the steps that
+    they are asked about.
     """
     size = 300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0))
     try:
@@ -179,7 +181,7 @@ async def plan_in_full(
         asker=asker,
         now=machine.clock.now(),
     )
-    verdicts = await computed(size, judge_plan, rules, question, time.perf_counter)
+    verdicts = await computed(size, judge_plan, rules, question, time.perf_counter, only)
     verdicts = await verdicts_placed(machine, stack, loaded, verdicts)
     if not only_shown and denials(verdicts):
         raise denied(verdicts)

@@ -96,6 +96,9 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         walked = await walk.run()
         frame.rows = list(walk.rows.values())
         frame.operation = replace(frame.operation, steps_done=walk.done_count)
+        if frame.plan.binds:
+            # What else there is to do now is for another plan to say.
+            break
         if not walked.finished or not (walked.surprises or _may_need_more(frame.plan)):
             break
         again = await make_plan(
@@ -110,6 +113,9 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
             break
         await _adopt_plan(machine, frame, again)
     verdict = _verdict(frame.operation, walked)
+    if verdict.failure is not None and not frame.plan.whole:
+        # One part of a plan has no way back of its own; it stops where it stands.
+        verdict = replace(verdict, cancelled=verdict.cancelled or Cancel.STOP)
     await finish(machine, frame.operation, stack, verdict, frame.loaded, frame.rows)
 
 

@@ -23,6 +23,7 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
 from mantle.model.values import Unknown, unknowns_in
+from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
 from mantle.plan.judge import policy_of
 from mantle.plan.stack import desired_properties
@@ -169,6 +170,25 @@ class Drive:
         changes = changes_between(self.type.schema, self.row.properties, self.after)
         return reason is not None or any(change.forces_replacement for change in changes)
 
+    def _stray(self) -> str | None:
+        """Why this step would do other than the plan says; None when that binds nobody.
+
+        Asked before anything is written: a plan that binds stops here, with the row as it was.
+        """
+        plan = self.walk.plan
+        if not plan.binds or self.step.kind not in {StepKind.CREATE, StepKind.UPDATE}:
+            return None
+        if self.row.plan_id == plan.id and self.row.status is Status.IN_PROGRESS:
+            return None
+        what = None
+        if self._surprise():
+            what = "its exact values need a replacement"
+        else:
+            what = strays(self.step, self.row.properties, self.after)
+        if what is None:
+            return None
+        return f"stopped, as plan {plan.part_of} does not say so: {what}"
+
     def _last_good(self) -> Mapping[str, Any]:
         """The properties before the update; those before an earlier one that did not end well."""
         unfinished = self.row.action is Action.UPDATE and self.row.status is not Status.COMPLETE
@@ -289,6 +309,8 @@ class Drive:
     async def instantly(self) -> Ended:
         """No cloud: one write holds intent and end."""
         failure = self.prepare()
+        if failure is None and (stray := self._stray()) is not None:
+            return Ended(stray)
         if failure is None and self._surprise():
             return Ended(surprise=True)
         self.row = begun = self.begun()
@@ -335,6 +357,8 @@ class Drive:
     async def _deed(self) -> Ended:
         """With a cloud: intent, calls, end."""
         failure = self.prepare()
+        if failure is None and (stray := self._stray()) is not None:
+            return Ended(stray)
         if failure is None and self._surprise():
             return Ended(surprise=True)
         self.row = self.begun()
@@ -497,6 +521,7 @@ class Drive:
                     delegate=delegate if wanted else None,
                     definition=self._definition() if wanted else None,
                     loaded=self.walk.loaded,
+                    part_of=self.walk.plan.part_of,
                 )
             )
         except MantleError as error:

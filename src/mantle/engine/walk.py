@@ -128,6 +128,10 @@ class Walk:
         entry.events.extend(events)
         if row.status is Status.COMPLETE and drive.step.kind is StepKind.CREATE:
             self._takes_over(row, entry.resources)
+        if row.status is Status.COMPLETE and self.plan.binds and row.name in self.current:
+            # Before and after a crash alike, a later step sees what this one made of the values
+            # it reads, and stops where the plan says another.
+            self._refresh(row)
         if row.state == "DELETE_COMPLETE" and row.replaces is not None:
             self._gives_back(row, entry.resources)
         future = self.machine.journal.write(entry)
@@ -141,6 +145,10 @@ class Walk:
         if old is not None and old.replaced_by != row.id:
             self.rows[old.id] = old = replace(old, replaced_by=row.id)
             written.append(old)
+
+    def _refresh(self, row: ResourceRecord) -> None:
+        if self.current[row.name].id == row.id and row.action is not Action.DELETE:
+            self.current[row.name] = row
 
     def _gives_back(self, row: ResourceRecord, written: list[ResourceRecord]) -> None:
         """A replacement that is gone (its update was rolled back) replaces nothing any more."""

@@ -33,6 +33,8 @@ class Acceptance:
     """None: the engine plans when the operation's turn comes."""
     rows: Sequence[ResourceRecord] = ()
     """The stack's rows that the plan was made from."""
+    hand_over: bool = True
+    """False when another operation goes first: the rows are read when the turn comes."""
     overtakes: Cancel | None = None
     """What is asked of operations of the stack that have not ended."""
 
@@ -74,7 +76,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
         return stack
 
     stack = await control.database.write(store)
-    if plan is not None:
+    if plan is not None and acceptance.hand_over:
         rows = (*acceptance.rows, *made)
         machine.hand_over(operation.id, Handover(loaded=acceptance.loaded, plan=plan, rows=rows))
     for operation_id in overtaken:

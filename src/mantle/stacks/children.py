@@ -193,6 +193,9 @@ class Children:
         document: dict[str, Any] | None = None
         if planned is not None:
             plan, rows = planned
+            if errand.part_of is not None:
+                plan = replace(plan, part_of=errand.part_of)
+                planned = (plan, rows)
             made = new_rows(plan, loaded, rows, operation.id, operation.created_at)
             operation = replace(operation, plan_id=plan.id, steps_total=len(plan.steps))
             document = plan_json(plan)

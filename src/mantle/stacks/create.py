@@ -56,7 +56,7 @@ async def create_stack(
     guard = fresh_guard(stack, caller, protected=request.protected, ttl_seconds=request.ttl_seconds)
 
     def store(connection: Connection) -> StackRecord:
-        _refuse_taken(connection, stack)
+        refuse_taken(connection, stack)
         source_id = stack_rows.add_source(connection, request.source, stack.created_at)
         stored = replace(stack, source_id=source_id)
         stack_rows.add(connection, stored)
@@ -113,7 +113,7 @@ def draft(control: Control, caller: Caller, request: CreateRequest) -> StackReco
 
 async def check_room(control: Control, stack: StackRecord) -> None:
     """Refuse early what the transaction would refuse: a taken name, a full project."""
-    await control.database.read(_refuse_taken, stack)
+    await control.database.read(refuse_taken, stack)
     limit = control.settings.stacks_per_project
     if await control.database.read(stack_rows.count_live, stack.project_id) >= limit:
         raise LimitExceeded(
@@ -122,7 +122,8 @@ async def check_room(control: Control, stack: StackRecord) -> None:
         )
 
 
-def _refuse_taken(connection: Connection, stack: StackRecord) -> None:
+def refuse_taken(connection: Connection, stack: StackRecord) -> None:
+    """Raise `Conflict` when the project has a stack of this name."""
     if stack_rows.live_by_name(connection, stack.project_id, stack.name) is not None:
         raise Conflict(
             f"The Stack ({stack.name}) already exists.",

@@ -50,29 +50,18 @@ async def update_stack(
     An operation under way is overtaken: its running steps finish, then this one plans from what is
     there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted.
     """
-    _refuse(stack)
-    source, loaded = await _wanted(control, stack, request)
+    wanted, source, loaded = await wanted_update(control, stack, request)
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
     plan = (
         None if busy else await _plan_if_it_may_be(control, stack, loaded, rows, asker_of(caller))
-    )
-    tags = request.tags if request.tags is not None or request.existing else ()
-    rollback = request.disable_rollback
-    timeout = request.timeout_minutes
-    wanted = replace(
-        stack,
-        description=loaded.graph.description,
-        disable_rollback=stack.disable_rollback if rollback is None else rollback,
-        timeout_minutes=timeout if timeout or not request.existing else stack.timeout_minutes,
-        tags=stack.tags if tags is None else check_tags(tags),
     )
     operation = new_operation(control, caller, wanted, Action.UPDATE)
 
     def store(connection: Connection) -> StackRecord:
         now = stack_rows.get(connection, stack.id)
         assert now is not None, "a stack's row is never deleted"
-        _refuse(now)
+        refuse_update(now)
         if plan is not None and operation_rows.live_of_stack(connection, stack.id):
             raise Conflict(
                 f"Stack {stack.name!r} was changed by someone else in this moment.",
@@ -105,6 +94,25 @@ async def update_stack(
     return operation
 
 
+async def wanted_update(
+    control: Control, stack: StackRecord, request: UpdateRequest
+) -> tuple[StackRecord, TemplateSource, Loaded]:
+    """The stack with its new settings, its new source, and that source loaded."""
+    refuse_update(stack)
+    source, loaded = await _wanted(control, stack, request)
+    tags = request.tags if request.tags is not None or request.existing else ()
+    rollback = request.disable_rollback
+    timeout = request.timeout_minutes
+    wanted = replace(
+        stack,
+        description=loaded.graph.description,
+        disable_rollback=stack.disable_rollback if rollback is None else rollback,
+        timeout_minutes=timeout if timeout or not request.existing else stack.timeout_minutes,
+        tags=stack.tags if tags is None else check_tags(tags),
+    )
+    return wanted, source, loaded
+
+
 REFUSED_LATER = {"external-id", "restricted-action"}
 """What Heat finds out only while it updates: the update is accepted and fails, nothing touched."""
 
@@ -128,7 +136,7 @@ async def preview_update(
     control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
 ) -> Preview:
     """What the update would do, with nothing stored."""
-    _refuse(stack)
+    refuse_update(stack)
     _, loaded = await _wanted(control, stack, request)
     rows = await control.database.read(resource_rows.of_stack, stack.id)
     plan = await plan_for(
@@ -137,7 +145,8 @@ async def preview_update(
     return Preview(stack=stack, loaded=loaded, plan=plan)
 
 
-def _refuse(stack: StackRecord) -> None:
+def refuse_update(stack: StackRecord) -> None:
+    """Raise when the stack's state allows no update."""
     if stack.action is Action.DELETE:
         raise Conflict(
             f"Stack {stack.name!r} is being deleted ({stack.state}) and cannot be updated.",

@@ -19,8 +19,10 @@ from mantle.model.records import StackRecord
 from mantle.plan.lifetime import End, Nothing, Warn, due, spoken
 from mantle.stacks.control import Control
 from mantle.stacks.delete import delete_stack
+from mantle.stacks.waves import KEPT_SECONDS, carry_on
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
+from mantle.store import saved_plans as saved_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 
@@ -33,12 +35,16 @@ AGAIN_SECONDS = 3600.0
 """After a stack's end was refused, it is tried again this much later."""
 
 
+TIDY_SECONDS = 3600.0
+
+
 class Upkeep:
     """The loop. Opened and closed with the engine."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
         self._task: asyncio.Task[None] | None = None
+        self._tidy_at = control.clock.now() + TIDY_SECONDS
 
     async def open(self) -> None:
         """Begin."""
@@ -66,7 +72,15 @@ class Upkeep:
 
     async def turn(self) -> float:
         """Do all that is due; the answer is when something will be due next."""
-        return await self._lives()
+        return min(await self._lives(), await carry_on(self.control), await self._tidied())
+
+    async def _tidied(self) -> float:
+        """Now and then, saved plans that are long over are forgotten."""
+        now = self.control.clock.now()
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_SECONDS
+            await self.control.database.write(saved_rows.purge, now - KEPT_SECONDS)
+        return self._tidy_at
 
     # --- the ends of stacks ------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from mantle.clouds.local.servers import LocalServers
 from mantle.clouds.local.state import Project, Settings, State
 from mantle.clouds.local.volumes import Attachments, Volumes
 from mantle.clouds.local.wish import Program
-from mantle.clouds.ports import CloudInfo, Flavor, Image, Refused, Unavailable
+from mantle.clouds.ports import CloudInfo, Flavor, Image, Quota, Refused, Unavailable
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id as random_id
 from mantle.model.ids import ProjectId
@@ -73,6 +73,10 @@ class LocalSession:
     async def images(self) -> Sequence[Image]:
         """What a server can boot."""
         return IMAGES
+
+    async def quotas(self) -> Sequence[Quota]:
+        """This machine has none: what fits is found out by trying."""
+        return ()
 
 
 class LocalCloud:

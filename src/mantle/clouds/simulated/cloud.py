@@ -17,6 +17,7 @@ from mantle.clouds.ports import (
     NetworkSpec,
     ObjectStatus,
     Power,
+    Quota,
     Refused,
     Server,
     ServerSpec,
@@ -250,6 +251,15 @@ class SimulatedSession:
     async def images(self) -> Sequence[Image]:
         """What a server can boot."""
         return IMAGES
+
+    async def quotas(self) -> Sequence[Quota]:
+        """The same for every collection, when the faults set one."""
+        limit = self._cloud.faults.quota
+        if limit is None:
+            return ()
+        world = self._cloud.world
+        shelves = ((name, world.shelf(self.project_id, name)) for name in KINDS)
+        return [Quota(what=name, used=len(shelf), limit=limit) for name, shelf in shelves]
 
 
 class SimulatedCloud:

@@ -127,6 +127,13 @@ GIVES = [
     ("{if: [{equals: [{get_param: text}, hello]}, yes it is, no]}", "yes it is"),
     ("{if: [{not: {equals: [a, a]}}, 1, 2]}", 2),
     ("{equals: [a, b]}", {"equals": ["a", "b"]}),
+    ("{yaql: {expression: '$.data.where($ > 1).select($ * 2)', data: [1, 2, 3]}}", [4, 6]),
+    ("{yaql: {expression: '$.data.a.keys().toSet()', data: {a: {x: 1}}}}", ["x"]),
+    ("{yaql: {expression: '$.data', data: {get_attr: [q, out]}}}", Unknown(("q",))),
+    (
+        "{if: [{yaql: {expression: '$.data > 1', data: 2}}, many, few]}",
+        "many",
+    ),
     ("{get_param: text, other: 1}", {"get_param": "text", "other": 1}),
 ]
 
@@ -165,7 +172,19 @@ WRONG = [
     "{if: [nope, 1, 2]}",
     "{if: ['true', 1, 2]}",
     "{resource_facade: metadata}",
-    "{yaql: {expression: '1', data: 1}}",
+    "{yaql: {expression: '1'}}",
+    "{yaql: {expression: '$.(', data: 1}}",
+    "{yaql: {expression: '$.data.nope()', data: 1}}",
+    "{yaql: {expression: 'range(1000000000).toList()', data: 1}}",
+    "{yaql: {expression: '\"a\" * 1000000000', data: 1}}",
+    "{yaql: {expression: 'pow(2, 1000000000)', data: 1}}",
+    "{yaql: {expression: '\"{0:>1000000000}\".format(1)', data: 1}}",
+    "{yaql: {expression: '1 / 0', data: 1}}",
+    "{yaql: {expression: 'random()', data: 1}}",
+    (
+        "{yaql: {expression: 'range(150).select(range(150).select(range(150).select($ + 1)"
+        ".sum()).sum()).sum()', data: 1}}"
+    ),
     "{'Fn::Join': ['', [a]]}",
 ]
 

@@ -28,6 +28,7 @@ from mantle.template.functions import (
     resource_facade,
     str_replace,
     str_split,
+    yaql,
 )
 from mantle.template.functions.base import Function
 
@@ -51,6 +52,7 @@ SINCE: tuple[tuple[str, tuple[Function, ...]], ...] = (
         "2016-10-14",
         (
             map_replace.FUNCTION,
+            yaql.FUNCTION,
             choose.FUNCTION,
             logic.EQUALS,
             logic.NOT,
@@ -67,6 +69,7 @@ SINCE: tuple[tuple[str, tuple[Function, ...]], ...] = (
             list_concat.UNIQUE,
             str_replace.VERY_STRICT,
             contains.FUNCTION,
+            yaql.CONDITION,
         ),
     ),
 )
@@ -79,9 +82,6 @@ UNTIL = {cfn.SELECT.name: "2015-10-15"}
 
 MAPPED = (get_param.FUNCTION, get_resource.FUNCTION, get_attr.FUNCTION)
 """What `Ref` and `Fn::GetAtt` become; CFN itself does not know these names."""
-
-LATER = {"yaql": "2016-10-14"}
-"""Functions Heat has that this release does not, and since when templates may hold them."""
 
 
 @cache

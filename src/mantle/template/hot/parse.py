@@ -19,7 +19,7 @@ from mantle.model.graph import (
 from mantle.model.values import OMITTED, Call, Unknown, Value
 from mantle.template.cfn.shape import AWS, HEAT
 from mantle.template.environment import Environment
-from mantle.template.functions import LATER, SINCE, callable_in, removed_in
+from mantle.template.functions import SINCE, callable_in, removed_in
 from mantle.template.functions.base import Scope
 from mantle.template.functions.get_param import undeclared
 from mantle.template.load import Document
@@ -46,7 +46,7 @@ OUTPUT_KEYS = {"value", "description"}
 NEWTON = "2016-10-14"
 """Conditions, external_id and lower-case deletion policies came with it."""
 
-_EVER = {each.name for _, new in SINCE for each in new} | set(LATER)
+_EVER = {each.name for _, new in SINCE for each in new}
 
 Reference = tuple[str, str | None, Path]
 """A resource's name, the attribute read (None: only the resource), and where it stands."""
@@ -258,7 +258,7 @@ class Parser:
         if kind is dict:
             if len(data) == 1:
                 name = next(iter(data))
-                if name in self.functions or name in self.removed or name in LATER:
+                if name in self.functions or name in self.removed:
                     found = self._function(name, data[name], path)
                     if found is not None:
                         return found[0]
@@ -299,16 +299,6 @@ class Parser:
                 f"The template function {name!r} is not supported in this version.",
                 path,
                 "Use HOT's functions.",
-            )
-            return (None,)
-        if name in LATER:
-            if self.version < LATER[name] or self.version in {HEAT, AWS}:
-                return None
-            self.add(
-                "function",
-                f"The template function {name!r} is not supported by this release.",
-                path,
-                "Compute the value with the other functions or outside.",
             )
             return (None,)
         if self.functions[name].only_condition:

@@ -155,7 +155,12 @@ OWN = [
     ("PUT", "/policies/nobody", "policies:set"),
     ("DELETE", "/policies/nobody", "policies:delete"),
     ("POST", "/plans", "plans:create"),
+    ("GET", "/plans", "plans:index"),
     ("GET", "/plans/none", "plans:show"),
+    ("GET", "/plans/none/diff", "plans:show"),
+    ("POST", "/plans/none/apply", "plans:apply"),
+    ("POST", "/plans/none/continue", "plans:apply"),
+    ("DELETE", "/plans/none", "plans:delete"),
     ("GET", "/operations", "operations:index"),
     ("GET", "/operations/none", "operations:show"),
     ("GET", "/clouds", "clouds:index"),
@@ -163,6 +168,7 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/plans/none/apply"): {},
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("PUT", "/stacks/{name}/protection"): {"protected": False},
     ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},

@@ -14,6 +14,7 @@ from mantle.cli.cloud import build_cloud
 from mantle.cli.demo import demo
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.login import login
+from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.screen import Screen
@@ -44,6 +45,7 @@ def build_app() -> App:
     )
     app.command(build_stack())
     app.command(build_cloud())
+    app.command(build_plan())
     app.command(build_policy())
     app.command(login)
     app.command(demo)

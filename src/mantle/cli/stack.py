@@ -59,7 +59,13 @@ def build_stack() -> App:
 
 
 def plan(
-    name: str, /, *, source: Source = NO_SOURCE, delete: bool = False, common: Common = NOTHING
+    name: str,
+    /,
+    *,
+    source: Source = NO_SOURCE,
+    delete: bool = False,
+    save: bool = False,
+    common: Common = NOTHING,
 ) -> Exit:
     """Show what would be done, step by step, with the reasons. Changes nothing.
 
@@ -69,10 +75,12 @@ def plan(
 
         mantle stack plan web -t web.yaml -p members=3
         mantle stack plan web --delete
+        mantle stack plan web -t web.yaml --save
 
     Args:
         name: The stack, existing or to be.
         delete: Plan its deletion.
+        save: Keep the plan: `mantle plan apply` does precisely that (see `mantle plan create`).
     """
     screen = common.screen
     with common.client() as client:
@@ -82,10 +90,11 @@ def plan(
             action = "update" if find_stack(client, name) else "create"
             if action == "create" and source.template is None:
                 raise _no_template(name)
-        made = show_plan(screen, client, action, name, source)
+        made = show_plan(screen, client, action, name, source, {"save": True} if save else None)
     if screen.json:
         screen.answer(made)
-    return Exit.OK
+    denied = any(one["effect"] == "deny" for one in made["plan"].get("verdicts", ()))
+    return Exit.REFUSED if denied else Exit.OK
 
 
 def create(

@@ -48,7 +48,7 @@ class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class PlanBody(ChangeBody, kw_only=True, forbid_unknown_fields=True):
     """What to plan. A stack is named by `stack_name` or, when it exists, `stack_id`."""
 
-    action: Literal["create", "update", "delete"]
+    action: Literal["create", "update", "delete", "rollback"]
     stack_name: str | None = None
     stack_id: str | None = None
     cloud: str = ""

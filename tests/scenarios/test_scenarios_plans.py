@@ -439,7 +439,7 @@ def test_a_step_whose_value_strays_stops_before_it_is_begun():
         await applied(control, plan)
         found = await find_saved(control, CALLER.project_id, plan.id)
         assert found.status is PlanStatus.STOPPED
-        assert "value is now '2', and the plan says '1'" in found.reason
+        assert "value is no longer '1', as the plan says" in found.reason
         assert await values(control) == {"a": "2", "b": "7"}
         assert [str(key) for key in found.done] == ["update a"]
 
@@ -550,6 +550,54 @@ def test_saved_plans_are_thrown_away():
         await delete_saved(control, CALLER, plan.id)
         with pytest.raises(NotFound):
             await find_saved(control, CALLER.project_id, plan.id)
+
+    told(story)
+
+
+@pytest.mark.proves("beyond: binding plan")
+def test_a_rollback_is_planned_and_applied_too():
+    """The way back from an update that failed; also when the power is cut on it."""
+
+    async def broken(control):
+        stack = await made(control, things(a=1))
+        bad = things(a=2) + "  bad: {type: OS::Heat::TestResource, properties: {fail: true}}\n"
+        await update_stack(control, CALLER, stack, UpdateRequest(template=bad))
+        await quiet(control)
+        assert await state(control) == "UPDATE_FAILED"
+        await saved(control, action=Action.ROLLBACK)
+
+    async def back(control):
+        (plan,) = await list_saved(control, CALLER.project_id)
+        if plan.status is PlanStatus.OPEN:
+            await apply_plan(control, CALLER, plan.id, ApplyRequest())
+        await ended(control)
+        assert (await state(control), await values(control)) == ("ROLLBACK_COMPLETE", {"a": "1"})
+        assert await status(control, plan) is PlanStatus.APPLIED
+
+    plant = told(broken)
+    plant.armed = True
+    assert plant.life(back)
+    for point in range(0, len(plant.moments), 3):
+        plant = told(broken)
+        plant.armed, plant.cut_at = True, point
+        plant.life(back)
+        plant.armed = False
+        assert plant.life(back), f"cut at {point}"
+
+
+def test_a_failing_plan_returns_where_the_stack_says_so():
+    """Applied whole; a part of a plan stops where it is."""
+    bad = "  bad: {type: OS::Heat::TestResource, properties: {fail: true}}\n"
+
+    async def story(control):
+        await made(control, things(a=1), disable_rollback=False)
+        plan = await saved(control, things(a=2) + bad)
+        await applied(control, plan)
+        assert (await state(control), await values(control)) == ("ROLLBACK_COMPLETE", {"a": "1"})
+        plan = await saved(control, things(a=2, c=3) + bad)
+        await applied(control, plan, exclude=("c",))
+        assert await state(control) == "UPDATE_FAILED"
+        assert (await values(control))["a"] == "2"
 
     told(story)
 

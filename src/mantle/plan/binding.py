@@ -291,7 +291,8 @@ def strays(step: Step, before: Mapping[str, Value], after: Mapping[str, Value]) 
                 continue
             found, value = _value_at(after, change.path)
             if found and not same(value, change.after):
-                return f"{change.path} is now {value!r}, and the plan says {change.after!r}"
+                # The present value is not told: it may be a secret by now.
+                return f"{change.path} is no longer {change.after!r}, as the plan says"
     if step.kind is StepKind.UPDATE:
         for name, value in after.items():
             if name not in planned and not same(before.get(name, value), value):

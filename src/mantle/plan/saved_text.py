@@ -15,6 +15,8 @@ def render_saved(saved: SavedPlan, now: float) -> str:
         f"Inside {name}:\n" + "\n".join(f"    {line}" for line in text.rstrip().splitlines())
         for name, text in saved.notes.get("nested", {}).items()
     ]
+    if saved.notes.get("rollback") and not saved.waves:
+        parts.append("If a step fails, the stack returns to what it was, as its setting says.")
     return "\n\n".join([*parts, _state(saved, now)]) + "\n"
 
 

@@ -424,7 +424,7 @@ class _Store:
         assert self.draft.source is not None
         source_id = stack_rows.add_source(connection, self.draft.source, self.operation.created_at)
         # A part of a plan has no way back of its own: it would undo, or do, what others planned.
-        previous = None
+        previous = now.previous_source_id if self.plan.action is Action.ROLLBACK else None
         if self.plan.whole and self.plan.action is Action.UPDATE:
             previous = now.source_id if now.status is Status.COMPLETE else now.previous_source_id
         return replace(

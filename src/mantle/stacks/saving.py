@@ -99,8 +99,7 @@ async def save_plan(control: Control, caller: Caller, request: SaveRequest) -> S
     )
 
     def write(connection: Connection) -> SavedPlan:
-        kept = saved_rows.listing(connection, caller.project_id, most=MOST_PLANS)
-        if len(kept) >= MOST_PLANS:
+        if saved_rows.count(connection, caller.project_id) >= MOST_PLANS:
             raise MantleError(
                 f"The project has {MOST_PLANS} saved plans already.",
                 remedy="Delete some: mantle plan list, mantle plan delete.",
@@ -200,7 +199,7 @@ def as_of(saved: SavedPlan, now: float) -> SavedPlan:
 async def list_saved(
     control: Control, project_id: ProjectId, stack_id: StackId | None = None
 ) -> list[SavedPlan]:
-    """Newest first."""
+    """The newest fifty, newest first."""
     now = control.clock.now()
     found = await control.database.read(saved_rows.listing, project_id, stack_id)
     return [as_of(saved, now) for saved in found]

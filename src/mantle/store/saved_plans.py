@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from mantle.model.ids import ProjectId, StackId, StepKey
 from mantle.model.saved import Binding, BoundRow, Gate, PlanStatus, SavedPlan, Wave
 from mantle.plan.render import plan_from_json, plan_json
 from mantle.store.rows import asker_of, asker_values
+from mantle.store.stacks import drop_unused_sources
 from mantle.store.tables.plans import saved_plans
 
 _AT_WORK = (PlanStatus.RUNNING, PlanStatus.READY, PlanStatus.WAITING, PlanStatus.CHECKING)
@@ -51,7 +52,7 @@ def remove(connection: Connection, saved: SavedPlan) -> bool:
 
 
 def listing(
-    connection: Connection, project_id: ProjectId, stack_id: StackId | None = None, most: int = 200
+    connection: Connection, project_id: ProjectId, stack_id: StackId | None = None, most: int = 50
 ) -> list[SavedPlan]:
     """The project's, newest first."""
     query = select(saved_plans).where(saved_plans.c.project_id == project_id)
@@ -72,16 +73,23 @@ def at_work(connection: Connection) -> list[tuple[str, PlanStatus, str | None, f
     ]
 
 
-def purge(connection: Connection, before: float) -> int:
-    """Forget those that are over and were made before this time."""
-    done = connection.execute(
-        delete(saved_plans).where(
-            saved_plans.c.status.not_in(_AT_WORK),
-            saved_plans.c.made_at < before,
-            saved_plans.c.expires_at < before,
-        )
+def count(connection: Connection, project_id: ProjectId) -> int:
+    """How many a project keeps."""
+    query = select(func.count()).where(saved_plans.c.project_id == project_id)
+    return connection.scalar(query) or 0
+
+
+def purge(connection: Connection, before: float) -> None:
+    """Forget those that are over and were made before this time, and sources only they needed."""
+    old = (
+        saved_plans.c.status.not_in(_AT_WORK),
+        saved_plans.c.made_at < before,
+        saved_plans.c.expires_at < before,
     )
-    return int(done.rowcount)
+    query = select(saved_plans.c.source_id, saved_plans.c.base_source_id).where(*old)
+    sources = [source for row in connection.execute(query) for source in row]
+    connection.execute(delete(saved_plans).where(*old))
+    drop_unused_sources(connection, sources)
 
 
 def _values(saved: SavedPlan) -> dict[str, Any]:

@@ -137,6 +137,8 @@ def split(plan: Plan, specs: Sequence[WaveSpec]) -> tuple[Wave, ...]:
         return ()
     if len(specs) > MOST_WAVES:
         raise MantleError(f"A plan can have {MOST_WAVES} waves; these are {len(specs)}.")
+    for spec in specs:
+        _check_spec(spec)
     repeat = len(specs) == 1 and not specs[0].resources
     names = list(dict.fromkeys(step.resource for step in plan.steps))
     assigned: set[StepKey] = set()
@@ -161,6 +163,17 @@ def split(plan: Plan, specs: Sequence[WaveSpec]) -> tuple[Wave, ...]:
     return tuple(waves)
 
 
+def _check_spec(spec: WaveSpec) -> None:
+    says = [bool(spec.resources), spec.layer, spec.percent is not None]
+    if says.count(True) != 1:
+        raise MantleError("A wave is described by resources, by a percent, or as a layer.")
+    if spec.percent is not None and not 0 < spec.percent <= 100:
+        raise MantleError(
+            f"A wave of {spec.percent} percent is not possible.",
+            remedy="Give more than 0 and at most 100.",
+        )
+
+
 def _wanted(
     plan: Plan, spec: WaveSpec | None, names: Sequence[str], assigned: Collection[StepKey]
 ) -> list[str]:
@@ -177,10 +190,7 @@ def _wanted(
             if step.key not in assigned and all(key in assigned for key in step.requires)
         }
         return [name for name in names if name in free]
-    if spec.percent is None or not 0 < spec.percent <= 100:
-        raise MantleError(
-            "A wave needs resources, a percent above 0 and at most 100, or a layer.",
-        )
+    assert spec.percent is not None, "checked before"
     count = max(1, math.ceil(len(names) * spec.percent / 100))
     fresh = [name for name in names if name in left]
     begun = {step.resource for step in plan.steps if step.key in assigned}

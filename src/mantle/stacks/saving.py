@@ -73,7 +73,7 @@ async def save_plan(control: Control, caller: Caller, request: SaveRequest) -> S
         kept = set(part.steps)
         plan = replace(plan, steps=tuple(step for step in plan.steps if step.key in kept))
         planned = replace(planned, plan=plan)
-    waves = split(plan, request.waves) if not plan.is_empty else ()
+    waves = split(plan, request.waves)
     nested, previews = await nested_of(control, draft, plan.steps)
     key = control.machine.links.key
     binding = bind(planned, draft.rows, draft.definitions, key, nested)

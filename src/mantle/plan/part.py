@@ -137,8 +137,8 @@ def split(plan: Plan, specs: Sequence[WaveSpec]) -> tuple[Wave, ...]:
         return ()
     if len(specs) > MOST_WAVES:
         raise MantleError(f"A plan can have {MOST_WAVES} waves; these are {len(specs)}.")
-    for spec in specs:
-        _check_spec(spec)
+    for each in specs:
+        _check_spec(each)
     repeat = len(specs) == 1 and not specs[0].resources
     names = list(dict.fromkeys(step.resource for step in plan.steps))
     assigned: set[StepKey] = set()

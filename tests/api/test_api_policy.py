@@ -35,6 +35,7 @@ def names(people):
         "config": "none",
         "deployment": "none",
         "server": "none",
+        "snapshot": "none",
     }
 
 
@@ -142,6 +143,13 @@ OWN = [
     ("DELETE", "/stacks/nobody", "stacks:delete"),
     ("POST", "/stacks/{name}/cancel", "stacks:action"),
     ("GET", "/stacks/{name}/hooks", "stacks:show"),
+    ("GET", "/stacks/{name}/snapshots", "snapshots:index"),
+    ("POST", "/stacks/{name}/snapshots", "snapshots:create"),
+    ("DELETE", "/stacks/{name}/snapshots/none", "snapshots:delete"),
+    ("POST", "/stacks/{name}/snapshots/none/restore", "snapshots:restore"),
+    ("GET", "/stacks/{name}/export", "stacks:export"),
+    ("POST", "/stacks/nobody/abandon", "stacks:abandon"),
+    ("POST", "/stacks/adopt", "stacks:create"),
     ("POST", "/stacks/{name}/hooks/clear", "resources:signal"),
     ("GET", "/stacks/{name}/resources", "resources:index"),
     ("GET", "/stacks/{name}/events", "events:index"),
@@ -168,6 +176,8 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},
+    ("POST", "/stacks/{name}/snapshots"): {"name": "n" * 300},
     ("POST", "/plans/none/apply"): {},
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("PUT", "/stacks/{name}/protection"): {"protected": False},
@@ -194,7 +204,12 @@ def test_the_table_of_own_routes_is_complete(server):
         for method, path, _ in OWN
     }
     renamed = {
-        (method, path.replace("{plan_id}", "{id}").replace("{operation_id}", "{id}"))
+        (
+            method,
+            path.replace("{snapshot_id}", "{id}")
+            .replace("{plan_id}", "{id}")
+            .replace("{operation_id}", "{id}"),
+        )
         for method, path in served
     }
     assert renamed == {

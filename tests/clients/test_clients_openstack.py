@@ -4,6 +4,7 @@ What is compared is the shape of its output: the columns and keys it shows again
 """
 
 import json
+import time
 
 import pytest
 
@@ -275,3 +276,57 @@ def test_admin_token_authentication(plane, stack):
         *("--os-endpoint", url, "--os-token", token["id"], "stack", "list"),
     )
     assert "stock" in text
+
+
+@pytest.mark.proves("api: snapshots")
+def test_snapshots(plane, template):
+    """`stack snapshot create`, `list`, `show`, `restore`, `delete`."""
+    plane.openstack("stack create --wait snapped -t", template)
+    made = plane.data("stack snapshot create snapped --name first")
+    assert (made["name"], made["status"]) == ("first", "IN_PROGRESS")
+    for _ in range(50):
+        shown = plane.data(f"stack snapshot show snapped {made['ID']}")
+        if shown["snapshot"]["status"] == "COMPLETE":
+            break
+        time.sleep(0.2)
+    assert [row["status"] for row in plane.data("stack snapshot list snapped")] == ["COMPLETE"]
+    plane.openstack(f"stack snapshot restore snapped {made['ID']}")
+    for _ in range(50):
+        if plane.data("stack show snapped")["stack_status"] == "RESTORE_COMPLETE":
+            break
+        time.sleep(0.2)
+    plane.openstack(f"stack snapshot delete -y snapped {made['ID']}")
+    assert plane.data("stack snapshot list snapped") == []
+
+
+@pytest.mark.proves("api: abandon and adopt")
+def test_abandon_and_adopt(plane, template, tmp_path):
+    """`stack abandon` writes a file that `stack adopt` takes, with the same values."""
+    plane.openstack("stack create --wait left -t", template)
+    before = plane.data("stack output show left said")["output_value"]
+    document = tmp_path / "left.json"
+    document.write_text(plane.openstack("stack abandon left -f json"))
+    plane.run("openstack", "stack", "show", "left", code=1)
+    plane.openstack("stack adopt --wait found --adopt-file", document)
+    assert plane.data("stack show found")["stack_status"] == "ADOPT_COMPLETE"
+    assert plane.data("stack output show found said")["output_value"] == before
+
+
+@pytest.mark.proves("api: hooks")
+def test_hooks(plane, template, tmp_path):
+    """`stack hook poll` shows what waits; `stack hook clear` lets it go on."""
+    environment = tmp_path / "hooks.yaml"
+    environment.write_text("resource_registry: {resources: {word: {hooks: pre-create}}}")
+    plane.openstack("stack create hooked -e", environment, "-t", template)
+    for _ in range(50):
+        rows = plane.data("stack hook poll hooked")
+        if rows:
+            break
+        time.sleep(0.2)
+    assert [row["Resource Name"] for row in rows] == ["word"]
+    plane.openstack("stack hook clear --pre-create hooked word")
+    for _ in range(50):
+        if plane.data("stack show hooked")["stack_status"] == "CREATE_COMPLETE":
+            break
+        time.sleep(0.2)
+    assert plane.data("stack show hooked")["stack_status"] == "CREATE_COMPLETE"

@@ -27,6 +27,7 @@ from mantle.api.metrics import Metrics
 from mantle.api.open_doors import Door, metadata, signals
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
+from mantle.api.own.leaving import LeavingController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
@@ -121,6 +122,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
         route_handlers=[
             StacksController,
             HooksController,
+            LeavingController,
             PlansController,
             OperationsController,
             GuardsController,

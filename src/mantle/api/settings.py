@@ -11,7 +11,5 @@ class ApiSettings:
 
     body_limit_bytes: int = 4 * MEBIBYTE
     """Heat's default is 1 MiB; a template of 20,000 resources needs more."""
-    allow_export: bool = True
-    """Heat calls it `enable_stack_abandon`, off by default there."""
     revision: str = "unknown"
     """What `build_info` tells; packagers set it."""

@@ -19,6 +19,7 @@ from mantle.cli.options import (
     places,
     source_body,
 )
+from mantle.cli.stack_leaving import add_leaving
 from mantle.cli.stack_views import add_views
 
 
@@ -55,6 +56,7 @@ def build_stack() -> App:
         app.command(verb)
     add_views(app)
     add_guards(app)
+    add_leaving(app)
     return app
 
 

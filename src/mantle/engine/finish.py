@@ -16,6 +16,7 @@ from mantle.store import guards as guard_rows
 from mantle.store import hooks as hook_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry
@@ -58,6 +59,9 @@ async def finish(
         started.clear()
         resource_rows.purge_deleted(connection, stack.id)
         hook_rows.forget(connection, operation.id)
+        if operation.action is Action.SNAPSHOT:
+            taken = Status.FAILED if verdict.failure or verdict.cancelled else Status.COMPLETE
+            snapshot_rows.settle(connection, operation.id, taken, ended.reason)
         newer = [
             other
             for other in operation_rows.live_of_stack(connection, stack.id)
@@ -81,6 +85,8 @@ async def finish(
         event_rows.add(connection, events)
         if after.deleted_at is not None:
             guard_rows.drop(connection, stack.id)
+            named = snapshot_rows.drop(connection, stack.id)
+            stack_rows.drop_unused_sources(connection, named)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
             stack_rows.drop_unused_sources(connection, [stack.previous_source_id])
 

@@ -23,6 +23,7 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
 from mantle.model.values import Unknown, unknowns_in
+from mantle.plan.adoption import ADOPTS
 from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
 from mantle.plan.judge import policy_of
@@ -51,6 +52,7 @@ log = structlog.get_logger()
 
 ACTIONS: Mapping[StepKind, Action] = {
     StepKind.CREATE: Action.CREATE,
+    StepKind.ADOPT: Action.ADOPT,
     StepKind.UPDATE: Action.UPDATE,
     StepKind.DELETE: Action.DELETE,
     StepKind.FORGET: Action.DELETE,
@@ -60,7 +62,10 @@ ACTIONS: Mapping[StepKind, Action] = {
     StepKind.SNAPSHOT: Action.SNAPSHOT,
 }
 
-OWN_NOTES = ("digest", "before")
+FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
+"""Steps that bring a resource to what the template says."""
+
+OWN_NOTES = ("digest", "before", ADOPTS)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, and the properties before an update that has not ended well."""
 
@@ -87,6 +92,7 @@ def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
     """The function a kind of step calls."""
     phases: dict[StepKind, Phase] = {
         StepKind.CREATE: resource_type.create,
+        StepKind.ADOPT: resource_type.check,
         StepKind.UPDATE: resource_type.update,
         StepKind.DELETE: resource_type.delete,
         StepKind.FORGET: not_asked,
@@ -137,7 +143,7 @@ class Drive:
 
     def prepare(self) -> str | None:
         """Resolve what is wanted, exactly; the answer is why that failed."""
-        if self.step.kind not in {StepKind.CREATE, StepKind.UPDATE}:
+        if self.step.kind not in FORWARD:
             return None
         walk = self.walk
         assert walk.loaded is not None
@@ -216,7 +222,9 @@ class Drive:
             "started_at": self.row.started_at if again else self.walk.now(),
             "updated_at": self.walk.now(),
         }
-        if self.step.kind is StepKind.CREATE:
+        if self.step.kind is StepKind.ADOPT and not self._container:
+            changes["physical_id"] = self.row.data.get(ADOPTS, {}).get("resource_id")
+        if self.step.kind in {StepKind.CREATE, StepKind.ADOPT}:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
             definition = self._definition()
@@ -249,7 +257,7 @@ class Drive:
             between = "\n" if "\n" in outcome.reason else " "
             text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
             return replace(row, status=Status.FAILED, reason=text, data=data, **changes)
-        if self.step.kind in {StepKind.CREATE, StepKind.UPDATE}:
+        if self.step.kind in FORWARD:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
             definition = self._definition()
@@ -258,7 +266,7 @@ class Drive:
                 changes["deletion_policy"] = policy_of(definition)
                 changes["type"] = definition.type
                 changes["resolved_type"] = definition.resolved_type
-            data = {key: value for key, value in data.items() if key != "before"}
+            data = {key: value for key, value in data.items() if key not in {"before", ADOPTS}}
             if self.step.digest:
                 data["digest"] = self.step.digest
         if attributes is not None:
@@ -382,7 +390,7 @@ class Drive:
         signals = await self._signals()
         family = None
         if self._container:
-            if self.step.kind not in {StepKind.CREATE, StepKind.UPDATE}:
+            if self.step.kind not in FORWARD:
                 return Delegate(template={}), None
             delegates = self.walk.machine.delegates
             family = await delegates.family(delegates.child_id(self.row))
@@ -403,6 +411,8 @@ class Drive:
         if self.step.kind is StepKind.CREATE and definition is not None and definition.external_id:
             # Adopting is looking: the object must be there and well.
             return self.type.check
+        if self.step.kind is StepKind.ADOPT and self._container:
+            return self.type.create
         return phase_of(self.type, self.step.kind)
 
     @property
@@ -504,7 +514,7 @@ class Drive:
         self, delegate: Delegate
     ) -> tuple[Done | Failed, Mapping[str, Any] | None]:
         machine = self.walk.machine
-        wanted = self.step.kind in {StepKind.CREATE, StepKind.UPDATE}
+        wanted = self.step.kind in FORWARD
         child = machine.delegates.child_id(self.row)
         data = self.row.data if delegate.data is None else {**self.row.data, **delegate.data}
         if wanted and (self.row.physical_id != child or data != self.row.data):

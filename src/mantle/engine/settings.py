@@ -20,6 +20,9 @@ class Settings:
     rounds: int = 5
     """How often an operation plans again after in-place updates, at most."""
     stacks_per_project: int = 512
+    snapshots_per_stack: int = 32
+    allow_export: bool = True
+    """Export and abandon give documents that hold a stack's secrets."""
     resources_per_stack: int = 50_000
     nesting: int = 5
     template_bytes: int = 16 * 1024 * 1024

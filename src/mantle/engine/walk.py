@@ -25,6 +25,9 @@ from mantle.store.journal import Fenced
 from mantle.template.environment import Environment
 from mantle.template.validate import Loaded
 
+MAKING = {StepKind.CREATE, StepKind.ADOPT}
+"""Steps behind which there is a resource that was not there before."""
+
 IN_LINE = 64
 """Instant steps run before the loop gets a turn for others."""
 
@@ -126,7 +129,7 @@ class Walk:
         entry = entry_of(self)
         entry.resources.append(row)
         entry.events.extend(events)
-        if row.status is Status.COMPLETE and drive.step.kind is StepKind.CREATE:
+        if row.status is Status.COMPLETE and drive.step.kind in MAKING:
             self._takes_over(row, entry.resources)
         if row.status is Status.COMPLETE and self.plan.binds and row.name in self.current:
             # Before and after a crash alike, a later step sees what this one made of the values
@@ -291,7 +294,7 @@ def current_rows(
     leaving = {
         step.resource_id for step in plan.steps if step.kind in {StepKind.DELETE, StepKind.FORGET}
     }
-    creating = {step.resource_id: step for step in plan.steps if step.kind is StepKind.CREATE}
+    creating = {step.resource_id: step for step in plan.steps if step.kind in MAKING}
     current: dict[str, ResourceRecord] = {}
     for row in rows.values():
         if row.id in leaving and plan.action is not Action.DELETE:

@@ -18,6 +18,8 @@ class StepKind(StrEnum):
     """What a step does to one resource."""
 
     CREATE = "create"
+    ADOPT = "adopt"
+    """Take over an object that is there: look at it, change nothing."""
     UPDATE = "update"
     DELETE = "delete"
     FORGET = "forget"

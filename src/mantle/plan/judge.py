@@ -16,6 +16,7 @@ from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action, Status
 from mantle.model.values import Value
+from mantle.plan.adoption import note_of
 from mantle.plan.diff import (
     changes_between,
     described,
@@ -36,6 +37,8 @@ class Fate(IntEnum):
     REFUSED = 3
     """The type does not allow the change. Cheaper than REPLACE, lest a broken sibling hide it."""
     REPLACE = 4
+    ADOPT = -1
+    """The row is there to take over an object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,9 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
         return _replaced(f"its type changes from {row.type} to {definition.type}")
     if definition.external_id is not None:
         return _adopted(row, definition.external_id)
+    note = note_of(row)
+    if note is not None:
+        return Verdict(fate=Fate.ADOPT, reason=f"takes over {note.get('resource_id')}")
     if row.action is Action.INIT and row.physical_id is None:
         return Verdict(fate=Fate.CONTINUE, reason="it was planned but not begun")
     changes = changes_between(wanted.facts.schema, row.properties, wanted.properties, mask)

@@ -88,6 +88,8 @@ def kinds_of(row: ResourceRecord) -> tuple[StepKind, ...]:
     unmade = row.action is Action.INIT or (
         row.action in {Action.CREATE, Action.ADOPT} and row.status is not Status.COMPLETE
     )
+    if row.action is Action.ADOPT and row.status is not Status.COMPLETE:
+        return (StepKind.FORGET,)  # it never became ours
     if unmade and row.physical_id is None:
         return (StepKind.DELETE,)
     if row.deletion_policy is DeletionPolicy.RETAIN:

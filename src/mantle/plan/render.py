@@ -21,6 +21,7 @@ REPLACE = "replace"
 
 SIGNS: Mapping[str, tuple[str, str]] = {
     StepKind.CREATE: ("+", "create"),
+    StepKind.ADOPT: ("=", "take over what is there"),
     StepKind.UPDATE: ("~", "change in place"),
     REPLACE: ("+/-", "make a new one, then delete the old"),
     StepKind.DELETE: ("-", "delete"),

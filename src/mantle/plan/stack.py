@@ -222,6 +222,8 @@ class _Planning:
                 settled.rows[definition.name] = row
             case Fate.CONTINUE:
                 self._create(wanted, row, verdict.reason)
+            case Fate.ADOPT:
+                self._adopt(wanted, row, verdict.reason)
             case Fate.REPLACE:
                 self._replace(wanted, row, verdict)
             case Fate.REFUSED:
@@ -274,6 +276,18 @@ class _Planning:
                 requires=self._needs(wanted.definition),
                 changes=changes,
                 replaces=replaces if row is None else row.replaces,
+                digest=wanted.digest,
+                timeout_seconds=self.timeout_seconds,
+            )
+        )
+
+    def _adopt(self, wanted: Wanted, row: ResourceRecord, reason: str) -> None:
+        self._forward(
+            steps.adopt(
+                wanted.definition,
+                row,
+                reason=reason,
+                requires=self._needs(wanted.definition),
                 digest=wanted.digest,
                 timeout_seconds=self.timeout_seconds,
             )

@@ -71,6 +71,30 @@ def update(
     )
 
 
+def adopt(
+    definition: ResourceDefinition,
+    row: ResourceRecord,
+    *,
+    reason: str,
+    requires: Iterable[StepKey],
+    digest: str,
+    timeout_seconds: float,
+) -> Step:
+    """Take over the object that the row names."""
+    return Step(
+        key=step_key(StepKind.ADOPT, definition.name),
+        kind=StepKind.ADOPT,
+        resource=definition.name,
+        resource_type=definition.type,
+        resource_id=row.id,
+        token=row.token,
+        reason=reason,
+        requires=tuple(requires),
+        timeout_seconds=timeout_seconds,
+        digest=digest,
+    )
+
+
 def on_row(
     kind: StepKind,
     row: ResourceRecord,

@@ -5,6 +5,7 @@ operation's from the parent's plan and step, so that every call can be repeated 
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, StackId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
+from mantle.plan.adoption import ADOPTS, adopted_rows
 from mantle.plan.render import plan_json
 from mantle.resources.kit import Family
 from mantle.store import events as event_rows
@@ -131,6 +133,13 @@ class Children:
         loaded = await load(machine, record, source)
         live = [] if fresh else await machine.database.read(operation_rows.live_of_stack, record.id)
         rows = [] if fresh else await machine.database.read(resource_rows.of_stack, record.id)
+        adopted: list[ResourceRecord] = []
+        if errand.action is Action.ADOPT and fresh:
+            action = Action.ADOPT
+            note = errand.row.data.get(ADOPTS) or {}
+            adopted = rows = adopted_rows(
+                record.id, loaded, note.get("resources") or {}, new_id=machine.new_id, now=now
+            )
         plan = (
             None
             if live
@@ -155,6 +164,7 @@ class Children:
             None if plan is None else (plan, rows),
             source=source,
             fresh=fresh,
+            adopted=adopted,
         )
 
     def _source(self, errand: Errand) -> TemplateSource:
@@ -187,6 +197,7 @@ class Children:
         *,
         source: TemplateSource | None = None,
         fresh: bool = False,
+        adopted: Sequence[ResourceRecord] = (),
     ) -> None:
         machine = self.machine
         made: list[ResourceRecord] = []
@@ -221,7 +232,7 @@ class Children:
                     created_at=planned[0].made_at,
                     expires_at=planned[0].expires_at,
                 )
-            resource_rows.add(connection, made)
+            resource_rows.add(connection, [*adopted, *made])
             started = machine.stack_event(
                 stack, operation, stack.action, stack.status, stack.reason
             )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from mantle.engine.resource import OWN_NOTES
 from mantle.model.records import StackRecord
-from mantle.resources.kit import ResourceType
 from mantle.stacks.control import Control
 from mantle.stacks.queries import list_resources, stack_source
 from mantle.template.environment import load_environment
@@ -17,18 +17,13 @@ async def export_stack(control: Control, stack: StackRecord) -> dict[str, Any]:
     resources: dict[str, Any] = {}
     for view in await list_resources(control, stack):
         row = view.record
-        kind: ResourceType = control.registry.get(row.resolved_type)
         entry: dict[str, Any] = {
             "name": row.name,
             "type": row.type,
             "action": row.action,
             "status": row.status,
             "resource_id": row.physical_id,
-            "resource_data": {
-                key: value for key, value in row.data.items() if not kind.schema.takes_signals
-            }
-            if not _has_secrets(kind)
-            else {},
+            "resource_data": {k: v for k, v in row.data.items() if k not in OWN_NOTES},
             "metadata": dict(row.metadata),
         }
         if view.nested_stack is not None:
@@ -46,7 +41,3 @@ async def export_stack(control: Control, stack: StackRecord) -> dict[str, Any]:
         "files": dict(source.files),
         "resources": resources,
     }
-
-
-def _has_secrets(kind: ResourceType) -> bool:
-    return any(attribute.secret for attribute in kind.schema.attributes.values())

@@ -66,6 +66,13 @@ def by_physical_id(connection: Connection, physical_id: str) -> list[ResourceRec
     return [resource_of(row) for row in connection.execute(query)]
 
 
+def forget(connection: Connection, stack_id: StackId) -> None:
+    """Drop all rows of a stack and their signals; the objects are left to themselves."""
+    mine = select(resources.c.id).where(resources.c.stack_id == stack_id)
+    connection.execute(delete(signals).where(signals.c.resource_id.in_(mine)))
+    connection.execute(delete(resources).where(resources.c.stack_id == stack_id))
+
+
 def purge_deleted(connection: Connection, stack_id: StackId) -> None:
     """Drop the rows whose objects are gone, and their signals; the events stay."""
     gone = select(resources.c.id).where(

@@ -13,6 +13,7 @@ from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import StackRecord
 from mantle.store.rows import stack_of, stack_values
 from mantle.store.tables.plans import saved_plans
+from mantle.store.tables.snapshots import snapshots
 from mantle.store.tables.stacks import sources, stacks
 
 SORTABLE = {
@@ -85,7 +86,8 @@ def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]
         planned = select(saved_plans.c.id).where(
             or_(saved_plans.c.source_id == source_id, saved_plans.c.base_source_id == source_id)
         )
-        needed = (connection.execute(query.limit(1)).first() for query in (used, planned))
+        kept = select(snapshots.c.id).where(snapshots.c.source_id == source_id)
+        needed = (connection.execute(query.limit(1)).first() for query in (used, planned, kept))
         if all(row is None for row in needed):
             connection.execute(delete(sources).where(sources.c.id == source_id))
 

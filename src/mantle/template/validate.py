@@ -547,7 +547,8 @@ class _Loader:
         shared = json.dumps(
             [
                 dict(self.environment.parameter_defaults),
-                dict(self.environment.resource_registry),
+                # An exported environment names the empty `resources`, a written one does not.
+                {key: body for key, body in self.environment.resource_registry.items() if body},
             ],
             sort_keys=True,
             default=str,

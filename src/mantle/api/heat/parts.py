@@ -1,4 +1,4 @@
-"""Parts of a stack: template, environment, files, outputs, export; and actions on it."""
+"""Parts of a stack: template, environment, files, outputs; and actions on it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -8,12 +8,11 @@ from mantle.access.policy import allows
 from mantle.api.door import Reply
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask
-from mantle.model.errors import MantleError, NotFound, NotSupported
+from mantle.model.errors import MantleError, NotFound
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
 from mantle.stacks.actions import cancel_stack, check_stack, resume_stack, suspend_stack
 from mantle.stacks.control import Control
-from mantle.stacks.export import export_stack
 from mantle.stacks.queries import stack_outputs, stack_parameters, stack_source
 from mantle.template.environment import load_environment
 from mantle.template.load import parse
@@ -74,13 +73,6 @@ async def output(ask: Ask) -> Reply:
         remedy="`stack output list` shows those there are.",
         fault="NotFound",
     )
-
-
-async def export(ask: Ask) -> Reply:
-    """GET …/export."""
-    if not ask.settings.allow_export:
-        raise NotSupported("Stack Export is switched off here.", remedy="Ask the operator.")
-    return Reply(body=await export_stack(ask.control, await ask.stack()))
 
 
 Verb = Callable[[Control, Caller, StackRecord], Awaitable[OperationRecord]]

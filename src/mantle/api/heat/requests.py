@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from mantle.api.heat.ask import as_bool, as_count, as_object, as_text
 from mantle.model.errors import MantleError, NotSupported
 from mantle.model.graph import TemplateSource
+from mantle.stacks.adopt import AdoptRequest
 from mantle.stacks.create import CreateRequest
 from mantle.stacks.update import UpdateRequest
 
@@ -18,11 +21,6 @@ def create_request(body: Body) -> CreateRequest:
         raise MantleError(
             "No stack name specified", remedy='Send "stack_name".', fault="HTTPBadRequest"
         )
-    if body.get("adopt_stack_data") is not None:
-        raise NotSupported(
-            "Stack Adopt is not available.",
-            remedy="Create the stack without adopt_stack_data; external_id takes over an object.",
-        )
     return CreateRequest(
         name=body["stack_name"],
         source=source(body),
@@ -30,6 +28,35 @@ def create_request(body: Body) -> CreateRequest:
         timeout_minutes=_timeout(body),
         tags=_tags(body) or (),
     )
+
+
+def adopt_request(body: Body) -> AdoptRequest | None:
+    """A stack to adopt; None when the body asks for an ordinary one."""
+    given = body.get("adopt_stack_data")
+    if given is None:
+        return None
+    document = as_object(_decoded(given), "adopt_stack_data")
+    if "template" not in document and "resources" not in document:
+        raise MantleError(
+            "adopt_stack_data is not the document of a stack.",
+            remedy="Send what `stack abandon` or `stack export` gave, whole.",
+            fault="StackValidationFailed",
+        )
+    template = _template(body) or document.get("template")
+    whole = {**body, "template": template or {"heat_template_version": "2013-05-23"}}
+    if template:
+        document = {**document, "template": template}
+    return AdoptRequest(create=create_request(whole), document=document)
+
+
+def _decoded(given: Any) -> Any:
+    """Heat's clients send the document as JSON text."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return msgspec.json.decode(given)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MantleError(f"adopt_stack_data is no JSON: {error}") from error
 
 
 def update_request(body: Body, *, existing: bool) -> UpdateRequest:

@@ -7,10 +7,11 @@ from mantle.api.door import Reply, empty, plain
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask
 from mantle.api.heat.previews import preview_view, update_view
-from mantle.api.heat.requests import create_request, update_request
+from mantle.api.heat.requests import adopt_request, create_request, update_request
 from mantle.model.ids import ProjectId
 from mantle.model.records import StackRecord
 from mantle.model.status import Status
+from mantle.stacks.adopt import adopt_stack
 from mantle.stacks.create import create_stack, preview_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.previews import with_children
@@ -30,7 +31,12 @@ FOUND = "The resource is at the address in Location."
 
 async def create(ask: Ask) -> Reply:
     """POST /stacks."""
-    stack, _ = await create_stack(ask.control, ask.caller, create_request(ask.call.json_object()))
+    body = ask.call.json_object()
+    adoption = adopt_request(body)
+    if adoption is None:
+        stack, _ = await create_stack(ask.control, ask.caller, create_request(body))
+    else:
+        stack, _ = await adopt_stack(ask.control, ask.caller, adoption)
     created = views.stack_created(ask.root, stack)
     location = {"Location": views.stack_url(ask.root, stack)}
     return Reply(status=201, body={"stack": created}, headers=location)

@@ -1,0 +1,19 @@
+"""Snapshots of stacks."""
+
+from alembic import op
+
+from mantle.store.tables.snapshots import snapshots
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the table. A database made by this release has it from its first revision on."""
+    snapshots.create(op.get_bind(), checkfirst=True)
+
+
+def downgrade() -> None:
+    """Nothing is taken away: an older engine does not look at it."""

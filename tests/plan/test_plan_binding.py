@@ -50,12 +50,14 @@ class Bound:
     def moved(self, part=None, done=(), loaded=None):
         """Why the plan does not fit now."""
         loaded = loaded or self.loaded
+        keys = {step.key for step in self.plan.steps} if part is None else set(part)
+        within = {step.resource for step in self.plan.steps if step.key in keys}
         return moved(
             self.plan,
             self.binding,
-            {step.key for step in self.plan.steps} if part is None else set(part),
+            keys,
             done,
-            plan_with_values(**self.world.request(loaded)),
+            plan_with_values(**self.world.request(loaded), within=within),
             self.world.rows,
             loaded.graph.resources,
             KEY,

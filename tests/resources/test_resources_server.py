@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mantle.clouds.ports import NetworkSpec, Nic, ObjectStatus, PortSpec, SubnetSpec
-from mantle.model.schema import Neighbour
+from mantle.model.schema import Neighbour, Neighbourhood
 from mantle.model.values import Call
 from mantle.resources.kit import Done, Failed
 from mantle.resources.registry import default_registry
@@ -200,7 +200,7 @@ def test_a_server_waits_for_the_subnets_of_its_networks():
         "other": Neighbour("OS::Neutron::Subnet", {"network": "x"}),
         "net": Neighbour("OS::Neutron::Net", {}),
     }
-    assert FACTS.neighbours({"networks": [{"network": net}]}, others) == ("sub",)
+    assert FACTS.neighbours({"networks": [{"network": net}]}, Neighbourhood(others)) == ("sub",)
 
 
 REFUSALS = {

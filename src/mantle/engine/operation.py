@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -156,15 +156,16 @@ async def plan_in_full(
     only_shown: bool = False,
     rules: Sequence[PolicyRule] | None = None,
     only: Callable[[Step], bool] = lambda _: True,
+    within: Collection[str] | None = None,
 ) -> Planned:
     """The same, with the exact values that the plan does not show.
 
     With `rules` those are asked instead of the ones that are set; `only` chooses the steps that
-    they are asked about.
+    they are asked about. With `within` only these resources are planned.
     """
     size = 300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0))
     try:
-        planned = await _planned(machine, stack, action, loaded, rows, size)
+        planned = await _planned(machine, stack, action, loaded, rows, size, within)
         await refuse_to_uncover(machine, planned.plan, list(rows))
     except Invalid as error:
         raise await placed(machine, stack, loaded, error) from None
@@ -195,6 +196,7 @@ async def _planned(
     loaded: Loaded | None,
     rows: Sequence[ResourceRecord],
     size: int,
+    within: Collection[str] | None,
 ) -> Planned:
     facts = dict(machine.registry.facts)
     if loaded is not None:
@@ -214,6 +216,7 @@ async def _planned(
         references=reference_of(machine.registry, stack),
         timeout_seconds=machine.settings.step_timeout_seconds,
         lifetime_seconds=machine.settings.plan_lifetime_seconds,
+        within=within,
     )
 
 

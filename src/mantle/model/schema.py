@@ -4,11 +4,13 @@ Resource types declare them, the template layer checks values against them, the 
 update rules, and the API prints them. The names of kinds are those Heat prints.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from mantle.model.values import Call
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -178,6 +180,43 @@ class Neighbour:
     properties: Mapping[str, Any]
 
 
+class Neighbourhood(dict[str, Neighbour]):
+    """All resources of a template by name, with an index: ten thousand may each ask about all."""
+
+    __slots__ = ("_groups",)
+
+    def __init__(self, everyone: Mapping[str, Neighbour]) -> None:
+        super().__init__(everyone)
+        self._groups: dict[tuple[str, Any], dict[str, list[str]]] = {}
+
+    def names(self, type_name: str) -> Sequence[str]:
+        """Those of this type, in the template's order."""
+        return self.names_with(type_name, _anything, None)
+
+    def names_with(
+        self, type_name: str, read: Callable[[Neighbour], Any], value: Any
+    ) -> Sequence[str]:
+        """Those for which `read` gives this value; calls count without their place."""
+        groups = self._groups.get((type_name, read))
+        if groups is None:
+            groups = self._groups[type_name, read] = {}
+            for name, other in self.items():
+                if other.type == type_name:
+                    groups.setdefault(_spoken(read(other)), []).append(name)
+        return groups.get(_spoken(value), ())
+
+
+def _anything(_: Neighbour) -> None:
+    return None
+
+
+def _spoken(value: Any) -> str:
+    """The value as text; equal values have equal texts."""
+    if isinstance(value, Call):
+        return f"{value.function}: {value.argument!r}"
+    return repr(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeFacts:
     """What pure code may know of a resource type: its schema and its pure rules."""
@@ -185,9 +224,7 @@ class TypeFacts:
     schema: ResourceSchema
     check_properties: Callable[[Mapping[str, Any]], list[str]] | None = None
     """Rules between properties, over resolved values; each text is a problem."""
-    neighbours: Callable[[Mapping[str, Any], Mapping[str, Neighbour]], tuple[str, ...]] | None = (
-        None
-    )
+    neighbours: Callable[[Mapping[str, Any], Neighbourhood], tuple[str, ...]] | None = None
     """(own properties, other resources by name) -> names to wait for, though nothing refers to
     them: a port waits for the subnets of its network. Values may hold calls."""
     replace_when: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None

@@ -2,7 +2,8 @@
 
 A plan is bound to the rows its steps touch and to the values its steps use, not to the stack. A row
 whose version has grown is compared by what matters of it: a check that found all well moves
-nothing. Values are compared by planning again: the steps of the part must come out with the same
+nothing. Values are compared by planning the part's resources again, with all others as they are:
+the steps must come out with the same
 kind, the same row and the same values. Where the plan said "known after a" and `a` has been made by
 the plan itself, any value will do. Values a plan hides are compared by keyed hashes.
 """

@@ -7,7 +7,7 @@ with its known values: the engine plans again when the plan has ended, and finds
 what the change means for others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +59,12 @@ def plan_with_values(
     references: Callable[[ResourceRecord], str],
     timeout_seconds: float,
     lifetime_seconds: float,
+    within: Collection[str] | None = None,
 ) -> Planned:
     """Everything that has to be done, each step with its reason; raises `Invalid` if it may not be.
 
     Without a template everything is removed: a delete, or the rollback of a create.
+    With `within` only these resources are planned; every other one is taken as it is.
     """
     live = [row for row in rows if row.state != "DELETE_COMPLETE"]
     unchanged: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ def plan_with_values(
             timeout_seconds=timeout_seconds,
             mask=_mask(loaded, live, facts),
             updating=action is Action.UPDATE,
+            within=within,
         )
         planning.go()
         made, unchanged = planning.steps, tuple(planning.unchanged)
@@ -162,6 +165,7 @@ class _Planning:
     mask: Mask
     updating: bool
     """Hooks and restrictions of updates apply: not to a rollback, nor to a create."""
+    within: Collection[str] | None = None
     steps: list[Step] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     forward: dict[str, StepKey] = field(default_factory=dict)
@@ -180,8 +184,13 @@ class _Planning:
             by_name.setdefault(row.name, []).append(row)
         needs = {name: definition.references for name, definition in wanted.items()}
         for name in dependencies_first(needs):
+            if self.within is not None and name not in self.within:
+                self._as_it_is(name, by_name.pop(name, []), settled)
+                continue
             self._one(wanted[name], by_name.pop(name, []), settled)
         for row in (row for left in by_name.values() for row in left):
+            if self.within is not None and row.name not in self.within:
+                continue
             self.doomed[row.id] = "no longer in the template"
             keep(row, "it is no longer in the template", self.findings)
         self.findings.raise_if_any()
@@ -196,6 +205,12 @@ class _Planning:
             forward=self.forward,
             timeout_seconds=self.timeout_seconds,
         )
+
+    def _as_it_is(self, name: str, rows: Sequence[ResourceRecord], settled: Settled) -> None:
+        """What others read of it now: its newest row, if it was ever made."""
+        made = [row for row in rows if row.action not in {Action.INIT, Action.DELETE}]
+        if made:
+            settled.rows[name] = max(made, key=lambda row: (row.created_at, row.id))
 
     def _one(
         self, definition: ResourceDefinition, rows: Sequence[ResourceRecord], settled: Settled

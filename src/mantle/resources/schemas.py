@@ -163,12 +163,15 @@ def not_offered(
     false, and the values in `harmless` are no request and pass.
     """
     passing = harmless or {}
+    sought = [(path, path.split("."), why) for path, why in reasons.items()]
 
     def check(properties: Mapping[str, Any]) -> list[str]:
+        # Hardly any of these properties is ever given, and every resource is checked twice.
         return [
             f"{place}: {why}"
-            for path, why in reasons.items()
-            for place, value in _found(properties, path.split("."), "")
+            for path, parts, why in sought
+            if properties.get(parts[0]) is not None
+            for place, value in _found(properties, parts, "")
             if _asks(value) and value not in passing.get(path, ())
         ]
 

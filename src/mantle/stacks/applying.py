@@ -262,6 +262,7 @@ async def _now(control: Control, asker: Asker, saved: SavedPlan, part: Part) -> 
         rows,
         asker=asker,
         only=lambda step: (step.kind, step.resource) in chosen,
+        within={name for _, name in chosen},
     )
     draft = Draft(
         action=saved.plan.action,

@@ -22,6 +22,7 @@ from mantle.model.schema import (
     Kind,
     Limitation,
     Neighbour,
+    Neighbourhood,
     OnChange,
     Property,
     ResourceSchema,
@@ -461,16 +462,18 @@ class _Loader:
 
     def _hidden(self, definitions: Mapping[str, ResourceDefinition]) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
-        everyone: dict[str, Neighbour] | None = None
+        everyone: Neighbourhood | None = None
         for name, definition in definitions.items():
             facts = self.facts.get(definition.resolved_type)
             if facts is None or facts.neighbours is None:
                 continue
             if everyone is None:
-                everyone = {
-                    other: Neighbour(each.resolved_type, _plain(each.properties))
-                    for other, each in definitions.items()
-                }
+                everyone = Neighbourhood(
+                    {
+                        other: Neighbour(each.resolved_type, _plain(each.properties))
+                        for other, each in definitions.items()
+                    }
+                )
             names = facts.neighbours(_plain(definition.properties), everyone)
             wanted = tuple(each for each in names if each != name and each in definitions)
             if wanted:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.clouds.ports import FloatingIp, FloatingIpSpec
-from mantle.model.schema import Kind, Neighbour, TypeFacts
+from mantle.model.schema import Kind, Neighbour, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id
-from mantle.resources.schemas import mapping, not_offered, old_name, same_value, schema, string
+from mantle.resources.schemas import mapping, not_offered, old_name, schema, string
 
 SCHEMA = schema(
     "OS::Neutron::FloatingIP",
@@ -44,16 +44,12 @@ NOT_OFFERED = {
 }
 
 
-def neighbours(own: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def neighbours(own: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]:
     """It waits for routers into its network, and, leading to a port, for their interfaces."""
     network = own.get("floating_network", own.get("floating_network_id"))
     leads = own.get("port_id") is not None
-    return tuple(
-        name
-        for name, other in others.items()
-        if (other.type == "OS::Neutron::Router" and same_value(network, _gateway(other)))
-        or (leads and other.type == "OS::Neutron::RouterInterface")
-    )
+    routers = () if network is None else others.names_with("OS::Neutron::Router", _gateway, network)
+    return (*routers, *(others.names("OS::Neutron::RouterInterface") if leads else ()))
 
 
 def _gateway(router: Neighbour) -> Any:

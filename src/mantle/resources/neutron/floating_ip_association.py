@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.clouds.ports import FloatingIpAssociation, FloatingIpAssociationSpec
-from mantle.model.schema import Neighbour, TypeFacts
+from mantle.model.schema import Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id
@@ -30,11 +30,9 @@ def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
     return None
 
 
-def neighbours(_: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def neighbours(_: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]:
     """The way to the port must exist: it waits for the template's router interfaces."""
-    return tuple(
-        name for name, other in others.items() if other.type == "OS::Neutron::RouterInterface"
-    )
+    return tuple(others.names("OS::Neutron::RouterInterface"))
 
 
 async def spec(ctx: Context) -> FloatingIpAssociationSpec:

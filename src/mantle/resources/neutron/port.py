@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mantle.clouds.ports import FixedIp, Missing, Port, PortSpec, Session
-from mantle.model.schema import Kind, Neighbour, Property, TypeFacts
+from mantle.model.schema import Kind, Neighbour, Neighbourhood, Property, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, name_of, tags_of
@@ -15,7 +15,6 @@ from mantle.resources.schemas import (
     maps,
     not_offered,
     old_name,
-    same_value,
     schema,
     string,
     strings,
@@ -121,17 +120,18 @@ def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
     return None
 
 
-def subnets_of_network(network: Any, others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def subnets_of_network(network: Any, others: Neighbourhood) -> tuple[str, ...]:
     """The template's subnets on this network: an address can be chosen only after they exist."""
-    return tuple(
-        name
-        for name, other in others.items()
-        if other.type == "OS::Neutron::Subnet"
-        and same_value(network, other.properties.get("network", other.properties.get("network_id")))
-    )
+    if network is None:
+        return ()
+    return tuple(others.names_with("OS::Neutron::Subnet", _network_of, network))
 
 
-def neighbours(own: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def _network_of(subnet: Neighbour) -> Any:
+    return subnet.properties.get("network", subnet.properties.get("network_id"))
+
+
+def neighbours(own: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]:
     """A port waits for the subnets of its network."""
     return subnets_of_network(own.get("network", own.get("network_id")), others)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.clouds.ports import Router, RouterSpec
-from mantle.model.schema import Kind, Neighbour, TypeFacts
+from mantle.model.schema import Kind, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of, tags_of
@@ -74,7 +74,7 @@ NOT_OFFERED = {
 }
 
 
-def neighbours(own: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def neighbours(own: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]:
     """A router waits for the subnets of its external network."""
     gateway = own.get("external_gateway_info")
     if not isinstance(gateway, Mapping):

@@ -10,7 +10,7 @@ from typing import Any
 
 from mantle.clouds.ports import Address, Clash, FixedIp, Missing, Nic, PortSpec, Server, Session
 from mantle.model.ids import Token
-from mantle.model.schema import Neighbour
+from mantle.model.schema import Neighbourhood
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, find_object
 from mantle.resources.neutron.port import extra_fields, group_ids, subnets_of_network
@@ -118,7 +118,7 @@ def replaced_by(before: Any, after: Any) -> str | None:
     return None
 
 
-def neighbours(own: Mapping[str, Any], others: Mapping[str, Neighbour]) -> tuple[str, ...]:
+def neighbours(own: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]:
     """A server waits for the subnets of its networks: its address comes from one of them."""
     entries = own.get("networks")
     if not isinstance(entries, list):

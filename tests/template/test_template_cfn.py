@@ -181,7 +181,7 @@ CONDITIONAL = AWS + (
     "  prod: {'Fn::Equals': [{Ref: env}, prod]}\n"
     "  big: {'Fn::Equals': [{'Fn::FindInMap': [m, {Ref: env}, big]}, 'yes']}\n"
     "  both: {'Fn::And': [{Condition: prod}, big]}\n"
-    "  small: {'Fn::Not': [big]}\n"
+    "  small: {'Fn::Not': [{'Fn::Or': [prod, big]}]}\n"
     "Resources:\n"
     "  always: {Type: Any, Properties: {value: {'Fn::If': [prod, large, little]}}}\n"
     "  sometimes: {Type: Any, Condition: both}\n"

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mantle.model.errors import Invalid
 from mantle.model.graph import DeletionPolicy, ParameterType, TemplateSource
@@ -272,3 +274,40 @@ def test_the_versions_and_functions_are_listed():
     assert names - {"Fn::FindInMap", "Fn::GetAtt"} < old
     assert "Fn::Select" in {name for name, _ in functions_of("2014-10-16")}
     assert "Fn::Join" not in {name for name, _ in functions_of("2014-10-16")}
+
+
+WORDS = st.sampled_from(
+    ["Type", "Any", "Properties", "value", "Ref", "Fn::GetAtt", "Fn::Join", "Fn::If", "Fn::Select",
+     "Fn::FindInMap", "Fn::Equals", "Fn::And", "Condition", "DependsOn", "Default", "String",
+     "Json", "MinLength", "AllowedValues", "Value", "a", "b", "Fn::MemberListToMap", "Fn::Replace"]
+)  # fmt: skip
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
+DATA = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=4)
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(
+        [{"HeatTemplateFormatVersion": "2012-12-12"}, {"AWSTemplateFormatVersion": "2010-09-09"}]
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.dictionaries(WORDS, DATA, max_size=3) | DATA
+            for name in ("Resources", "Parameters", "Outputs", "Conditions", "Mappings")
+        },
+    ),
+)
+def test_no_cfn_document_makes_the_loader_stumble(head, data):
+    """It is a template or it is `Invalid`."""
+    try:
+        load({**head, **data})
+    except Invalid:
+        return

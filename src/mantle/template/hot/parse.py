@@ -79,7 +79,8 @@ class Parser:
         self._definitions: Mapping[str, Any] = {}
         self._deciding: list[str] = []
         self.references: list[Reference] = []
-        self.names: frozenset[str] = frozenset(map(str, document.data.get("resources") or ()))
+        section = document.data.get("resources")
+        self.names = frozenset(map(str, section)) if isinstance(section, dict) else frozenset()
         """Of all resources, also of those a condition leaves out."""
         self.mappings = self._mappings(document.data)
 

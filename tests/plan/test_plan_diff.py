@@ -12,7 +12,7 @@ from mantle.plan.diff import (
     same,
     settings_of,
 )
-from mantle.plan.masking import MASKED, mask_of, secret_texts
+from mantle.plan.masking import MASKED, mask_of, secret_keeper
 
 UPDATE = OnChange.UPDATE
 SCHEMA = ResourceSchema(
@@ -157,7 +157,7 @@ def test_a_rows_secrets_are_what_its_schema_declares_secret():
     """Properties at any depth, and attributes."""
     properties = {"password": "p", "rules": [{"key": "k", "port": 1}], "flavor": "small"}
     attributes = {"token": {"value": "t"}, "address": "10.0.0.1"}
-    assert secret_texts(SCHEMA, properties, attributes) == ["p", "k", "t"]
+    assert secret_keeper(SCHEMA).texts(properties, attributes) == ["p", "k", "t"]
 
 
 def test_a_new_resource_shows_what_the_template_gives_it():

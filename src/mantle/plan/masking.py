@@ -91,17 +91,36 @@ def hide(schema: Property | None, value: Value) -> Value:
     return value
 
 
-def secret_texts(
-    schema: ResourceSchema, properties: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> list[str]:
-    """The secrets a resource holds: whatever its schema declares secret, down to the texts."""
-    found: list[str] = []
-    for name, declared in schema.properties.items():
-        found.extend(_declared(declared, properties.get(name)))
-    for name, attribute in schema.attributes.items():
-        if attribute.secret:
+@dataclass(frozen=True, slots=True)
+class SecretKeeper:
+    """Where resources of one type can hold secrets; few types can, and in few places."""
+
+    properties: tuple[tuple[str, Property], ...]
+    attributes: tuple[str, ...]
+
+    def texts(self, properties: Mapping[str, Any], attributes: Mapping[str, Any]) -> list[str]:
+        """The secrets a resource holds, down to the texts."""
+        found: list[str] = []
+        for name, declared in self.properties:
+            found.extend(_declared(declared, properties.get(name)))
+        for name in self.attributes:
             found.extend(_texts(attributes.get(name)))
-    return found
+        return found
+
+
+def secret_keeper(schema: ResourceSchema) -> SecretKeeper:
+    """Whatever the schema declares secret, at any depth."""
+    return SecretKeeper(
+        properties=tuple(
+            (name, declared) for name, declared in schema.properties.items() if _can_hide(declared)
+        ),
+        attributes=tuple(name for name, one in schema.attributes.items() if one.secret),
+    )
+
+
+def _can_hide(schema: Property) -> bool:
+    inside = [*(schema.fields or {}).values(), *([schema.items] if schema.items else [])]
+    return schema.secret or any(map(_can_hide, inside))
 
 
 def _declared(schema: Property, value: Any) -> Iterable[str]:

@@ -23,7 +23,7 @@ from mantle.plan import protection, steps
 from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
 from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
-from mantle.plan.masking import Mask, mask_of, secret_texts
+from mantle.plan.masking import Mask, SecretKeeper, mask_of, secret_keeper
 from mantle.plan.order import dependencies_first
 from mantle.plan.removal import Doomed, removal_steps
 from mantle.template.properties import coerce_properties
@@ -108,6 +108,9 @@ def desired_properties(loaded: Loaded, name: str, lookup: Lookup) -> dict[str, V
 
     What the lookup does not know stays `Unknown`.
     """
+    settled = loaded.settled.get(name)
+    if settled is not None:
+        return dict(settled)
     definition = loaded.graph.resources[name]
     resolved = resolve(dict(definition.properties), scope_of(loaded, lookup))
     findings = Findings()
@@ -406,10 +409,14 @@ def keep(row: ResourceRecord, deed: str, findings: Findings, wanted: Wanted | No
 def _mask(loaded: Loaded, rows: Sequence[ResourceRecord], facts: Mapping[str, TypeFacts]) -> Mask:
     """Hides the hidden parameters' values, and every secret that the rows hold."""
     texts = list(loaded.graph.secret_values)
+    keepers: dict[str, SecretKeeper | None] = {}
     for row in rows:
-        known = loaded.facts.get(row.resolved_type) or facts.get(row.resolved_type)
-        if known is not None:
-            texts += secret_texts(known.schema, row.properties, row.attributes)
+        if row.resolved_type not in keepers:
+            known = loaded.facts.get(row.resolved_type) or facts.get(row.resolved_type)
+            keepers[row.resolved_type] = secret_keeper(known.schema) if known else None
+        keeper = keepers[row.resolved_type]
+        if keeper is not None:
+            texts += keeper.texts(row.properties, row.attributes)
     return mask_of(texts)
 
 

@@ -180,9 +180,9 @@ def not_offered(
 
 def _asks(value: Any) -> bool:
     """Whether a value requests something: unknowns and calls are judged once they are known."""
-    if value is None or value is False or isinstance(value, Call) or unknowns_in(value):
+    if value is None or value is False or isinstance(value, Call) or value in ("", [], {}):
         return False
-    return value not in ("", [], {})
+    return not unknowns_in(value)
 
 
 def _found(value: Any, path: list[str], place: str) -> list[tuple[str, Any]]:

@@ -68,6 +68,8 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
     nested: Mapping[str, "Loaded"] = field(default_factory=dict)
     """Template file to what it says by itself."""
+    settled: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    """The properties of resources that refer to nothing: known whole when they were checked."""
 
     @property
     def facade(self) -> Mapping[str, Any] | None:
@@ -182,6 +184,7 @@ class _Loader:
     """Nested template files, loaded once; None while one is being loaded or is broken."""
     findings: Findings = field(default_factory=Findings)
     facts: dict[str, TypeFacts] = field(default_factory=dict)
+    settled: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     nested: dict[str, Loaded] = field(default_factory=dict)
 
     def load(self, document: Document) -> Loaded:
@@ -268,6 +271,7 @@ class _Loader:
             digests=self._digests(resources),
             warnings=tuple(parser.warnings.problems),
             nested=self.nested,
+            settled=self.settled,
         )
 
     # --- resources ---------------------------------------------------------------------------
@@ -306,7 +310,7 @@ class _Loader:
             self._type(parser, definition)
         for name, definition in definitions.items():
             self._references(parser, references[name], definitions, data)
-            self._check(parser, definition, scope)
+            self._check(parser, definition, scope, alone=not references[name])
         kept = {
             name: replace(
                 definition,
@@ -339,7 +343,10 @@ class _Loader:
             f"Did you mean {near[0]}?" if near else "`resource_types` lists what there is.",
         )
 
-    def _check(self, parser: Parser, definition: ResourceDefinition, scope: Scope) -> None:
+    def _check(
+        self, parser: Parser, definition: ResourceDefinition, scope: Scope, *, alone: bool
+    ) -> None:
+        """Its properties against its type; `alone` when they refer to no other resource."""
         facts = self.facts.get(definition.resolved_type)
         if facts is None or (self.depth > 0 and not self.strict):
             return
@@ -364,6 +371,8 @@ class _Loader:
         if facts.check_properties is not None and len(self.findings.problems) == before:
             for text in facts.check_properties(values):
                 parser.add("properties", f"Property error: {text}", path)
+        if alone and self.require_values and len(self.findings.problems) == before:
+            self.settled[definition.name] = values
         self._policies(parser, definition, facts)
 
     def _policies(self, parser: Parser, definition: ResourceDefinition, facts: TypeFacts) -> None:

@@ -15,7 +15,7 @@ help:
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
-	@echo 'make docs              write docs/reference/cli.md from --help again'
+	@echo 'make docs              write docs/reference/cli.md and lint.md again'
 	@echo 'make pictures          draw docs/images from a real run again'
 	@echo 'make lock              pin the dependencies again'
 	@echo 'make clean             remove environments and caches, keep data'
@@ -56,7 +56,7 @@ openstack: .venv-clients/.synced
 	@DEMO_DATA=$(DEMO_DATA) scripts/openstack $(ARGS)
 
 docs: .venv/.synced
-	@.venv/bin/python scripts/cli_reference.py
+	@.venv/bin/python scripts/cli_reference.py && .venv/bin/python scripts/lint_reference.py
 
 pictures: .venv/.synced
 	@.venv/bin/python scripts/pictures.py

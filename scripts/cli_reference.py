@@ -32,6 +32,7 @@ COMMANDS = (
     ),
     ("cloud", "list"),
     ("cloud", "show"),
+    ("template", "lint"),
 )
 HEADING = """# The command line
 

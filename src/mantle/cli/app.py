@@ -19,6 +19,7 @@ from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.screen import Screen
 from mantle.cli.stack import build_stack
+from mantle.cli.template import build_template
 
 HELP = """One control plane for clouds: templates become running infrastructure.
 
@@ -47,6 +48,7 @@ def build_app() -> App:
     app.command(build_cloud())
     app.command(build_plan())
     app.command(build_policy())
+    app.command(build_template())
     app.command(login)
     app.command(demo)
     return app

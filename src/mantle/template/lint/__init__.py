@@ -1,0 +1,1 @@
+"""Warnings about templates that are valid and yet not what their author meant. Pure."""

@@ -95,6 +95,9 @@ async def finish(
     entry.also = also
     await machine.journal.write(entry)
     machine.nudges.nudge(stack.id)
+    machine.nudges.forget(("cancel", operation.id))
+    if after.deleted_at is not None:
+        machine.nudges.forget(*((what, stack.id) for what in ("signals", "hooks", "operations")))
     for operation_id in started:
         await machine.start(operation_id, 0)
 

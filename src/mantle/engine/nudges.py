@@ -32,3 +32,8 @@ class Nudges:
                 await ticket.wait()
         except TimeoutError:
             return
+
+    def forget(self, *keys: Hashable) -> None:
+        """Nobody will nudge these again; whoever still waits wakes."""
+        for key in keys:
+            self.nudge(key)

@@ -19,12 +19,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
+
 from mantle.model.ids import OperationId
 
 Perform = Callable[[OperationId], Awaitable[None]]
 
 _APPLICATION_VERSION = "1"
 """Constant: what is stored is rows, not a sequence of steps, so any version can go on."""
+
+log = structlog.get_logger()
 
 
 class Runtime(Protocol):
@@ -148,9 +152,23 @@ class DbosRuntime:
         assert self._workflow is not None
         workflow = self._workflow
 
+        joined = self._joined
+        assert joined is not None
+
         async def enter() -> None:
             with SetWorkflowID(f"{operation_id}:{attempt}"):
                 await DBOS.start_workflow_async(workflow, str(operation_id))
+
+        def entered(task: asyncio.Task[Any]) -> None:
+            self._starts.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                # The operation's row is what must be honoured; DBOS only watches over it. Without
+                # it the operation is performed all the same, and found at the next start if not.
+                log.warning(
+                    "entering the workflow failed", operation=operation_id, error=str(error)
+                )
+                joined.task(operation_id)
 
         # Entering takes milliseconds of database work; the operation's own row, written before,
         # is what guarantees it, so the request's answer need not wait.
@@ -159,7 +177,7 @@ class DbosRuntime:
         context = contextvars.Context()
         task = asyncio.create_task(enter(), name=f"start {operation_id}", context=context)
         self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+        task.add_done_callback(entered)
 
     async def close(self) -> None:
         """Stop; what is unfinished stays so in the rows, and is found at the next start."""

@@ -19,6 +19,14 @@ class Settings:
     retry_most_seconds: float = 30.0
     rounds: int = 5
     """How often an operation plans again after in-place updates, at most."""
+    events_per_stack: int = 10_000
+    """Older ones are forgotten, as far as no operation under way made them."""
+    plans_kept_seconds: float = 7 * 86_400.0
+    """After they expired."""
+    operations_kept_seconds: float = 30 * 86_400.0
+    """After they ended; the last of each stack stays."""
+    deleted_stacks_kept_seconds: float = 30 * 86_400.0
+    """How long a deleted stack is found by its id, with its events."""
     stacks_per_project: int = 512
     snapshots_per_stack: int = 32
     allow_export: bool = True

@@ -22,6 +22,7 @@ from mantle.stacks.delete import delete_stack
 from mantle.stacks.waves import KEPT_SECONDS, carry_on
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
+from mantle.store import retention
 from mantle.store import saved_plans as saved_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
@@ -75,12 +76,26 @@ class Upkeep:
         return min(await self._lives(), await carry_on(self.control), await self._tidied())
 
     async def _tidied(self) -> float:
-        """Now and then, saved plans that are long over are forgotten."""
+        """Now and then, what is long over is forgotten."""
         now = self.control.clock.now()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_SECONDS
             await self.control.database.write(saved_rows.purge, now - KEPT_SECONDS)
+            await self.forget(now)
         return self._tidy_at
+
+    async def forget(self, now: float) -> None:
+        """Events, plans, operations, deleted stacks and engines beyond their time, in batches."""
+        settings, write = self.control.settings, self.control.database.write
+        for purge, bound in (
+            (retention.purge_stacks, now - settings.deleted_stacks_kept_seconds),
+            (retention.purge_plans, now - settings.plans_kept_seconds),
+            (retention.purge_operations, now - settings.operations_kept_seconds),
+            (retention.purge_engines, now - settings.operations_kept_seconds),
+        ):
+            while await write(purge, bound) >= retention.BATCH:
+                pass
+        await write(retention.purge_events, settings.events_per_stack)
 
     # --- the ends of stacks ------------------------------------------------------------------
 

@@ -1,0 +1,98 @@
+"""What is forgotten, and when: events, plans, operations and stacks that are over.
+
+Each function deletes a bounded number and says how many, so that no transaction holds up those of
+running operations. Nothing that lives refers to what goes: an operation under way keeps its plan
+and its events, a stack its sources, whatever their age.
+"""
+
+from sqlalchemy import Connection, delete, func, select
+
+from mantle.model.status import OperationStatus
+from mantle.store import snapshots as snapshot_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.tables.stacks import (
+    engines,
+    events,
+    operations,
+    plans,
+    resources,
+    signals,
+    stacks,
+)
+
+BATCH = 200
+"""Stacks, plans or operations in one transaction."""
+
+_LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
+
+
+def purge_events(connection: Connection, most: int) -> int:
+    """The oldest events of stacks that have more than `most`, but for operations under way."""
+    crowded = connection.execute(
+        select(events.c.stack_id)
+        .group_by(events.c.stack_id)
+        .having(func.count() > most)
+        .limit(BATCH)
+    )
+    gone = 0
+    for (stack_id,) in crowded.all():
+        keep_from = connection.scalar(
+            select(events.c.sequence)
+            .where(events.c.stack_id == stack_id)
+            .order_by(events.c.sequence.desc())
+            .offset(most - 1)
+            .limit(1)
+        )
+        busy = select(operations.c.id).where(
+            operations.c.stack_id == stack_id, operations.c.status.in_(_LIVE)
+        )
+        old = (events.c.stack_id == stack_id) & (events.c.sequence < keep_from)
+        mine = events.c.operation_id.is_(None) | events.c.operation_id.not_in(busy)
+        gone += connection.execute(delete(events).where(old & mine)).rowcount
+    return gone
+
+
+def purge_plans(connection: Connection, before: float) -> int:
+    """Plans that expired before this time, but for those being carried out."""
+    busy = select(operations.c.plan_id).where(
+        operations.c.status.in_(_LIVE), operations.c.plan_id.is_not(None)
+    )
+    old = select(plans.c.id).where(plans.c.expires_at < before, plans.c.id.not_in(busy))
+    chosen = list(connection.scalars(old.limit(BATCH)))
+    return connection.execute(delete(plans).where(plans.c.id.in_(chosen))).rowcount
+
+
+def purge_operations(connection: Connection, before: float) -> int:
+    """Operations that ended before this time, but for the last of each stack."""
+    last = select(func.max(operations.c.sequence)).group_by(operations.c.stack_id)
+    old = select(operations.c.id).where(
+        operations.c.ended_at < before,
+        operations.c.status.not_in(_LIVE),
+        operations.c.sequence.not_in(last),
+    )
+    chosen = list(connection.scalars(old.limit(BATCH)))
+    return connection.execute(delete(operations).where(operations.c.id.in_(chosen))).rowcount
+
+
+def purge_stacks(connection: Connection, before: float) -> int:
+    """Stacks deleted before this time, with everything that is said of them."""
+    chosen = connection.execute(
+        select(stacks.c.id, stacks.c.source_id, stacks.c.previous_source_id)
+        .where(stacks.c.deleted_at < before)
+        .limit(BATCH)
+    ).all()
+    ids = [row.id for row in chosen]
+    named: list[str | None] = []
+    for stack_id in ids:
+        named += snapshot_rows.drop(connection, stack_id)
+    for table in (events, operations, plans, signals, resources):
+        connection.execute(delete(table).where(table.c.stack_id.in_(ids)))
+    connection.execute(delete(stacks).where(stacks.c.id.in_(ids)))
+    named += [each for row in chosen for each in (row.source_id, row.previous_source_id)]
+    stack_rows.drop_unused_sources(connection, named)
+    return len(ids)
+
+
+def purge_engines(connection: Connection, before: float) -> int:
+    """Engines that stopped before this time."""
+    return connection.execute(delete(engines).where(engines.c.stopped_at < before)).rowcount

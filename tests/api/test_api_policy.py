@@ -171,6 +171,7 @@ OWN = [
     ("DELETE", "/plans/none", "plans:delete"),
     ("GET", "/operations", "operations:index"),
     ("GET", "/operations/none", "operations:show"),
+    ("GET", "/operations/none/explain", "operations:show"),
     ("GET", "/clouds", "clouds:index"),
     ("GET", "/clouds/simulated", "clouds:index"),
     ("GET", "/whoami", "self:show"),

@@ -14,6 +14,7 @@ from mantle.cli.cloud import build_cloud
 from mantle.cli.demo import demo
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.login import login
+from mantle.cli.operation import build_operation
 from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
@@ -47,6 +48,7 @@ def build_app() -> App:
     app.command(build_stack())
     app.command(build_cloud())
     app.command(build_plan())
+    app.command(build_operation())
     app.command(build_policy())
     app.command(build_template())
     app.command(login)

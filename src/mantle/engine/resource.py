@@ -69,6 +69,9 @@ OWN_NOTES = ("digest", "before", ADOPTS)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, and the properties before an update that has not ended well."""
 
+TOLD_AFTER = 4
+"""Calls after which a wait is long enough to be told."""
+
 CLASH_RETRIES = 60
 """How often a conflicting state is waited out: a load balancer that is being changed, a port in
 use until its server is gone."""
@@ -453,6 +456,7 @@ class Drive:
                     return Failed(reason=error.message, remedy=error.remedy), None
                 errors += 1
                 last = error.message
+                await self._tell(f"try {errors + 1} follows: {error.message}", errors)
                 await self._sleep(
                     backoff(
                         settings.retry_first_seconds,
@@ -473,8 +477,8 @@ class Drive:
                     return await self._delegated(outcome)
                 case Wait():
                     last = outcome.reason
-                    await self._keep(outcome)
                     waits += 1
+                    await self._keep(outcome, waits)
                     pause = outcome.again_after_seconds
                     if pause is None:
                         pause = min(
@@ -482,7 +486,13 @@ class Drive:
                         )
                     await self._sleep(pause, ticket)
 
-    async def _keep(self, wait: Wait) -> None:
+    async def _tell(self, reason: str, times: int) -> None:
+        """What a long wait is for is stored, so that it can be explained from outside."""
+        if times >= TOLD_AFTER and reason != self.row.reason:
+            self.row = replace(self.row, reason=reason)
+            await self.walk.record(self, [])
+
+    async def _keep(self, wait: Wait, waits: int) -> None:
         """What a wait learned is durable before the next call."""
         changes: dict[str, Any] = {}
         if wait.physical_id is not None and wait.physical_id != self.row.physical_id:
@@ -490,12 +500,11 @@ class Drive:
         data = self._noted(wait.data)
         if data != self.row.data:
             changes["data"] = data
-        if wait.reason != self.row.reason:
-            changes["reason"] = wait.reason
         if changes:
-            self.row = replace(self.row, **changes)
-            if changes.keys() - {"reason"}:
-                await self.walk.record(self, [])
+            self.row = replace(self.row, reason=wait.reason, **changes)
+            await self.walk.record(self, [])
+        else:
+            await self._tell(wait.reason, waits)
 
     async def _sleep(self, seconds: float, ticket: asyncio.Event) -> None:
         if self.walk.interrupted:

@@ -4,6 +4,7 @@ from litestar import Controller, get
 from litestar.params import FromPath, FromQuery
 
 from mantle.access.policy import enforce
+from mantle.api.own.explanations import ExplanationAnswer, explanation_shape
 from mantle.api.own.given import GivenCaller, GivenControl
 from mantle.api.own.shapes import (
     CloudAnswer,
@@ -15,6 +16,7 @@ from mantle.api.own.shapes import (
     cloud_shape,
     operation_shape,
 )
+from mantle.stacks.explain import explain_operation
 from mantle.stacks.queries import find_operation, find_stack, list_operations
 
 
@@ -45,6 +47,15 @@ class OperationsController(Controller):
         enforce(caller, "operations:show")
         found = await find_operation(control, caller.project_id, operation_id)
         return OperationAnswer(operation=operation_shape(found))
+
+    @get("/{operation_id:str}/explain", summary="Explain an operation")
+    async def explain(
+        self, control: GivenControl, caller: GivenCaller, operation_id: FromPath[str]
+    ) -> ExplanationAnswer:
+        """Who holds it, what each step waits for since when, and what happens next."""
+        enforce(caller, "operations:show")
+        found = await find_operation(control, caller.project_id, operation_id)
+        return explanation_shape(await explain_operation(control, found))
 
 
 class CloudsController(Controller):

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -21,7 +23,14 @@ from mantle.stacks.applying import ApplyRequest, apply_plan, what_moved
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.guards import protect_stack
 from mantle.stacks.policies import RuleRequest, set_rule
-from mantle.stacks.queries import find_stack, list_operations, list_resources, stack_source
+from mantle.stacks.queries import (
+    EventQuery,
+    find_stack,
+    list_events,
+    list_operations,
+    list_resources,
+    stack_source,
+)
 from mantle.stacks.saving import SaveRequest, delete_saved, find_saved, list_saved, save_plan
 from mantle.stacks.update import UpdateRequest, update_stack
 from mantle.stacks.waves import continue_plan
@@ -641,3 +650,51 @@ def test_waves_survive_a_power_cut_at_every_moment():
     total = cut_story(None)
     assert total > 20
     assert [cut_story(point) for point in range(total)] == [[]] * total
+
+
+@st.composite
+def changes(draw):
+    """Two templates over a few names, the second reading and dropping what it likes."""
+    names = ["a", "b", "c", "d"]
+    before = {name: draw(st.integers(1, 2)) for name in names if draw(st.booleans())}
+    after = {}
+    for name in names:
+        if draw(st.booleans()):
+            earlier = [f"{other}." for other in after]
+            after[name] = draw(st.sampled_from([1, 2, 3, *earlier]))
+    return before or {"a": 1}, after or {"a": 2}
+
+
+@pytest.mark.proves("beyond: binding plan")
+@settings(max_examples=15, deadline=None)
+@given(change=changes(), data=st.data())
+def test_applying_a_plan_does_its_steps_and_nothing_else(change, data):
+    """Whatever part is chosen: only its resources have events, and each step exactly one end."""
+    before, after = change
+
+    async def story(control):
+        await made(control, things(**before))
+        plan = await saved(control, things(**after))
+        names = sorted({step.resource for step in plan.plan.steps})
+        if not names:
+            return
+        include = data.draw(st.lists(st.sampled_from(names), unique=True))
+        done = await apply_plan(control, CALLER, plan.id, ApplyRequest(include=tuple(include)))
+        await ended(control)
+        steps = [step for step in plan.plan.steps if step.key in done.part.steps]
+        stack = await find_stack(control, CALLER.project_id, "s")
+        events = [
+            view.event
+            for view in await list_events(control, stack, EventQuery())
+            if view.event.operation_id == done.operation.id and view.event.resource != "s"
+        ]
+        ends = [f"{event.action.lower()} {event.resource}" for event in events
+                if event.status == "COMPLETE"]  # fmt: skip
+        # What strays on the way is not begun at all.
+        assert sorted(ends) == sorted(set(ends))
+        assert set(ends) <= {str(step.key) for step in steps}
+        found = await find_saved(control, CALLER.project_id, plan.id)
+        assert set(map(str, found.done)) == set(ends)
+        assert found.status in {PlanStatus.APPLIED, PlanStatus.PARTIAL, PlanStatus.STOPPED}
+
+    told(story)

@@ -7,7 +7,9 @@ finds the same things due again.
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from dataclasses import replace
+from typing import TypeVar
 
 import structlog
 
@@ -29,8 +31,12 @@ from mantle.store.database import Connection
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 LONGEST_SLEEP_SECONDS = 15.0
 """What another engine wrote is seen after so long at the latest."""
+
+SHORTEST_SLEEP_SECONDS = 0.05
 
 AGAIN_SECONDS = 3600.0
 """After a stack's end was refused, it is tried again this much later."""
@@ -62,27 +68,42 @@ class Upkeep:
         nudges = self.control.machine.nudges
         while True:
             ticket = nudges.ticket("upkeep")
-            wake_at = self.control.clock.now() + LONGEST_SLEEP_SECONDS
-            try:
-                wake_at = min(wake_at, await self.turn())
-            except MantleError as error:
-                log.warning("upkeep was refused", reason=str(error))
-            except Exception:
-                log.exception("upkeep failed by a defect of Mantle")
-            await nudges.sleep(ticket, max(0.05, wake_at - self.control.clock.now()))
+            latest = self.control.clock.now() + LONGEST_SLEEP_SECONDS
+            wake_at = min(latest, await self.turn())
+            await nudges.sleep(ticket, max(0.0, wake_at - self.control.clock.now()))
+            # Every operation's end nudges; a thousand ends in a second are one look.
+            await asyncio.sleep(SHORTEST_SLEEP_SECONDS)
 
     async def turn(self) -> float:
         """Do all that is due; the answer is when something will be due next."""
-        return min(await self._lives(), await carry_on(self.control), await self._tidied())
+        await self._safely(self._tidied())
+        next_at = [self._tidy_at]
+        for deed in (self._lives, self._plans):
+            moment = await self._safely(deed())
+            next_at.append(self.control.clock.now() + 1.0 if moment is None else moment)
+        return min(next_at)
 
-    async def _tidied(self) -> float:
+    async def _plans(self) -> float:
+        return await carry_on(self.control, self._safely)
+
+    async def _safely(self, deed: Awaitable[T]) -> T | None:
+        """One deed; None when it was refused or failed. No stack or plan holds up the others."""
+        try:
+            return await deed
+        except MantleError as error:
+            log.warning("upkeep was refused", reason=str(error))
+        except Exception:
+            # Upkeep's one loop, as the engine's: a defect must not end it for good.
+            log.exception("upkeep failed by a defect of Mantle")
+        return None
+
+    async def _tidied(self) -> None:
         """Now and then, what is long over is forgotten."""
         now = self.control.clock.now()
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_SECONDS
             await self.control.database.write(saved_rows.purge, now - KEPT_SECONDS)
             await self.forget(now)
-        return self._tidy_at
 
     async def forget(self, now: float) -> None:
         """Events, plans, operations, deleted stacks and engines beyond their time, in batches."""
@@ -107,11 +128,11 @@ class Upkeep:
                 case Nothing(at=at):
                     next_at = min(next_at, at)
                 case Warn(leads=leads, left=left):
-                    await self._warn(guard, leads, left)
-                    next_at = now
+                    await self._safely(self._warn(guard, leads, left))
+                    next_at = min(next_at, now + 1.0)
                 case End():
-                    await self._end(guard)
-                    next_at = now
+                    await self._safely(self._end(guard))
+                    next_at = min(next_at, now + 1.0)
         return next_at
 
     async def _warn(self, guard: StackGuard, leads: tuple[float, ...], left: float) -> None:

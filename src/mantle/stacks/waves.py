@@ -4,6 +4,7 @@ Called by upkeep. Every change is written against the version it was read with; 
 the check behind a health gate begin in the transaction that says so in the plan.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from mantle.access.caller import Caller
@@ -34,8 +35,11 @@ KEPT_SECONDS = 30 * 86_400.0
 FOREVER = float("inf")
 
 
-async def carry_on(control: Control) -> float:
-    """Do for every plan at work what is due; the answer is when something is due next."""
+async def carry_on(control: Control, safely: Callable[[Awaitable[None]], Awaitable[None]]) -> float:
+    """Do for every plan at work what is due; the answer is when something is due next.
+
+    `safely` awaits one plan's turn and survives whatever comes of it.
+    """
     now = control.clock.now()
     next_at = FOREVER
     for plan_id, status, operation_id, look_at, expires_at in await control.database.read(
@@ -55,8 +59,8 @@ async def carry_on(control: Control) -> float:
             continue
         saved = await control.database.read(saved_rows.get, plan_id)
         if saved is not None:
-            await _one(control, saved, ended, now)
-            next_at = min(next_at, now + 0.05)
+            await safely(_one(control, saved, ended, now))
+            next_at = min(next_at, now + 1.0)
     return next_at
 
 

@@ -32,7 +32,7 @@ COMMANDS = (
     ),
     ("cloud", "list"),
     ("cloud", "show"),
-    ("template", "lint"),
+    *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line
 

@@ -1,14 +1,18 @@
 """`mantle template`: templates looked at and put in order on this machine, without a server."""
 
+import difflib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
 from mantle import __version__
-from mantle.cli.exits import Exit, Stop
+from mantle.cli.exits import Exit, Problem, Stop
 from mantle.cli.options import NOTHING, Common
 
+ResultT = TypeVar("ResultT")
 LIMIT_BYTES = 4 * 2**20
 """Of one template; the server takes no more either."""
 
@@ -17,6 +21,9 @@ def build_template() -> App:
     """The noun with its verbs."""
     app = App(name="template", help="Check and tidy templates on this machine; no server needed.")
     app.command(lint)
+    app.command(fmt)
+    app.command(show)
+    app.command(convert)
     return app
 
 
@@ -75,6 +82,137 @@ def lint(
     return Exit.FAILED if report.fails(found) else Exit.OK
 
 
+def fmt(
+    *files: Path,
+    check: Annotated[bool, Parameter(negative="")] = False,
+    diff: Annotated[bool, Parameter(negative="")] = False,
+) -> Exit:
+    """Lay templates out: order of sections and keys, two blanks a level, a quoted version.
+
+    Comments stay, and so does the meaning: what comes out is read again and compared. A template
+    that cannot be laid out (JSON, for one) is left as it is, and named.
+
+    Try:
+
+        mantle template fmt web.yaml
+
+        mantle template fmt --check --diff *.yaml
+
+    Parameters
+    ----------
+    files: Templates, written in place.
+    check: Write nothing; end with 1 when a file would change.
+    diff: Show what changes; writes nothing.
+    """
+    from mantle.template.rewrite.layout import formatted  # noqa: PLC0415 - as above
+
+    changed = 0
+    for place in _some(files):
+        text = _read(place)
+        result = _of(text, place, formatted)
+        if result.left:
+            print(f"{place}: left as it is: {result.left}", file=sys.stderr)  # noqa: T201
+        if result.text == text:
+            continue
+        changed += 1
+        if diff:
+            sys.stdout.writelines(_diff(text, result.text, place))
+        elif check:
+            print(f"{place}: would be laid out")  # noqa: T201
+        else:
+            _write(place, result.text)
+            print(f"{place}: laid out")  # noqa: T201
+    return Exit.FAILED if check and changed else Exit.OK
+
+
+def show(
+    file: Path, /, *, graph: Literal["dot", "mermaid"] | None = None, common: Common = NOTHING
+) -> Exit:
+    """Sum a template up: parameters, resources with what they depend on, outputs.
+
+    Try:
+
+        mantle template show web.yaml
+
+        mantle template show web.yaml --graph dot | dot -Tsvg > web.svg
+
+    Parameters
+    ----------
+    file: The template.
+    graph: Only the dependencies, for Graphviz (dot) or Markdown (mermaid).
+    """
+    from mantle.template.rewrite.summary import drawn, summary, told  # noqa: PLC0415 - as above
+
+    found = _of(_read(file), file, summary)
+    if graph is not None:
+        print(drawn(found, graph))  # noqa: T201
+    else:
+        common.screen.answer(found.data(), told(found))
+    return Exit.OK
+
+
+def convert(
+    file: Path, /, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
+) -> Exit:
+    """Carry a CFN template over to HOT.
+
+    What has no equal in HOT is kept as it is and told, with its line; the command then ends with 1.
+
+    Try:
+
+        mantle template convert wordpress.template -o wordpress.yaml
+
+    Parameters
+    ----------
+    file: The template, in either of the two CFN formats, YAML or JSON.
+    output: Where to write; without it, standard output.
+    """
+    from mantle.template.rewrite.convert import converted  # noqa: PLC0415 - as above
+
+    result = _of(_read(file), file, converted)
+    if output is not None:
+        _write(output, result.text)
+    else:
+        sys.stdout.write(result.text)
+    for problem in result.problems:
+        print(problem, file=sys.stderr)  # noqa: T201
+    return Exit.FAILED if result.problems else Exit.OK
+
+
+def _of(text: str, place: Path, make: Callable[[str, str], ResultT]) -> ResultT:
+    """The tool's answer; a template that cannot be read is a refusal with its lines."""
+    from mantle.model.errors import Invalid  # noqa: PLC0415 - as above
+
+    try:
+        return make(text, str(place))
+    except Invalid as error:
+        problems = [
+            Problem(
+                message=each.message,
+                code=each.code,
+                path=each.where,
+                file=each.mark.file if each.mark else None,
+                line=each.mark.line if each.mark else None,
+                column=each.mark.column if each.mark else None,
+                remedy=each.remedy,
+            )
+            for each in error.problems
+        ]
+        stop = Stop(Exit.INVALID, error.message, problems=problems)
+        stop.places = {str(place): place}
+        raise stop from None
+
+
+def _diff(before: str, after: str, place: Path) -> Iterator[str]:
+    for line in difflib.unified_diff(
+        before.splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        str(place),
+        f"{place} (laid out)",
+    ):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
 def _some(files: tuple[Path, ...]) -> tuple[Path, ...]:
     if not files:
         raise Stop(Exit.USAGE, "Name at least one template.")
@@ -100,7 +238,8 @@ def _write(place: Path, text: str) -> None:
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
-        beside.chmod(place.stat().st_mode & 0o777)
+        if place.exists():
+            beside.chmod(place.stat().st_mode & 0o777)
         beside.replace(place)
     except OSError as error:
         beside.unlink(missing_ok=True)

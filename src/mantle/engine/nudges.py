@@ -6,14 +6,20 @@ changes come without a nudge.
 """
 
 import asyncio
+import weakref
 from collections.abc import Hashable
 
 
 class Nudges:
-    """Keys to whoever waits for them."""
+    """Keys to whoever waits for them.
+
+    A ticket lives as long as someone holds it: keys that nobody ever nudges leave nothing behind.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, asyncio.Event] = {}
+        self._waiting: weakref.WeakValueDictionary[Hashable, asyncio.Event] = (
+            weakref.WeakValueDictionary()
+        )
 
     def ticket(self, key: Hashable) -> asyncio.Event:
         """Take this before reading; wait on it after."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mantle.clouds.ports import Clash, CloudError
+from mantle.engine.again import AGAIN, Again, again_of
 from mantle.engine.delegates import Errand
 from mantle.engine.hooks import hold, hook_of
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
@@ -65,9 +66,10 @@ ACTIONS: Mapping[StepKind, Action] = {
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
-OWN_NOTES = ("digest", "before", ADOPTS)
+OWN_NOTES = ("digest", "before", ADOPTS, AGAIN)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
-definition, and the properties before an update that has not ended well."""
+definition, the properties before an update that has not ended well, and how often a create was
+begun again."""
 
 TOLD_AFTER = 4
 """Calls after which a wait is long enough to be told."""
@@ -198,10 +200,23 @@ class Drive:
             return None
         return f"stopped, as plan {plan.part_of} does not say so: {what}"
 
+    def _unfit(self) -> str | None:
+        """Why the resource cannot be suspended: as in Heat, only what is well can.
+
+        Its row is left as it is, so that the next update still knows what has to be repaired.
+        """
+        if self.step.kind is not StepKind.SUSPEND or self.row.action is Action.SUSPEND:
+            return None
+        if self.row.status is Status.COMPLETE:
+            return None
+        return f"State {self.row.state} invalid for suspend"
+
     def _last_good(self) -> Mapping[str, Any]:
-        """The properties before the update; those before an earlier one that did not end well."""
-        unfinished = self.row.action is Action.UPDATE and self.row.status is not Status.COMPLETE
-        kept: Mapping[str, Any] | None = self.row.data.get("before") if unfinished else None
+        """The properties before the update; those before an earlier one that did not end well.
+
+        Only an update that ends well takes them out of the row, whatever was done in between.
+        """
+        kept: Mapping[str, Any] | None = self.row.data.get("before")
         return self.row.properties if kept is None else kept
 
     def begun(self) -> ResourceRecord:
@@ -255,7 +270,7 @@ class Drive:
         changes: dict[str, Any] = {"updated_at": self.walk.now()}
         if outcome.physical_id is not None:
             changes["physical_id"] = outcome.physical_id
-        data = self._noted(outcome.data)
+        data = {key: value for key, value in self._noted(outcome.data).items() if key != AGAIN}
         if isinstance(outcome, Failed):
             between = "\n" if "\n" in outcome.reason else " "
             text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
@@ -320,7 +335,7 @@ class Drive:
     async def instantly(self) -> Ended:
         """No cloud: one write holds intent and end."""
         failure = self.prepare()
-        if failure is None and (stray := self._stray()) is not None:
+        if failure is None and (stray := self._stray() or self._unfit()) is not None:
             return Ended(stray)
         if failure is None and self._surprise():
             return Ended(surprise=True)
@@ -368,7 +383,7 @@ class Drive:
     async def _deed(self) -> Ended:
         """With a cloud: intent, calls, end."""
         failure = self.prepare()
-        if failure is None and (stray := self._stray()) is not None:
+        if failure is None and (stray := self._stray() or self._unfit()) is not None:
             return Ended(stray)
         if failure is None and self._surprise():
             return Ended(surprise=True)
@@ -377,7 +392,7 @@ class Drive:
             return await self.end(Failed(reason=failure), None)
         await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
         try:
-            outcome, attributes = await self._until_it_ends()
+            outcome, attributes = await self._until_it_is_made()
         except Interrupted:
             return Ended(interrupted=True)
         return await self.end(outcome, attributes)
@@ -404,6 +419,8 @@ class Drive:
             return outcome, None
         if self.type.attributes is None or self.step.kind in {StepKind.DELETE, StepKind.FORGET}:
             return outcome, None
+        if again_of(self.row).clearing:
+            return outcome, None
         data = self.row.data if outcome.data is None else outcome.data
         physical_id = outcome.physical_id or self.row.physical_id
         known = replace(context.ref, physical_id=physical_id, data=data)
@@ -411,6 +428,8 @@ class Drive:
 
     def _phase(self) -> Phase:
         definition = self._definition()
+        if again_of(self.row).clearing:
+            return self.type.delete
         if self.step.kind is StepKind.CREATE and definition is not None and definition.external_id:
             # Adopting is looking: the object must be there and well.
             return self.type.check
@@ -435,6 +454,59 @@ class Drive:
                 event_rows.signals_of, source, self.walk.stack.project_id
             )
         )
+
+    async def _until_it_is_made(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
+        """Until it ends; what went wrong while it was made is deleted and made again, so often.
+
+        How often is in the row before anything is deleted: a restart goes on counting.
+        """
+        while True:
+            again = again_of(self.row)
+            if again.clearing:
+                cleared, _ = await self._until_it_ends()
+                if isinstance(cleared, Failed):
+                    return again.stuck(cleared), None
+                await self._renoted(again.cleared(), physical_id=None, data={})
+                await self._sleep_before(again)
+            outcome, attributes = await self._until_it_ends()
+            limit = self.walk.machine.settings.action_retry_limit
+            begun = again_of(self.row).begun(outcome, limit)
+            if begun is None or not self._may_start_over():
+                return outcome, attributes
+            self.row = replace(self.row, reason=begun.said(limit))
+            await self._renoted(
+                begun,
+                physical_id=outcome.physical_id or self.row.physical_id,
+                data=outcome.data,
+                told=True,
+            )
+
+    def _may_start_over(self) -> bool:
+        definition = self._definition()
+        ours = definition is None or definition.external_id is None
+        making = self.step.kind is StepKind.CREATE and ours and not self._container
+        return making and self.walk.cancel is None and not self.walk.interrupted
+
+    async def _renoted(
+        self,
+        again: Again,
+        *,
+        physical_id: str | None,
+        data: Mapping[str, Any] | None,
+        told: bool = False,
+    ) -> None:
+        noted = {**self._noted(data), AGAIN: again.noted()}
+        self.row = replace(self.row, physical_id=physical_id, data=noted)
+        events = [self.walk.machine.resource_event(self.row)] if told else []
+        await self.walk.record(self, events)
+
+    async def _sleep_before(self, again: Again) -> None:
+        settings = self.walk.machine.settings
+        chance = self.walk.machine.random(1)[0] / 255
+        first, most = settings.again_first_seconds, settings.again_most_seconds
+        await self.walk.rest(backoff(first, most, again.tries, chance))
+        if self.walk.interrupted:
+            raise Interrupted
 
     async def _until_it_ends(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
         settings = self.walk.machine.settings

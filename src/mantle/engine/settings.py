@@ -17,6 +17,11 @@ class Settings:
     poll_most_seconds: float = 5.0
     retry_first_seconds: float = 0.2
     retry_most_seconds: float = 30.0
+    action_retry_limit: int = 5
+    """How often an object that went wrong while it was made is deleted and made again."""
+    again_first_seconds: float = 1.0
+    """Before it is made again the first time; each further time twice as long, and jittered."""
+    again_most_seconds: float = 60.0
     rounds: int = 5
     """How often an operation plans again after in-place updates, at most."""
     events_per_stack: int = 10_000

@@ -198,3 +198,6 @@ def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
         yield f"it is {row.state}: {row.reason}"
     elif row.status is Status.IN_PROGRESS:
         yield f"its {row.action.lower()} was interrupted"
+    elif "before" in row.data:
+        # Checked or marked in between, and still half of an update.
+        yield "an earlier update of it did not end well"

@@ -164,6 +164,7 @@ def progress(
                 remedy=blueprint.remedy,
                 physical_id=found.id,
                 data=data,
+                in_error=found.status is ObjectStatus.ERROR,
             )
 
 

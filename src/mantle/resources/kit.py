@@ -133,6 +133,8 @@ class Failed:
     remedy: str = ""
     physical_id: str | None = None
     data: Mapping[str, Any] | None = None
+    in_error: bool = False
+    """The object was made and went wrong in the cloud: another one may fare better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

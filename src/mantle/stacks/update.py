@@ -153,7 +153,7 @@ def refuse_update(stack: StackRecord) -> None:
             remedy="Wait until it is gone, then create it anew.",
             fault="NotSupported",
         )
-    if stack.action is Action.SUSPEND and stack.status is Status.COMPLETE:
+    if stack.action is Action.SUSPEND:
         raise NotSupported(
             "Updating a stack when it is suspended is not supported.",
             remedy="Resume it first.",

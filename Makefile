@@ -3,6 +3,7 @@
 .SUFFIXES:
 SHELL = /bin/sh
 ARGS =
+SECONDS = 120
 DEMO_DATA = var/demo
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
+	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
 	@echo 'make docs              write docs/reference/cli.md and lint.md again'
 	@echo 'make pictures          draw docs/images from a real run again'
@@ -49,6 +51,9 @@ test-clients: .venv/.synced .venv-clients/.synced
 test-long: .venv/.synced
 	@.venv/bin/pytest -q -m "slow and not clients" --timeout 1800 $(ARGS)
 
+fuzz: .venv/.synced
+	@SECONDS_TO_FUZZ=$(SECONDS) .venv/bin/python -m fuzz
+
 bench: .venv/.synced
 	@.venv/bin/python -m benchmarks $(ARGS)
 
@@ -67,4 +72,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-long bench openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up check test test-clients test-long fuzz bench openstack docs pictures lock clean

@@ -203,28 +203,26 @@ class _Loader:
             return self._load_cfn(document)
         version = version_of(data, self.findings)
         self.findings.raise_if_any()
-        return self._load(document, version)
+        return self._load(document, version, self.pseudo)
 
     def _load_cfn(self, document: Document) -> Loaded:
         """The same with other keys; problems are told with the keys that were written."""
         version = cfn.version_of(document.data, document, self.findings)
         self.findings.raise_if_any()
         shaped = cfn.hot_shaped(document, version, self.findings)
-        pseudo = self.pseudo
-        name, stack_id = pseudo["OS::stack_name"], pseudo["OS::stack_id"]
-        self.pseudo = {
+        name, stack_id = self.pseudo["OS::stack_name"], self.pseudo["OS::stack_id"]
+        # `self.pseudo` stays HOT's: nested templates are given it, of whichever family they are.
+        pseudo = {
             "AWS::StackName": name,
-            "AWS::StackId": arn(pseudo["OS::project_id"], name, stack_id),
+            "AWS::StackId": arn(self.pseudo["OS::project_id"], name, stack_id),
             "AWS::Region": REGION,
         }
         try:
-            return self._load(shaped, version)
+            return self._load(shaped, version, pseudo)
         except Invalid as error:
             raise Invalid([shaped.as_written(each) for each in error.problems]) from error
-        finally:
-            self.pseudo = pseudo
 
-    def _load(self, document: Document, version: str) -> Loaded:
+    def _load(self, document: Document, version: str, pseudo: Mapping[str, str]) -> Loaded:
         data = document.data
         reader = Parameters(document, version, self.findings, self.custom)
         declared = reader.declared(data.get("parameters"))
@@ -233,7 +231,7 @@ class _Loader:
         section = data.get("parameters")
         names = [str(name) for name in section] if isinstance(section, dict) else []
         broken = {name: Unknown((f"parameter {name}",)) for name in names}
-        known = {**broken, **values, **self.pseudo}
+        known = {**broken, **values, **pseudo}
         parser = Parser(
             document, version, self.environment, known, self.source.files, self.findings
         )

@@ -36,7 +36,7 @@ def unused_condition(view: View) -> Iterator[Found]:
         for body in view.entries(section).values():
             used.update(_names(body.get("condition")))
     for use in view.calls("if", "Fn::If"):
-        used.update(_names(use.argument[0] if isinstance(use.argument, list) else None))
+        used.update(_names(use.argument[:1] if isinstance(use.argument, list) else None))
     for use in view.calls("not", "and", "or", "Fn::Not", "Fn::And", "Fn::Or", "Condition"):
         used.update(_names(use.argument))
     for name in defined:

@@ -62,7 +62,7 @@ class Values:
         return data
 
     def _ref(self, name: Any, path: Path) -> Any:
-        if name in self.resources:
+        if isinstance(name, str) and name in self.resources:
             return {"get_resource": name}
         if name == "AWS::Region":
             self.told("AWS::Region has no equal in HOT; its constant value was written.", path,
@@ -95,7 +95,11 @@ class Values:
             if name == "Fn::Split" and isinstance(source[name], list):
                 split = self.value(source[name], (*path, 1, name))
                 return {"str_split": [*split, self.value(index, (*path, 0))]}
-            if name == "Ref" and source[name] not in self.resources:
+            if (
+                name == "Ref"
+                and isinstance(source[name], str)
+                and source[name] not in self.resources
+            ):
                 return {"get_param": [source[name], self.value(index, (*path, 0))]}
             if name == "Fn::GetAtt" and isinstance(source[name], list):
                 inner = self.value(source[name], (*path, 1, name))
@@ -120,7 +124,7 @@ class Values:
             position = _number(index)
             if isinstance(position, int) and 0 <= position < len(source):
                 return (self.value(source[position], (*path, 1, position)),)
-        elif len(source) != 1 and index in source:
+        elif isinstance(index, str) and len(source) != 1 and index in source:
             return (self.value(source[index], (*path, 1, index)),)
         return None
 
@@ -154,9 +158,10 @@ class Values:
             "DeletionPolicy": "deletion_policy",
             "UpdatePolicy": "update_policy",
         }
-        if body not in names:
-            self.told(f"Fn::ResourceFacade of {body!r} has no equal.", path, "Remove it.")
-        return {"resource_facade": names.get(body, body) if isinstance(body, str) else body}
+        if isinstance(body, str) and body in names:
+            return {"resource_facade": names[body]}
+        self.told("Fn::ResourceFacade of this has no equal.", path, "Remove it.")
+        return {"resource_facade": body}
 
     def _members(self, body: Any, path: Path) -> Any:
         self.told("Fn::MemberListToMap has no equal in HOT.", path, "Give a map instead.")

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from power import CALLER, Plant, quiet
 
-from mantle.model.errors import MantleError
+from mantle.model.errors import LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.actions import cancel_stack, check_stack, resume_stack, suspend_stack
@@ -160,3 +160,20 @@ def test_every_verb_while_something_is_under_way(under_way):
     if under_way in {"SUSPEND", "DELETE"}:
         wanted["cancel_without_rollback"] = "NotSupported"
     assert found == wanted | BUSY[under_way]
+
+
+@pytest.mark.proves("life cycle: stack quota")
+def test_a_full_project_takes_no_more_stacks_but_an_administrators():
+    """The quota's own error type, with who can raise it; an administrator is not bound."""
+
+    async def story(control):
+        control.machine.settings = replace(control.machine.settings, stacks_per_project=1)
+        source = TemplateSource(template=TEMPLATE)
+        await create_stack(control, CALLER, CreateRequest(name="first", source=source))
+        with pytest.raises(LimitExceeded, match="maximum stacks per tenant, 1"):
+            await create_stack(control, CALLER, CreateRequest(name="second", source=source))
+        admin = replace(CALLER, roles=frozenset({"admin"}))
+        await create_stack(control, admin, CreateRequest(name="second", source=source))
+        await quiet(control)
+
+    assert Plant().life(story)

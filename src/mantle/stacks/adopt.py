@@ -109,7 +109,7 @@ async def adopt_stack(
     source = source_of(request)
     stack = draft(control, caller, replace(request.create, source=source))
     stack = replace(stack, action=Action.ADOPT, reason="Stack ADOPT started")
-    await check_room(control, stack)
+    await check_room(control, caller, stack)
     loaded = await load(control.machine, stack, source)
     check_size(control, loaded)
     await check_inner_stacks(control, stack, loaded)

@@ -53,7 +53,7 @@ class Draft:
 async def draft_create(control: Control, caller: Caller, request: CreateRequest) -> Draft:
     """A new stack."""
     stack = new_stack(control, caller, request)
-    await check_room(control, stack)
+    await check_room(control, caller, stack)
     loaded = await load(control.machine, stack, request.source)
     check_size(control, loaded)
     stack = replace(stack, description=loaded.graph.description)

@@ -40,6 +40,7 @@ from mantle.resources.registry import Registry, default_registry
 from mantle.software.configs import config_text
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
+from mantle.stacks.drift import Observer
 from mantle.stacks.upkeep import Upkeep
 from mantle.store import events as event_rows
 from mantle.store.database import Database
@@ -136,7 +137,7 @@ def assemble(
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
     engine = Engine(machine, runtime)
-    engine.companions.append(Upkeep(control))
+    engine.companions += [Upkeep(control), Observer(control)]
     return control, engine
 
 

@@ -56,6 +56,7 @@ def test_every_route_names_a_deed():
     assert deeds <= set(POLICY)
     own = {"plans:create", "plans:show", "operations:index", "operations:show", "clouds:index"}
     own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
+    own |= {"drift:show", "drift:check", "drift:set"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -142,6 +143,10 @@ OWN = [
     ("PUT", "/stacks/{name}", "stacks:update"),
     ("DELETE", "/stacks/nobody", "stacks:delete"),
     ("POST", "/stacks/{name}/cancel", "stacks:action"),
+    ("GET", "/stacks/{name}/drift", "drift:show"),
+    ("POST", "/stacks/{name}/drift/check", "drift:check"),
+    ("PUT", "/stacks/{name}/drift/policy", "drift:set"),
+    ("POST", "/stacks/{name}/drift/correct", "drift:set"),
     ("GET", "/stacks/{name}/hooks", "stacks:show"),
     ("GET", "/stacks/{name}/snapshots", "snapshots:index"),
     ("POST", "/stacks/{name}/snapshots", "snapshots:create"),
@@ -177,6 +182,7 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("PUT", "/stacks/{name}/drift/policy"): {"policy": "alert"},
     ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},
     ("POST", "/stacks/{name}/snapshots"): {"name": "n" * 300},
     ("POST", "/plans/none/apply"): {},

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,6 @@ def test_an_operation_without_an_engine_is_named(status, engine, age, expected):
 
     found = []
     assert Plant().life(story)
-    from dataclasses import replace
 
     told = explain(
         replace(found[0], status=status, created_at=1000.0 - age),

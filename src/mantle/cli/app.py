@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from mantle import __version__
 from mantle.cli.cloud import build_cloud
 from mantle.cli.demo import demo
+from mantle.cli.drift import build_drift
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.login import login
 from mantle.cli.operation import build_operation
@@ -47,6 +48,7 @@ def build_app() -> App:
     )
     app.command(build_stack())
     app.command(build_cloud())
+    app.command(build_drift())
     app.command(build_plan())
     app.command(build_operation())
     app.command(build_policy())

@@ -11,6 +11,7 @@ from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.model.values import unknowns_in
+from mantle.store import drift as drift_rows
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
 from mantle.store import hooks as hook_rows
@@ -85,6 +86,7 @@ async def finish(
         event_rows.add(connection, events)
         if after.deleted_at is not None:
             guard_rows.drop(connection, stack.id)
+            drift_rows.forget(connection, stack.id)
             named = snapshot_rows.drop(connection, stack.id)
             stack_rows.drop_unused_sources(connection, named)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:

@@ -24,7 +24,7 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
 from mantle.model.values import Unknown, unknowns_in
-from mantle.plan.adoption import ADOPTS
+from mantle.plan.adoption import ADOPTED, ADOPTS
 from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
 from mantle.plan.judge import policy_of
@@ -66,7 +66,7 @@ ACTIONS: Mapping[StepKind, Action] = {
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
-OWN_NOTES = ("digest", "before", ADOPTS, AGAIN)
+OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, AGAIN)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, the properties before an update that has not ended well, and how often a create was
 begun again."""
@@ -284,6 +284,8 @@ class Drive:
                 changes["deletion_policy"] = policy_of(definition)
                 changes["type"] = definition.type
                 changes["resolved_type"] = definition.resolved_type
+            if self.step.kind is StepKind.ADOPT:
+                data = {**data, ADOPTED: True}
             data = {key: value for key, value in data.items() if key not in {"before", ADOPTS}}
             if self.step.digest:
                 data["digest"] = self.step.digest

@@ -12,6 +12,9 @@ from mantle.template.validate import Loaded
 ADOPTS = "adopts"
 """In the data of such a row, until it has: `resource_id`, and `resources` of the stack inside."""
 
+ADOPTED = "adopted"
+"""In the data of a row whose object another made: the cloud knows it by another's token."""
+
 
 def note_of(row: ResourceRecord) -> Mapping[str, Any] | None:
     """The note of a row that has not taken over its object yet; None for any other."""

@@ -65,6 +65,7 @@ def cloud_object(blueprint: Blueprint[SpecT, ObjectT]) -> ResourceType:
         delete=functools.partial(delete, blueprint),
         check=functools.partial(check, blueprint),
         attributes=functools.partial(attributes, blueprint),
+        live=blueprint.collection,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mantle.clouds.ports import Session
+from mantle.clouds.ports import Collection, Session
 from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token
 from mantle.model.schema import ResourceSchema, TypeFacts
@@ -189,6 +189,8 @@ class ResourceType:
     attributes: Callable[[Context], Awaitable[Mapping[str, Any]]] | None = None
     """Read after every phase that ends well, and stored: templates read the stored values. The
     context's `ref` has then the physical id and data that the outcome gave."""
+    live: Callable[[Session], Collection[Any, Any]] | None = None
+    """Where its objects are listed, all at once; for what is looked for in bulk."""
     family_attributes: Callable[[Context, Family], Mapping[str, Any]] | None = None
     """For types that delegate."""
     reference: Callable[[Ref], str] = field(default=lambda ref: ref.physical_id or ref.name)

@@ -13,6 +13,7 @@ from typing import Any
 from mantle.clouds.ports import KeyPair, KeyPairSpec, Missing, ObjectStatus
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
+from mantle.resources.cloud_object import delete as delete_object
 from mantle.resources.kit import Context, Done, Outcome, ResourceType, Wait
 from mantle.resources.schemas import boolean, not_offered, schema, string
 
@@ -85,4 +86,12 @@ async def create(ctx: Context) -> Outcome:
     return progress(BLUEPRINT, found, data=kept)
 
 
-TYPE: ResourceType = replace(cloud_object(BLUEPRINT), create=create)
+async def delete(ctx: Context) -> Outcome:
+    """Unless the pair of this name is another's: a replacement has the same id, its name."""
+    found = await look(BLUEPRINT, ctx)
+    if found is not None and found.token != ctx.ref.token and not ctx.ref.data.get("adopted"):
+        return Done(note="another key pair has its name now; that one stays")
+    return await delete_object(BLUEPRINT, ctx)
+
+
+TYPE: ResourceType = replace(cloud_object(BLUEPRINT), create=create, delete=delete)

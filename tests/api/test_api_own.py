@@ -163,3 +163,19 @@ def test_the_committed_openapi_document_is_the_one_served(base):
 def test_unknown_addresses_are_404(base, path):
     """Everywhere, and as JSON outside Heat's API."""
     assert httpx.get(base + path).json()["error"]["code"] == 404
+
+
+def test_validating_warns_of_what_was_hardly_meant(maker):
+    """Problems are refused with their lines; what is merely odd comes with the answer."""
+    answer = maker.own.post("/validate", json={"template": TEMPLATE, "template_name": "w.yaml"})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    assert found["resources"] == {"one": "OS::Heat::TestResource", "two": "OS::Heat::TestResource"}
+    unused = [each for each in found["warnings"] if "pin" in each["message"]]
+    assert unused
+    assert (unused[0]["file"], unused[0]["line"]) == ("w.yaml", 4)
+    broken = TEMPLATE.replace("[one, output]", "[nobody, output]")
+    refused = maker.own.post("/validate", json={"template": broken}).json()["error"]
+    assert [(each["line"], each["path"]) for each in refused["problems"]] == [
+        (11, "resources.two.properties.value")
+    ]

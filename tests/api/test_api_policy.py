@@ -139,6 +139,7 @@ def test_a_reader_sees_no_secret_attributes(people):
 OWN = [
     ("GET", "/stacks", "stacks:index"),
     ("POST", "/stacks", "stacks:create"),
+    ("POST", "/validate", "stacks:validate"),
     ("GET", "/stacks/{name}", "stacks:show"),
     ("PUT", "/stacks/{name}", "stacks:update"),
     ("DELETE", "/stacks/nobody", "stacks:delete"),
@@ -182,6 +183,7 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/validate"): {"template": TEMPLATE},
     ("PUT", "/stacks/{name}/drift/policy"): {"policy": "alert"},
     ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},
     ("POST", "/stacks/{name}/snapshots"): {"name": "n" * 300},

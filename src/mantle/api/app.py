@@ -33,6 +33,7 @@ from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
 from mantle.api.own.stacks import StacksController
+from mantle.api.own.validation import ValidationController
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import Forbidden, MantleError, Unauthorized
 from mantle.model.status import OperationStatus
@@ -124,6 +125,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             StacksController,
             DriftController,
             HooksController,
+            ValidationController,
             LeavingController,
             PlansController,
             OperationsController,

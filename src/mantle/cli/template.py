@@ -9,8 +9,9 @@ from typing import Annotated, Literal, TypeVar
 from cyclopts import App, Parameter
 
 from mantle import __version__
+from mantle.cli.changes import placed
 from mantle.cli.exits import Exit, Problem, Stop
-from mantle.cli.options import NOTHING, Common
+from mantle.cli.options import NO_SOURCE, NOTHING, Common, Source, places, source_body
 
 ResultT = TypeVar("ResultT")
 LIMIT_BYTES = 4 * 2**20
@@ -19,8 +20,9 @@ LIMIT_BYTES = 4 * 2**20
 
 def build_template() -> App:
     """The noun with its verbs."""
-    app = App(name="template", help="Check and tidy templates on this machine; no server needed.")
+    app = App(name="template", help="Check and tidy templates; all but `validate` need no server.")
     app.command(lint)
+    app.command(validate)
     app.command(fmt)
     app.command(show)
     app.command(convert)
@@ -80,6 +82,30 @@ def lint(
     if written:
         print(written)  # noqa: T201 - this is the command line's own door
     return Exit.FAILED if report.fails(found) else Exit.OK
+
+
+def validate(*, source: Source = NO_SOURCE, common: Common = NOTHING) -> Exit:
+    """Have a server check a template against its clouds: all problems at once, then warnings.
+
+    Try:
+
+        mantle template validate -t web.yaml -e production.yaml
+    """
+    if source.template is None:
+        raise Stop(Exit.USAGE, "There is no template to validate: -t FILE.", remedy="See --help.")
+    gathered = source.gathered()
+    screen = common.screen
+    with common.client() as client:
+        body = source_body(source, gathered)
+        answer = placed(lambda: client.post("validate", body=body), places(gathered))
+    if screen.json:
+        screen.answer(answer)
+        return Exit.OK
+    screen.say(f"Valid: {len(answer['resources'])} resources, version {answer['version']}.")
+    for found in answer["warnings"]:
+        where = f"{found['file']}:{found['line']}:{found['column']}"
+        screen.say(f"{where}: {found['rule']} {found['message']} {found['fix']}")
+    return Exit.OK
 
 
 def fmt(

@@ -85,6 +85,11 @@ class Engine:
     async def _beats(self) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            await self.machine.database.write(
-                event_rows.beat, self.machine.id, self.machine.clock.now()
-            )
+            try:
+                await self.machine.database.write(
+                    event_rows.beat, self.machine.id, self.machine.clock.now()
+                )
+            except Exception:
+                # A full disk or a locked database passes; an engine that fell silent for good
+                # because of it would be taken for dead while it works.
+                log.exception("the heartbeat was not written")

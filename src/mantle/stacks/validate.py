@@ -6,6 +6,8 @@ from mantle.access.caller import Caller
 from mantle.engine.operation import computed, size_of
 from mantle.model.graph import TemplateSource
 from mantle.stacks.control import Control
+from mantle.template.lint.rule import Warned
+from mantle.template.lint.run import lint
 from mantle.template.validate import Loaded, load_template
 
 
@@ -14,6 +16,8 @@ class ValidationReport:
     """A template that has no problems."""
 
     loaded: Loaded
+    warnings: tuple[Warned, ...] = ()
+    """What is allowed and hardly meant; see `mantle template lint`."""
 
 
 async def validate_template(
@@ -35,4 +39,12 @@ async def validate_template(
         require_values=False,
         strict=strict,
     )
-    return ValidationReport(loaded=loaded)
+    texts = {source.template_name: source.template} if isinstance(source.template, str) else {}
+    for name in loaded.nested:
+        texts[name] = source.files[name]
+    warnings = [
+        found
+        for name, text in texts.items()
+        for found in await computed(len(text), lint, text, name)
+    ]
+    return ValidationReport(loaded=loaded, warnings=tuple(warnings))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, select
 from mantle.model.status import OperationStatus
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
+from mantle.store.tables.hooks import hooks
 from mantle.store.tables.stacks import (
     engines,
     events,
@@ -78,11 +79,15 @@ def purge_stacks(connection: Connection, before: float) -> int:
     """Stacks deleted before this time, with everything that is said of them."""
     chosen = connection.execute(
         select(stacks.c.id, stacks.c.source_id, stacks.c.previous_source_id)
-        .where(stacks.c.deleted_at < before)
+        .where(
+            stacks.c.deleted_at < before,
+            stacks.c.id.not_in(select(operations.c.stack_id).where(operations.c.status.in_(_LIVE))),
+        )
         .limit(BATCH)
     ).all()
     ids = [row.id for row in chosen]
     named: list[str | None] = []
+    connection.execute(delete(hooks).where(hooks.c.stack_id.in_(ids)))
     for stack_id in ids:
         named += snapshot_rows.drop(connection, stack_id)
     for table in (events, operations, plans, signals, resources):

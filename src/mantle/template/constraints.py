@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -24,7 +25,7 @@ from mantle.model.schema import (
 Check = Callable[[Any], str | None]
 
 _DNS_LABEL = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
-_MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
+_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}")
 _ISO_8601 = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
 
 
@@ -65,11 +66,41 @@ def _json(value: Any) -> str | None:
     return None
 
 
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7), (0, 59))
+"""Minute, hour, day, month, day of the week, and seconds where they are given."""
+_CRON_NAMES = {
+    3: ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    4: ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
+}
+
+
 def _cron(value: Any) -> str | None:
     fields = str(value).split()
-    if len(fields) in {5, 6} and all(re.fullmatch(r"[\w*/,?#-]+", part) for part in fields):
+    if len(fields) in {5, 6} and all(_cron_field(at, each) for at, each in enumerate(fields)):
         return None
     return f"Invalid CRON expression: {value}"
+
+
+def _cron_field(position: int, text: str) -> bool:
+    low, high = _CRON[position]
+    for item in text.lower().split(","):
+        span, slash, step = item.partition("/")
+        if slash and not (step.isdecimal() and int(step) > 0):
+            return False
+        if span in {"*", "?", "l"}:
+            continue
+        ends = span.split("#", maxsplit=1)[0].split("-")
+        numbers = [_cron_number(position, each) for each in ends]
+        if len(ends) > 2 or any(each is None or not low <= each <= high for each in numbers):
+            return False
+    return True
+
+
+def _cron_number(position: int, text: str) -> int | None:
+    names = _CRON_NAMES.get(position, ())
+    if text in names:
+        return names.index(text) + (1 if position == 3 else 0)
+    return int(text) if text.isdecimal() and len(text) <= 2 else None
 
 
 def _timezone(value: Any) -> str | None:
@@ -77,8 +108,11 @@ def _timezone(value: Any) -> str | None:
 
 
 def _expiration(value: Any) -> str | None:
-    pattern = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?"
-    return None if re.fullmatch(pattern, str(value)) else f"Expiration {value} is invalid"
+    try:
+        datetime.fromisoformat(str(value))
+    except ValueError:
+        return f"Expiration {value} is invalid"
+    return None
 
 
 def _duration(value: Any) -> str | None:
@@ -94,7 +128,9 @@ OWN: Mapping[str, Check] = {
     "dns_domain": lambda value: (
         None if str(value).endswith(".") and not _dns(value) else f"{value!r} must end with a dot"
     ),
-    "rel_dns_name": _dns,
+    "rel_dns_name": lambda value: (
+        f"{value!r} must not end with a dot" if str(value).endswith(".") else _dns(value)
+    ),
     "json_string": _json,
     "cron_expression": _cron,
     "timezone": _timezone,
@@ -103,11 +139,28 @@ OWN: Mapping[str, Check] = {
     "test_constr": lambda _: None,
 }
 
-FAMILIES = (
-    "barbican", "blazar", "cinder", "designate", "glance", "ironic", "keystone", "magnum",
-    "manila", "mistral", "neutron", "nova", "octavia", "trove", "zaqar",
-)  # fmt: skip
-"""Services whose constraints (`nova.flavor`) ask the cloud; checked when the resource is made."""
+OF_SERVICES: Mapping[str, str] = {
+    "barbican": "container secret",
+    "blazar": "reservation",
+    "cinder": "backup qos_specs snapshot volume vtype",
+    "designate": "zone",
+    "glance": "image",
+    "ironic": "node portgroup",
+    "keystone": "domain group project region role service user",
+    "magnum": "cluster_template",
+    "manila": "share_network share_snapshot share_type",
+    "mistral": "workflow",
+    "neutron": "address_scope flow_classifier network port port_pair port_pair_group qos_policy "
+    "router security_group segment subnet subnetpool lbaas.listener lbaas.loadbalancer "
+    "lbaas.pool lbaas.provider taas.tap_flow taas.tap_service",
+    "nova": "flavor host keypair network server",
+    "octavia": "availabilityzone availabilityzoneprofile flavor flavorprofile l7policy listener "
+    "loadbalancer pool",
+    "trove": "flavor",
+    "zaqar": "queue",
+}
+"""Constraints that ask a service (`nova.flavor`), by service: Heat's. Checked when the resource is
+made."""
 
 
 def why_not(constraint: Constraint, value: Any, custom: Mapping[str, Check]) -> str | None:
@@ -163,4 +216,5 @@ def _range(constraint: Range, value: Any) -> str | None:
 
 def is_known(name: str, custom: Mapping[str, Check]) -> bool:
     """Whether a custom constraint's name means anything."""
-    return name in custom or name in OWN or name.split(".", maxsplit=1)[0] in FAMILIES
+    service, _, what = name.partition(".")
+    return name in custom or name in OWN or what in OF_SERVICES.get(service, "").split()

@@ -1,8 +1,9 @@
 """Environments: parameter values, defaults for the whole tree, and what type names mean."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from mantle.model.errors import Findings
@@ -21,6 +22,7 @@ HOOK_NAMES = frozenset(
     f"{when}-{deed}" for when in ("pre", "post") for deed in ("create", "update", "delete")
 )
 RESTRICTIONS = frozenset({"update", "replace"})
+STRATEGIES = frozenset({"overwrite", "merge", "deep_merge"})
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
 
@@ -56,8 +58,12 @@ class Environment:
         entries = self.resource_registry.get("resources")
         found: dict[str, Any] = {}
         if isinstance(entries, Mapping):
-            for pattern, mapping in entries.items():
-                if fnmatch.fnmatchcase(resource, str(pattern)) and isinstance(mapping, Mapping):
+            # Heat's order: the name itself, then the longer pattern, then the alphabet. What is
+            # put in last wins.
+            patterns = sorted(map(str, entries), reverse=True)
+            for pattern in sorted(patterns, key=lambda each: (each == resource, len(each))):
+                mapping = entries[pattern]
+                if fnmatch.fnmatchcase(resource, pattern) and isinstance(mapping, Mapping):
                     found.update({k: v for k, v in mapping.items() if k not in OWN_KEYS})
         return found
 
@@ -145,6 +151,7 @@ def load_environment(source: TemplateSource) -> Environment:
     """The environment files in their order, then the environment, then the parameters."""
     findings = Findings()
     merged = Environment()
+    strategies: dict[str, str] = {}
     for key in source.environment_files:
         text = source.files.get(key)
         if text is None:
@@ -154,7 +161,7 @@ def load_environment(source: TemplateSource) -> Environment:
                 remedy="Send its text in `files` under this key.",
             )
             continue
-        merged = _onto(merged, _document(text, key), findings)
+        merged = _onto(merged, _document(text, key), findings, strategies)
     merged = _onto(merged, _document(source.environment, "environment"), findings)
     findings.raise_if_any()
     given = {**merged.parameters, **source.parameters}
@@ -167,7 +174,13 @@ def _document(given: str | Mapping[str, Any], file: str) -> Document:
     return document_of(given, file)
 
 
-def _onto(base: Environment, document: Document, findings: Findings) -> Environment:
+def _onto(
+    base: Environment,
+    document: Document,
+    findings: Findings,
+    seen: dict[str, str] | None = None,
+) -> Environment:
+    """`seen` are the merge strategies of the files before; None where none apply."""
     data = document.data
     if data is None or data == {}:
         return base
@@ -199,12 +212,17 @@ def _onto(base: Environment, document: Document, findings: Findings) -> Environm
             )
         else:
             sections[name] = body
+    _check_registry(sections.get("resource_registry", {}), document, findings)
+    _check_sinks(sections.get("event_sinks", ()), document, findings)
     _check_resources(sections.get("resource_registry", {}).get("resources"), document, findings)
-    strategies = sections.get("parameter_merge_strategies", {})
+    strategies = _strategies(
+        sections.get("parameter_merge_strategies", {}), document, findings, seen
+    )
+    report = partial(_unmergeable, document, findings)
     return Environment(
-        parameters=_merge(base.parameters, sections.get("parameters", {}), strategies),
+        parameters=_merge(base.parameters, sections.get("parameters", {}), strategies, report),
         parameter_defaults=_merge(
-            base.parameter_defaults, sections.get("parameter_defaults", {}), strategies
+            base.parameter_defaults, sections.get("parameter_defaults", {}), strategies, report
         ),
         resource_registry=_registry(base.resource_registry, sections.get("resource_registry", {})),
         event_sinks=(*base.event_sinks, *sections.get("event_sinks", ())),
@@ -212,6 +230,74 @@ def _onto(base: Environment, document: Document, findings: Findings) -> Environm
             *base.encrypted_param_names,
             *sections.get("encrypted_param_names", ()),
         ),
+    )
+
+
+def _check_registry(registry: Mapping[str, Any], document: Document, findings: Findings) -> None:
+    for name, target in registry.items():
+        if name != "resources" and target is not None and not isinstance(target, str):
+            findings.add(
+                "environment-registry",
+                f"The registry's entry {name!r} must be a type, a template file or null, not "
+                f"{target!r}.",
+                ("resource_registry", name),
+                mark=document.mark(("resource_registry", name)),
+                remedy="Name what the type stands for.",
+            )
+
+
+def _check_sinks(sinks: Sequence[Any], document: Document, findings: Findings) -> None:
+    """None is offered; one that is asked for is refused rather than forgotten."""
+    for position, sink in enumerate(sinks):
+        kind = sink.get("type") if isinstance(sink, Mapping) else None
+        findings.add(
+            "event-sink",
+            f"There is no event sink of type {kind!r} here"
+            + (": there is no Zaqar to send to." if kind == "zaqar-queue" else "."),
+            ("event_sinks", position),
+            mark=document.mark(("event_sinks", position)),
+            remedy="Leave it out, and follow the stream of events at /v2 instead.",
+        )
+
+
+def _strategies(
+    given: Mapping[str, Any],
+    document: Document,
+    findings: Findings,
+    seen: dict[str, str] | None,
+) -> Mapping[str, str]:
+    """The strategies of one file; they hold for environment files only, as in Heat."""
+    found: dict[str, str] = {}
+    for name, strategy in given.items():
+        place = ("parameter_merge_strategies", str(name))
+        before = (seen or {}).get(str(name), strategy)
+        if strategy not in STRATEGIES:
+            message = f"Unknown merge strategy {strategy!r} of parameter {name!r}."
+        elif before != strategy:
+            message = f"Conflicting merge strategies of {name!r}: {before} and {strategy}."
+        else:
+            found[str(name)] = strategy
+            continue
+        findings.add(
+            "merge-strategy",
+            message,
+            place,
+            mark=document.mark(place),
+            remedy=f"One of {', '.join(sorted(STRATEGIES))}, the same in every file.",
+        )
+    if seen is None:
+        return {}
+    seen.update({name: each for name, each in found.items() if name != "default"})
+    return found
+
+
+def _unmergeable(document: Document, findings: Findings, name: str, before: Any) -> None:
+    findings.add(
+        "merge-strategy",
+        f"The values of parameter {name!r} cannot be merged: {before!r} is true or false.",
+        ("parameters", name),
+        mark=document.mark(("parameters", name)),
+        remedy="Use the strategy overwrite for it.",
     )
 
 
@@ -269,7 +355,10 @@ def _registry(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge(
-    old: Mapping[str, Any], new: Mapping[str, Any], strategies: Mapping[str, Any]
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    strategies: Mapping[str, str],
+    report: Callable[[str, Any], None],
 ) -> dict[str, Any]:
     merged = dict(old)
     default = strategies.get("default", "overwrite")
@@ -278,6 +367,8 @@ def _merge(
         before = merged.get(name)
         if strategy == "overwrite" or before is None:
             merged[name] = value
+        elif isinstance(before, bool) or isinstance(value, bool):
+            report(name, before if isinstance(before, bool) else value)
         elif value is not None:
             merged[name] = _combined(before, value, deep=strategy == "deep_merge")
     return merged
@@ -292,8 +383,6 @@ def _combined(before: Any, value: Any, *, deep: bool) -> Any:
         return result
     if isinstance(before, list) and isinstance(value, list):
         return [*before, *value]
-    if isinstance(before, bool) or isinstance(value, bool):
-        return value
     if isinstance(before, str) and isinstance(value, str):
         return before + value
     if isinstance(before, int | float) and isinstance(value, int | float):

@@ -11,11 +11,15 @@ from benchmarks.plant import (
     delete,
     group,
     independent,
+    nested,
+    networks,
     plant,
     timed,
     update,
 )
 from mantle.model.graph import TemplateSource
+from mantle.stacks.drift import look
+from mantle.stacks.update import UpdateRequest, preview_update
 from mantle.stacks.validate import validate_template
 
 Row = tuple[str, int, float, float, float | None]
@@ -76,7 +80,36 @@ async def _validate() -> list[Row]:
     async with plant() as control:
         source = TemplateSource(template=independent(500))
         done = await timed(lambda: validate_template(control, CALLER, source))
-    return [("validate 500 resources", 500, *done, None)]
+        deep = await timed(lambda: validate_template(control, CALLER, nested(50, 100)))
+    return [
+        ("validate 500 resources, warnings included", 500, *done, None),
+        ("validate 5,000 resources in 50 nested files, warnings included", 5_000, *deep, None),
+    ]
+
+
+def _planning(count: int) -> Case:
+    async def case() -> list[Row]:
+        async with plant() as control:
+            stack = await create(control, "s", independent(count))
+            changed = UpdateRequest(template=independent(count, odd=count // 2))
+            done = await timed(lambda: preview_update(control, CALLER, stack, changed))
+        return [(f"plan one change in {count:,}", count, *done, None)]
+
+    return case
+
+
+async def _drift() -> list[Row]:
+    count = 10_000
+    async with plant() as control:
+        stack = await create(control, "s", networks(count))
+        looks = []
+
+        async def sweep() -> None:
+            looks.append(await look(control, stack.project_id, stack.cloud))
+
+        done = await timed(sweep)
+    calls = looks[0].calls / count * 1000
+    return [(f"look for drift in 10,000 networks ({calls:g} calls per 1,000)", count, *done, None)]
 
 
 CASES: dict[str, Case] = {
@@ -89,4 +122,9 @@ CASES: dict[str, Case] = {
     "updates": _updates,
     "many": _many,
     "validate": _validate,
+    "plan-100": _planning(100),
+    "plan-1000": _planning(1_000),
+    "plan-10000": _planning(10_000),
+    "plan-20000": _planning(20_000),
+    "drift": _drift,
 }

@@ -114,6 +114,19 @@ def group(count: int) -> str:
     )
 
 
+def networks(count: int) -> str:
+    """Networks: objects of a cloud, which can drift."""
+    return HEAD + "".join(f"  n{i}: {{type: OS::Neutron::Net}}\n" for i in range(count))
+
+
+def nested(files: int, each: int) -> TemplateSource:
+    """A template of template files, each with resources of its own."""
+    return TemplateSource(
+        template=HEAD + "".join(f"  f{i}: {{type: f{i}.yaml}}\n" for i in range(files)),
+        files={f"f{i}.yaml": independent(each) for i in range(files)},
+    )
+
+
 async def timed(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     """Wall and CPU seconds of a piece of work."""
     wall, cpu = time.perf_counter(), time.process_time()

@@ -39,6 +39,8 @@ async def validate_template(
         require_values=False,
         strict=strict,
     )
+    if not strict:
+        return ValidationReport(loaded=loaded)
     texts = {source.template_name: source.template} if isinstance(source.template, str) else {}
     for name in loaded.nested:
         texts[name] = source.files[name]

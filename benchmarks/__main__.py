@@ -40,8 +40,8 @@ the ratios and the CPU time, not the seconds.
 FOOT = """
 Aims: at least half of the floor (**not reached**: see the last column; what is above the floor is
 parsing, planning, resolving and SQLAlchemy, spread evenly); 20,000 resources under 500 MB
-(reached); time per resource flat from 1,000 to 20,000 (reached); one change in 10,000 resources planned
-in under a second (reached); a sweep for drift takes one list call for each type, whatever their number.
+(reached); time per resource flat from 1,000 to 20,000 (reached); one change in 10,000 resources
+planned in under a second (reached); a sweep for drift takes one list call for each type.
 
 For scale, Heat 27.0.1 on a machine of this kind: creating 100 resources takes 110 s (it sleeps a
 second per leaf; 20 s and 0.2 CPU s each with that sleep patched out), an update of 100 that changes

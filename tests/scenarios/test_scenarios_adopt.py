@@ -132,6 +132,49 @@ def test_an_object_belongs_to_one_stack():
     told(story)
 
 
+def test_an_object_is_one_resource_of_one_stack():
+    """Neither twice in one document, nor in two adoptions that follow each other at once."""
+    single = "heat_template_version: 2018-08-31\nresources:\n  a: {type: OS::Neutron::Net}\n"
+
+    async def story(control):
+        document = await abandon_stack(control, CALLER, await made(control, single))
+        net = {"type": "OS::Neutron::Net"}
+        template = {"heat_template_version": "2018-08-31", "resources": {"a": net, "b": net}}
+        twice = {"a": document["resources"]["a"], "b": document["resources"]["a"]}
+        doubled = document | {"template": template, "resources": twice}
+        with pytest.raises(MantleError, match="stands twice"):
+            await adopt_stack(control, CALLER, adoption(doubled, "twice"))
+        await adopt_stack(control, CALLER, adoption(document, "first"))
+        with pytest.raises(Conflict, match="belongs to resource"):
+            await adopt_stack(control, CALLER, adoption(document, "second"))
+        await quiet(control)
+
+    told(story)
+
+
+@pytest.mark.proves("life cycle: PATCH")
+def test_a_patch_drops_parameters_that_the_new_template_has_not():
+    """Those it has are kept; one that is given anew and unknown is refused."""
+    two = (
+        "heat_template_version: 2018-08-31\nparameters:\n  old: {type: string, default: d}\n"
+        "  keep: {type: string, default: k}\nresources:\n"
+        "  a: {type: OS::Heat::Value, properties: {value: {get_param: keep}}}\n"
+    )
+    one = two.replace("  old: {type: string, default: d}\n", "")
+
+    async def story(control):
+        source = TemplateSource(template=two, parameters={"old": "1", "keep": "2"})
+        await create_stack(control, CALLER, CreateRequest(name="s", source=source))
+        stack = await settled(control)
+        patch = UpdateRequest(template=one, existing=True)
+        assert (await preview_update(control, CALLER, stack, patch)).plan.is_empty
+        wrong = UpdateRequest(template=one, existing=True, parameters={"old": "3"})
+        with pytest.raises(MantleError, match="old"):
+            await preview_update(control, CALLER, stack, wrong)
+
+    told(story)
+
+
 def test_what_is_gone_cannot_be_taken_over_and_deleting_touches_nothing():
     """The adoption fails by name; the stack of a failed adoption owns only what it took."""
 

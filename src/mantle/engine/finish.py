@@ -139,7 +139,7 @@ def _stack_after(
     )
     if operation.action is Action.DELETE:
         return replace(done, deleted_at=now, previous_source_id=None)
-    if operation.action in {Action.CREATE, Action.UPDATE, Action.ROLLBACK}:
+    if operation.action in {Action.CREATE, Action.UPDATE, Action.ROLLBACK, Action.RESTORE}:
         return replace(done, previous_source_id=None)
     return done
 

@@ -52,6 +52,8 @@ def adopted_rows(
                 type=definition.type,
                 resolved_type=definition.resolved_type,
                 token=Token(new_id()),
+                # From the start, so that nobody else can lay claim to the object meanwhile.
+                physical_id=None if "resources" in entry else entry.get("resource_id"),
                 data={**_data_of(entry), ADOPTS: _note_of(entry)},
                 requires=definition.references,
                 deletion_policy=definition.deletion_policy,

@@ -14,6 +14,7 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 from mantle.model.values import walk
+from mantle.plan.adoption import note_of
 from mantle.plan.order import dependents, without_cycles
 from mantle.plan.steps import on_row, step_key
 
@@ -88,7 +89,7 @@ def kinds_of(row: ResourceRecord) -> tuple[StepKind, ...]:
     unmade = row.action is Action.INIT or (
         row.action in {Action.CREATE, Action.ADOPT} and row.status is not Status.COMPLETE
     )
-    if row.action is Action.ADOPT and row.status is not Status.COMPLETE:
+    if note_of(row) is not None:
         return (StepKind.FORGET,)  # it never became ours
     if unmade and row.physical_id is None:
         return (StepKind.DELETE,)

@@ -5,7 +5,7 @@ stack from the document that abandon (or export) gave: each resource's row knows
 start, and its step only looks whether the object is there, in this project, and well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +13,9 @@ from mantle.access.caller import Caller
 from mantle.engine.operation import load
 from mantle.model.errors import Conflict, MantleError, NotFound
 from mantle.model.graph import TemplateSource
-from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
-from mantle.plan.adoption import ADOPTS, adopted_rows
+from mantle.plan.adoption import adopted_rows
 from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room, draft, refuse_taken
@@ -107,6 +107,7 @@ async def adopt_stack(
 ) -> tuple[StackRecord, OperationRecord]:
     """Accept the adoption; durable when this returns."""
     source = source_of(request)
+    refuse_twice(request.document)
     stack = draft(control, caller, replace(request.create, source=source))
     stack = replace(stack, action=Action.ADOPT, reason="Stack ADOPT started")
     await check_room(control, caller, stack)
@@ -126,7 +127,7 @@ async def adopt_stack(
 
     def store(connection: Connection) -> StackRecord:
         refuse_taken(connection, stack)
-        _refuse_owned(connection, stack, rows)
+        _refuse_owned(connection, stack, request.document)
         stored = replace(
             stack, source_id=stack_rows.add_source(connection, source, stack.created_at)
         )
@@ -176,20 +177,43 @@ def source_of(request: AdoptRequest) -> TemplateSource:
     )
 
 
-def _refuse_owned(connection: Connection, stack: StackRecord, rows: list[ResourceRecord]) -> None:
-    """No object belongs to two stacks."""
-    for row in rows:
-        physical_id = row.data[ADOPTS]["resource_id"]
-        if physical_id is None or "resources" in row.data[ADOPTS]:
+def _claims(resources: Any) -> Iterator[tuple[str, str, str]]:
+    """(name, type, physical id) of every object that a document names, in inner stacks too."""
+    if not isinstance(resources, Mapping):
+        return
+    for name, entry in resources.items():
+        if not isinstance(entry, Mapping):
             continue
+        if "resources" in entry:
+            yield from _claims(entry["resources"])
+        elif isinstance(entry.get("resource_id"), str):
+            yield str(name), str(entry.get("type")), entry["resource_id"]
+
+
+def refuse_twice(document: Mapping[str, Any]) -> None:
+    """One object cannot be two resources."""
+    seen: dict[tuple[str, str], str] = {}
+    for name, kind, physical_id in _claims(document.get("resources")):
+        other = seen.setdefault((kind, physical_id), name)
+        if other != name:
+            raise MantleError(
+                f"{kind} {physical_id} stands twice in adopt_stack_data: as {other!r} and as "
+                f"{name!r}.",
+                remedy="An object is one resource of one stack: leave one of them out.",
+                fault="StackValidationFailed",
+            )
+
+
+def _refuse_owned(connection: Connection, stack: StackRecord, document: Mapping[str, Any]) -> None:
+    """No object belongs to two stacks, nor is about to."""
+    for _, kind, physical_id in _claims(document.get("resources")):
         for other in resource_rows.by_physical_id(connection, physical_id):
             owner = stack_rows.get(connection, other.stack_id)
-            same = other.resolved_type == row.resolved_type
-            if owner is None or owner.project_id != stack.project_id or not same:
+            if owner is None or owner.project_id != stack.project_id or other.type != kind:
                 continue
             if owner.deleted_at is None and owner.cloud == stack.cloud:
                 raise Conflict(
-                    f"{row.type} {physical_id} belongs to resource {other.name!r} of stack "
+                    f"{kind} {physical_id} belongs to resource {other.name!r} of stack "
                     f"{owner.name!r} already.",
                     remedy="Abandon that stack first, or leave the resource out.",
                 )

@@ -22,6 +22,7 @@ from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.template.environment import load_environment
+from mantle.template.load import parse
 from mantle.template.validate import Loaded
 
 
@@ -206,6 +207,13 @@ async def _source(control: Control, stack: StackRecord, request: UpdateRequest) 
     return replace(new, environment=_merged(old, new, request), environment_files=(), parameters={})
 
 
+def _declared(template: str | Mapping[str, Any]) -> set[str]:
+    """The names of a template's parameters, as far as it can be read."""
+    data = parse(template).data if isinstance(template, str) else template
+    section = (data.get("parameters") or data.get("Parameters")) if isinstance(data, dict) else None
+    return set(map(str, section)) if isinstance(section, dict) else set()
+
+
 def _merged(old: TemplateSource, new: TemplateSource, request: UpdateRequest) -> dict[str, Any]:
     """Two environments as one: the new one wins, cleared parameters fall back to defaults."""
     before, after = load_environment(old).as_data(), load_environment(new).as_data()
@@ -213,6 +221,11 @@ def _merged(old: TemplateSource, new: TemplateSource, request: UpdateRequest) ->
     for section in ("parameters", "parameter_defaults", "resource_registry"):
         both = {**before.get(section, {}), **after.get(section, {})}
         if section == "parameters":
+            declared = _declared(new.template) if request.template is not None else None
+            for name in before.get(section, {}):
+                unknown = declared is not None and name not in declared
+                if unknown and name not in after.get(section, {}):
+                    both.pop(name)  # the new template has no such parameter any more
             for name in request.clear_parameters:
                 both.pop(name, None)
         merged[section] = both

@@ -271,7 +271,7 @@ def _strategies(
     for name, strategy in given.items():
         place = ("parameter_merge_strategies", str(name))
         before = (seen or {}).get(str(name), strategy)
-        if strategy not in STRATEGIES:
+        if not isinstance(strategy, str) or strategy not in STRATEGIES:
             message = f"Unknown merge strategy {strategy!r} of parameter {name!r}."
         elif before != strategy:
             message = f"Conflicting merge strategies of {name!r}: {before} and {strategy}."

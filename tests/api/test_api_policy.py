@@ -56,7 +56,7 @@ def test_every_route_names_a_deed():
     assert deeds <= set(POLICY)
     own = {"plans:create", "plans:show", "operations:index", "operations:show", "clouds:index"}
     own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
-    own |= {"drift:show", "drift:check", "drift:set"}
+    own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -180,6 +180,7 @@ OWN = [
     ("GET", "/operations/none/explain", "operations:show"),
     ("GET", "/clouds", "clouds:index"),
     ("GET", "/clouds/simulated", "clouds:index"),
+    ("GET", "/clouds/simulated/unmanaged", "clouds:unmanaged"),
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {

@@ -88,6 +88,7 @@ POLICY: Mapping[str, Need] = {
     "operations:index": Need.READER,
     "operations:show": Need.READER,
     "clouds:index": Need.READER,
+    "clouds:unmanaged": Need.READER,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact

@@ -1,6 +1,8 @@
 """`mantle cloud`: the clouds this Mantle can build on."""
 
-from cyclopts import App
+from typing import Annotated
+
+from cyclopts import App, Parameter
 
 from mantle.cli.exits import Exit
 from mantle.cli.options import NOTHING, Common
@@ -11,6 +13,7 @@ def build_cloud() -> App:
     app = App(name="cloud", help="The clouds this Mantle can build on.")
     app.command(list_clouds, name="list")
     app.command(show)
+    app.command(unmanaged)
     return app
 
 
@@ -29,6 +32,34 @@ def list_clouds(*, common: Common = NOTHING) -> Exit:
     else:
         rows = ((one["name"], one["kind"], one["description"]) for one in answer["clouds"])
         screen.table(("name", "kind", "description"), rows)
+    return Exit.OK
+
+
+def unmanaged(
+    name: str,
+    /,
+    *,
+    type: Annotated[str | None, Parameter(help="Only this resource type.")] = None,  # noqa: A002
+    common: Common = NOTHING,
+) -> Exit:
+    """What is on a cloud and in no stack: left over, or made by hand.
+
+    Try:
+
+        mantle cloud unmanaged local
+        mantle cloud unmanaged local --type OS::Cinder::Volume
+    """
+    screen = common.screen
+    with common.client() as client:
+        query = {} if type is None else {"type": type}
+        answer = client.get("clouds", name, "unmanaged", **query)
+    if screen.json:
+        screen.answer(answer)
+        return Exit.OK
+    keys = ("type", "name", "id", "status", "created_at")
+    screen.table(keys, (tuple(one[key] for key in keys) for one in answer["objects"]))
+    for kind, why in answer["unseen"].items():
+        screen.say(f"not listed: {kind}: {why}")
     return Exit.OK
 
 

@@ -13,11 +13,15 @@ from mantle.api.own.shapes import (
     OperationAnswer,
     OperationsAnswer,
     SelfAnswer,
+    UnmanagedAnswer,
+    UnmanagedItem,
     cloud_shape,
     operation_shape,
+    when,
 )
 from mantle.stacks.explain import explain_operation
 from mantle.stacks.queries import find_operation, find_stack, list_operations
+from mantle.stacks.unmanaged import unmanaged
 
 
 class OperationsController(Controller):
@@ -85,6 +89,31 @@ class CloudsController(Controller):
             for one in cloud.limitations
         ]
         return CloudAnswer(cloud=cloud_shape(cloud, control.default_cloud), limitations=limitations)
+
+    @get("/{name:str}/unmanaged", summary="List what is in no stack")
+    async def unmanaged(
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        name: FromPath[str],
+        type: FromQuery[str | None] = None,  # noqa: A002 - the query's name
+    ) -> UnmanagedAnswer:
+        """The project's objects on the cloud that no live stack knows."""
+        enforce(caller, "clouds:unmanaged")
+        found = await unmanaged(control, caller.project_id, name, type)
+        return UnmanagedAnswer(
+            objects=[
+                UnmanagedItem(
+                    type=each.type,
+                    id=each.id,
+                    name=each.name,
+                    status=each.status,
+                    created_at=when(each.created_at),
+                )
+                for each in found.objects
+            ],
+            unseen=dict(found.unseen),
+        )
 
 
 @get("/whoami", tags=["self"], summary="Show who the token says you are")

@@ -230,6 +230,23 @@ class CloudAnswer(msgspec.Struct, kw_only=True):
     limitations: list[LimitationItem]
 
 
+class UnmanagedItem(msgspec.Struct, kw_only=True):
+    """An object that is in no stack."""
+
+    type: str
+    id: str
+    name: str
+    status: str
+    created_at: str | None
+
+
+class UnmanagedAnswer(msgspec.Struct, kw_only=True):
+    """What belongs to nobody, and the types that could not be listed, with why."""
+
+    objects: list[UnmanagedItem]
+    unseen: dict[str, str]
+
+
 class SelfAnswer(msgspec.Struct, kw_only=True):
     """Who the token says is asking."""
 

@@ -1,0 +1,86 @@
+"""What is on a cloud and in no stack: one list call for each type of object.
+
+An object is known by its id in a row of a live stack, or by its token: what a cloud made on the way
+(a load balancer's port) carries the token of what it was made for. What a cloud has of itself, its
+external networks, is left out.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from mantle.clouds.ports import CloudError
+from mantle.model.errors import NotFound
+from mantle.model.ids import ProjectId
+from mantle.stacks.control import Control
+from mantle.store import drift as drift_rows
+from mantle.store import resources as resource_rows
+from mantle.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmanaged:
+    """One object that belongs to nobody."""
+
+    type: str
+    """The resource type that could take it over."""
+    id: str
+    name: str
+    status: str
+    created_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What was found, and which types could not be listed."""
+
+    objects: tuple[Unmanaged, ...]
+    unseen: tuple[tuple[str, str], ...] = ()
+    """Type and why."""
+
+
+async def unmanaged(
+    control: Control, project_id: ProjectId, cloud: str, only: str | None = None
+) -> Inventory:
+    """Everything of the project on the cloud that no live stack knows, by type and name."""
+    session = control.cloud_named(cloud).session(project_id)
+    ids, tokens = await control.database.read(_known, project_id, cloud)
+    kinds = {name: kind for name, kind in control.registry.types.items() if kind.live is not None}
+    if only is not None and only not in kinds:
+        raise NotFound(
+            f"Objects of type {only!r} are not listed.",
+            remedy=f"These are: {', '.join(sorted(kinds))}.",
+        )
+    found: list[Unmanaged] = []
+    unseen: list[tuple[str, str]] = []
+    for name, kind in sorted(kinds.items()):
+        if only not in {None, name} or kind.live is None:
+            continue
+        try:
+            objects = await kind.live(session).list()
+        except CloudError as error:
+            unseen.append((name, error.message))
+            continue
+        found += [
+            Unmanaged(
+                type=name,
+                id=each.id,
+                name=each.name,
+                status=each.status,
+                created_at=each.created_at,
+            )
+            for each in sorted(objects, key=lambda each: (each.name, each.id))
+            if each.token
+            and not getattr(each, "external", False)
+            and each.id not in ids
+            and not {each.token, each.token.partition("/")[0]} & tokens
+        ]
+        await asyncio.sleep(0)
+    return Inventory(objects=tuple(found), unseen=tuple(unseen))
+
+
+def _known(connection: Connection, project_id: ProjectId, cloud: str) -> tuple[set[str], set[str]]:
+    rows = resource_rows.of_stacks(
+        connection, drift_rows.live_stacks(connection, project_id, cloud)
+    )
+    return {row.physical_id for row in rows if row.physical_id}, {row.token for row in rows}

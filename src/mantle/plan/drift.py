@@ -5,12 +5,16 @@ Drift is any later difference in what was asked for, in the state, or that the o
 there is nothing to invert: defaults the cloud fills in were filled in then as now.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mantle.model.drift import GONE, Difference
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
+
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+"""Ways to say that nothing was asked for; false and zero are something."""
 
 LASTING = {"ACTIVE", "STOPPED", "SUSPENDED"}
 """States of ours that stay. Some types show a service's own words for a state instead."""
@@ -57,7 +61,11 @@ def differences(
 
 def _same(then: Any, now: Any, *, shown: bool) -> bool:
     """`shown`: an attribute of this name stands in its place, perhaps as text."""
-    if then == now or (shown and type(then) is not type(now)):
+    if then == now or (then in NOTHING and now in NOTHING):
+        return True
+    if shown and isinstance(then, str) and isinstance(now, Mapping | list):
+        return then == json.dumps(now)
+    if shown and isinstance(then, str) and not isinstance(now, str):
         return True
     if isinstance(then, Sequence) and isinstance(now, Sequence) and not isinstance(then, str):
         # Lists of what was asked for are sets to most services.

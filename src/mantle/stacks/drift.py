@@ -7,7 +7,7 @@ told, ignored, or corrected by an ordinary update.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,17 +15,19 @@ import msgspec
 import structlog
 
 from mantle.access.caller import Caller
-from mantle.clouds.ports import CloudError, Session
+from mantle.clouds.ports import CloudError, CloudObject, Session
 from mantle.model.drift import GONE, Difference, DriftPolicy, Finding, Look
 from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.plan.drift import differences, is_settled, told
+from mantle.plan.masking import Mask, mask_of
 from mantle.resources.cloud_object import shown
+from mantle.stacks.accept import asker_of, plan_for
 from mantle.stacks.control import Control
-from mantle.stacks.queries import live_row
-from mantle.stacks.update import UpdateRequest, update_stack
+from mantle.stacks.queries import live_row, load_stack
+from mantle.stacks.update import UpdateRequest, update_stack, wanted_update
 from mantle.stacks.upkeep import upkeeper
 from mantle.store import drift as drift_rows
 from mantle.store import events as event_rows
@@ -35,6 +37,9 @@ from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 
 log = structlog.get_logger()
+
+OWN = {"id", "token", "status", "fault", "created_at"}
+"""What every object has, whatever it was asked for."""
 
 CORRECTIONS = 3
 """Updates to correct one stack within an hour; then drift is only told: nobody is fought."""
@@ -54,12 +59,33 @@ async def look(control: Control, project_id: ProjectId, cloud: str) -> Look:
             found += differences(row, seen, fields)
     seen_look = Look(looked_at=now, calls=calls, objects=sum(map(len, live.values())))
     looked_at = [row for row in rows if row.resolved_type in live]
+    found = await _masked(control, found)
     drifted = await control.database.write(
         _store, control, project_id, cloud, seen_look, looked_at, found
     )
     for stack_id in drifted:
         await _correct(control, stack_id)
     return seen_look
+
+
+async def _masked(control: Control, found: Sequence[Difference]) -> list[Difference]:
+    """With the values of hidden parameters hidden, wherever they stand."""
+    masks: dict[StackId, Mask] = {}
+    for stack_id in {each.stack_id for each in found}:
+        stack = await control.database.read(stack_rows.get, stack_id)
+        try:
+            loaded = await load_stack(control, stack) if stack is not None else None
+        except MantleError:
+            loaded = None
+        masks[stack_id] = mask_of(loaded.graph.secret_values if loaded is not None else ())
+    return [
+        replace(
+            each,
+            expected=masks[each.stack_id].value(each.expected),
+            actual=masks[each.stack_id].value(each.actual),
+        )
+        for each in found
+    ]
 
 
 Seen = Mapping[str, tuple[Mapping[str, Any], Iterable[str]]]
@@ -82,10 +108,22 @@ async def _live(
             continue
         calls += 1
         by_type[name] = {
-            each.id: (shown(each), msgspec.to_builtins(each).get("spec", {})) for each in objects
+            # Through JSON, as what was stored went: a tuple is a list there.
+            each.id: (
+                msgspec.json.decode(msgspec.json.encode(shown(each))),
+                _asked_for(each),
+            )
+            for each in objects
         }
         await asyncio.sleep(0)
     return by_type, calls
+
+
+def _asked_for(found: CloudObject) -> Collection[str]:
+    """The fields that a request set; an object without a spec is all request."""
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    asked: Collection[str] = fields.get("spec") or fields.keys() - OWN
+    return asked
 
 
 def _settled_rows(
@@ -120,9 +158,13 @@ def _store(
     by_id = {row.id: row for row in rows}
     for difference in found:
         policy = policy_of(chosen, difference.stack_id, difference.resource)
-        if difference.resource_id not in steady or policy is DriftPolicy.IGNORE:
+        if difference.resource_id not in steady:
             continue
         finding = known.pop((difference.resource_id, difference.path), None)
+        if policy is DriftPolicy.IGNORE:
+            if finding is not None:
+                drift_rows.end(connection, [finding.sequence], "ignored", seen.looked_at)
+            continue
         if finding is None:
             drift_rows.begin(connection, difference, seen.looked_at)
             row = replace(by_id[difference.resource_id], reason=told(difference))
@@ -133,6 +175,8 @@ def _store(
             to_correct.append(difference.stack_id)
     over = [each.sequence for each in known.values() if each.difference.resource_id in steady]
     drift_rows.end(connection, over, "gone", seen.looked_at)
+    left = [each.sequence for each in known.values() if each.difference.resource_id not in now]
+    drift_rows.end(connection, left, "updated", seen.looked_at)
     event_rows.add(connection, events)
     drift_rows.note_look(connection, project_id, cloud, seen)
     return to_correct
@@ -161,32 +205,40 @@ async def _correct(control: Control, stack_id: StackId) -> None:
         log.warning("drift comes back: it is only told for an hour", stack=stack.name)
         return
     try:
-        await correct_drift(control, upkeeper(stack), stack)
+        await correct_drift(control, upkeeper(stack), stack, only={DriftPolicy.CORRECT})
     except MantleError as error:
         log.warning("drift was not corrected", stack=stack.name, reason=str(error))
 
 
 async def correct_drift(
-    control: Control, caller: Caller, stack: StackRecord
+    control: Control,
+    caller: Caller,
+    stack: StackRecord,
+    *,
+    only: Collection[DriftPolicy] = (DriftPolicy.ALERT, DriftPolicy.CORRECT),
 ) -> OperationRecord | None:
     """Bring back what was left: an update of the same template. None when nothing drifts.
 
-    A resource whose object is gone or broken is replaced, any other is updated in place.
+    A resource whose object is gone or broken is replaced, any other is updated in place; `only`
+    those with these policies. Marking them and accepting the update are one transaction: a refusal
+    or a crash leaves the findings as they were.
     """
     now = control.clock.now()
 
-    def mark(connection: Connection) -> list[Finding]:
-        findings = drift_rows.open_findings(connection, [stack.id])
+    def wanted(connection: Connection) -> list[Finding]:
+        chosen = drift_rows.policies(connection, [stack.id])
+        return [
+            each
+            for each in drift_rows.open_findings(connection, [stack.id])
+            if policy_of(chosen, stack.id, each.difference.resource) in only
+        ]
+
+    def mark(connection: Connection) -> None:
         if operation_rows.live_of_stack(connection, stack.id):
             raise Conflict(
                 f"Stack {stack.name} has an operation under way.", remedy="Wait for its end."
             )
-        chosen = drift_rows.policies(connection, [stack.id])
-        findings = [
-            each
-            for each in findings
-            if policy_of(chosen, stack.id, each.difference.resource) is not DriftPolicy.IGNORE
-        ]
+        findings = wanted(connection)
         for each in findings:
             row = resource_rows.get(connection, each.difference.resource_id)
             if row is not None and is_settled(row):
@@ -194,12 +246,30 @@ async def correct_drift(
         if findings:
             _mark_above(connection, stack)
         drift_rows.end(connection, [each.sequence for each in findings], "corrected", now)
-        return findings
 
-    if not await control.database.write(mark):
+    if not await control.database.read(wanted):
         return None
-    root = await control.database.read(stack_rows.get, stack.root_id)
-    return await update_stack(control, caller, root or stack, UpdateRequest(existing=True))
+    root = await control.database.read(stack_rows.get, stack.root_id) or stack
+    again = UpdateRequest(existing=True)
+    await _refuse_early(control, caller, root, again, await control.database.read(wanted))
+    return await update_stack(control, caller, root, again, prepare=mark)
+
+
+async def _refuse_early(
+    control: Control,
+    caller: Caller,
+    root: StackRecord,
+    request: UpdateRequest,
+    findings: Sequence[Finding],
+) -> None:
+    """What rules or protection forbid is refused before anything is marked."""
+    by_id = {each.difference.resource_id: each.difference for each in findings}
+    rows = [
+        _marked(row, by_id[row.id]) if row.id in by_id and is_settled(row) else row
+        for row in await control.database.read(resource_rows.of_stack, root.id)
+    ]
+    _, _, loaded = await wanted_update(control, root, request)
+    await plan_for(control, root, Action.UPDATE, loaded, rows, asker=asker_of(caller))
 
 
 def _mark_above(connection: Connection, stack: StackRecord) -> None:

@@ -1,6 +1,6 @@
 """Update a stack: whole (PUT) or in parts (PATCH), also while another operation runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,9 +44,17 @@ class UpdateRequest:
 
 
 async def update_stack(
-    control: Control, caller: Caller, stack: StackRecord, request: UpdateRequest
+    control: Control,
+    caller: Caller,
+    stack: StackRecord,
+    request: UpdateRequest,
+    *,
+    prepare: Callable[[Connection], None] | None = None,
 ) -> OperationRecord:
     """Accept the update; durable when this returns.
+
+    `prepare` changes rows in the same transaction, or raises to refuse; the plan is then made when
+    the operation's turn comes.
 
     An operation under way is overtaken: its running steps finish, then this one plans from what is
     there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted.
@@ -55,7 +63,9 @@ async def update_stack(
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
     plan = (
-        None if busy else await _plan_if_it_may_be(control, stack, loaded, rows, asker_of(caller))
+        None
+        if busy or prepare is not None
+        else await _plan_if_it_may_be(control, stack, loaded, rows, asker_of(caller))
     )
     operation = new_operation(control, caller, wanted, Action.UPDATE)
 
@@ -63,6 +73,8 @@ async def update_stack(
         now = stack_rows.get(connection, stack.id)
         assert now is not None, "a stack's row is never deleted"
         refuse_update(now)
+        if prepare is not None:
+            prepare(connection)
         if plan is not None and operation_rows.live_of_stack(connection, stack.id):
             raise Conflict(
                 f"Stack {stack.name!r} was changed by someone else in this moment.",

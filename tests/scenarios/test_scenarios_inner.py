@@ -189,3 +189,30 @@ outputs:
         assert stack.outputs["text"].startswith("s-inner-")
 
     told(story)
+
+
+@pytest.mark.proves("parameters: immutable")
+def test_an_immutable_parameter_keeps_its_value():
+    """The update is refused by name; the same value, and a new parameter, are not."""
+    fixed = FIXED.replace("DEFAULT", "a")
+
+    async def story(control):
+        stack = await made(control, TemplateSource(template=fixed))
+        with pytest.raises(MantleError, match="immutable and may not be updated: name"):
+            await update_stack(
+                control, CALLER, stack, UpdateRequest(template=fixed, parameters={"name": "b"})
+            )
+        same = UpdateRequest(template=fixed, parameters={"name": "a"})
+        await update_stack(control, CALLER, stack, same)
+        assert (await settled(control)).state == "UPDATE_COMPLETE"
+
+    told(story)
+
+
+FIXED = """
+heat_template_version: 2018-08-31
+parameters:
+  name: {type: string, default: DEFAULT, immutable: true}
+resources:
+  value: {type: OS::Heat::Value, properties: {value: {get_param: name}}}
+"""

@@ -84,6 +84,8 @@ GIVES = [
     ("{get_param: text}", "hello"),
     ("{get_param: [map, k, 1]}", "y"),
     ("{get_param: [map, nope]}", ""),
+    ("{get_param: [map, [x]]}", ""),
+    ("{get_attr: [r, out, [x]]}", None),
     ("{get_param: OS::stack_name}", "s"),
     ("{get_resource: r}", "r-id"),
     ("{get_resource: q}", Unknown(("q",))),
@@ -176,6 +178,14 @@ WRONG = [
     "{if: [nope, 1, 2]}",
     "{if: ['true', 1, 2]}",
     "{resource_facade: metadata}",
+    "{get_param: [[1]]}",
+    "{map_replace: [{a: x}, {keys: {a: [1]}}]}",
+    "{str_replace: {template: " + "x" * 3000 + ", params: {x: " + "y" * 3000 + "}}}",
+    "{repeat: {template: " + "x" * 3000 + ", for_each: {x: [" + "y" * 3000 + "]}}}",
+    "{yaql: {expression: 'range(100000000000).len()', data: 1}}",
+    "{yaql: {expression: '[1] * 40000000', data: 1}}",
+    "{yaql: {expression: 'repeat(1).len()', data: 1}}",
+    "{yaql: {expression: 'float(\"inf\")', data: 1}}",
     "{yaql: {expression: '1'}}",
     "{yaql: {expression: '$.(', data: 1}}",
     "{yaql: {expression: '$.data.nope()', data: 1}}",
@@ -474,3 +484,22 @@ def test_no_text_makes_the_parser_stumble(text):
         parse(text)
     except Invalid:
         return
+
+
+def test_a_pattern_that_never_ends_is_given_up():
+    """It is told to be too slow, and nothing hangs."""
+    text = (
+        "heat_template_version: 2018-08-31\nparameters:\n"
+        "  p: {type: string, constraints: [{allowed_pattern: '(a|aa)+b'}]}\nresources: {}\n"
+    )
+    (problem,) = refused(text, parameters={"p": "a" * 40 + "!"})
+    assert "takes too long" in problem.message
+
+
+def test_nested_replacements_do_not_blow_up():
+    """Each is bounded by what a template may have, so twelve in each other are too."""
+    value_of = "x"
+    for _ in range(12):
+        value_of = f"{{str_replace: {{template: {value_of}, params: {{x: xxxxxxxxxx}}}}}}"
+    with pytest.raises(Invalid, match="would make a text"):
+        value(value_of)

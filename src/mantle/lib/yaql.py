@@ -6,7 +6,9 @@ call could blow up by itself (powers, shifts, formats, regular expressions) or w
 of the data (time, chance) is not there. Heat's limits: 200 iterations, 10,000 bytes.
 """
 
+import math
 import threading
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -17,7 +19,17 @@ MOST_CALLS = 20_000
 LONGEST = 10_000
 """Characters of an expression."""
 
-LEFT_OUT = ("pow", "shiftBitsLeft", "shiftBitsRight", "format", "random", "assert")
+LEFT_OUT = (
+    "pow", "shiftBitsLeft", "shiftBitsRight", "format", "random", "assert",
+    "range", "sequence", "cycle", "repeat", "generate", "generateMany",
+)  # fmt: skip
+"""What one call could blow up, or go on for ever with. `range` is ours instead."""
+
+REPEATS = {"list_by_int", "int_by_list", "string_by_int", "int_by_string"}
+"""What `*` does to lists and texts: the memory is taken before it is counted."""
+
+WIDEST_BITS = 4096
+"""Of a number that comes out."""
 _lock = threading.Lock()
 """The parser has a state of its own while it reads one expression."""
 
@@ -54,12 +66,28 @@ def _engine() -> tuple[Any, Any, Any]:
     options = {"yaql.limitIterators": MOST_ITEMS, "yaql.memoryQuota": MOST_BYTES}
     functions = yaql.create_context(regex=False, datetime=False, yaqlized=False)
     for name in LEFT_OUT:
-        here = functions
-        while here is not None:
-            for definition in here.get_functions(name)[0]:
-                here.delete_function(definition)
-            here = here.parent
+        _remove(functions, name)
+    _remove(functions, "#operator_*", REPEATS)
+    functions.register_function(_range, name="range")
     return yaql.YaqlFactory().create(options=options), functions, Counted
+
+
+def _remove(context: Any, name: str, only: Collection[str] = ()) -> None:
+    here = context
+    while here is not None:
+        for definition in list(here.get_functions(name)[0]):
+            if not only or definition.payload.__name__ in only:
+                here.delete_function(definition)
+        here = here.parent
+
+
+def _range(start: int, stop: int | None = None, step: int = 1) -> list[int]:
+    """As YAQL's, no longer than a collection may be."""
+    numbers = range(start) if stop is None else range(start, stop, step)
+    if len(numbers) > MOST_ITEMS:
+        message = f"a range may have {MOST_ITEMS} numbers"
+        raise ValueError(message)
+    return list(numbers)
 
 
 def parse(expression: str) -> Any:
@@ -106,6 +134,10 @@ def evaluate(expression: str, data: Any) -> Any:
 def _plain(value: Any) -> Any:
     """JSON data: YAQL's tuples and sets as lists."""
     match value:
+        case int() if value.bit_length() > WIDEST_BITS:
+            raise YaqlError("the expression gives a number that is too large")
+        case float() if not math.isfinite(value):
+            raise YaqlError(f"the expression gives {value}, which is no JSON")
         case str() | int() | float() | bool() | None:
             return value
         case dict():

@@ -17,6 +17,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.inner import check_inner_stacks
 from mantle.stacks.names import check_tags
 from mantle.stacks.previews import Preview
+from mantle.stacks.queries import load_stack
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -113,6 +114,7 @@ async def wanted_update(
     """The stack with its new settings, its new source, and that source loaded."""
     refuse_update(stack)
     source, loaded = await _wanted(control, stack, request)
+    await _check_immutable(control, stack, loaded)
     tags = request.tags if request.tags is not None or request.existing else ()
     rollback = request.disable_rollback
     timeout = request.timeout_minutes
@@ -124,6 +126,27 @@ async def wanted_update(
         tags=stack.tags if tags is None else check_tags(tags),
     )
     return wanted, source, loaded
+
+
+async def _check_immutable(control: Control, stack: StackRecord, loaded: Loaded) -> None:
+    """An immutable parameter keeps the value it has; one that is new may have any."""
+    fixed = [name for name, each in loaded.graph.parameters.items() if each.immutable]
+    if not fixed:
+        return
+    before = (await load_stack(control, stack)).graph
+    now = loaded.graph.parameter_values
+    changed = [
+        name
+        for name in fixed
+        if name in before.parameters and before.parameter_values.get(name) != now.get(name)
+    ]
+    if changed:
+        raise MantleError(
+            "The following parameters are immutable and may not be updated: "
+            f"{', '.join(sorted(changed))}",
+            remedy="Give them the values they have, or create another stack.",
+            fault="ImmutableParameterModified",
+        )
 
 
 REFUSED_LATER = {"external-id", "restricted-action"}

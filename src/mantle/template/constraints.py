@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
+from mantle.lib.patterns import TooSlow, whole_match
 from mantle.model.schema import (
     AllowedPattern,
     AllowedValues,
@@ -61,7 +62,7 @@ def _dns(value: Any) -> str | None:
 def _json(value: Any) -> str | None:
     try:
         json.loads(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return f"JSON string is invalid: {error}"
     return None
 
@@ -187,8 +188,11 @@ def _why_not(constraint: Constraint, value: Any, custom: Mapping[str, Check]) ->
             shown = ", ".join(str(each) for each in allowed)
             return f'"{bad}" is not an allowed value [{shown}]'
         case AllowedPattern(pattern=pattern):
-            if re.fullmatch(pattern, str(value)):
-                return None
+            try:
+                if whole_match(pattern, str(value)):
+                    return None
+            except TooSlow as error:
+                return str(error)
             return f'"{value}" does not match pattern "{pattern}"'
         case Custom(name=name):
             check = custom.get(name) or OWN.get(name)

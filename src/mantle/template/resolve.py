@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mantle.model.values import OMITTED, Call, Unknown, Value
 from mantle.template.functions import functions_in
-from mantle.template.functions.base import Lookup, Scope
+from mantle.template.functions.base import Lookup, Scope, wrong
 
 if TYPE_CHECKING:
     from mantle.template.validate import Loaded
@@ -65,7 +65,10 @@ def _call(call: Call, scope: Scope) -> Value:
     found = _unknowns(argument)
     if found:
         return Unknown.joined(found)
-    return functions_in(scope.version)[call.function].resolve(argument, scope, call)
+    try:
+        return functions_in(scope.version)[call.function].resolve(argument, scope, call)
+    except RecursionError:
+        raise wrong(call, "its argument is nested too deeply") from None
 
 
 def _unknowns(value: Value) -> list[Unknown]:

@@ -66,9 +66,25 @@ def wrong(call: Call, message: str, remedy: str = "") -> Invalid:
     )
 
 
+MOST_TEXT = 4 * 1024 * 1024
+"""Characters that one call may make: what a whole template may have."""
+
+
+def bounded(call: Call, size: int) -> None:
+    """Refuse a result that a few lines of template blew up, before it is made."""
+    if size > MOST_TEXT:
+        raise wrong(
+            call,
+            f"would make a text of more than {MOST_TEXT:,} characters",
+            "Keep large texts in files, and name them once.",
+        )
+
+
 def dig(value: Any, path: list[Any], miss: Any) -> Any:
     """Follow keys and positions into a value; `miss` when one is not there."""
     for part in path:
+        if isinstance(part, dict | list):
+            return miss
         if isinstance(value, Mapping):
             if part not in value:
                 return miss

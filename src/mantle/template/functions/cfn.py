@@ -10,7 +10,7 @@ from typing import Any
 
 from mantle.model.values import Call, Value
 from mantle.template.functions import logic, resource_facade
-from mantle.template.functions.base import Function, Scope, kind, wrong
+from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
 
 REGION = "ap-southeast-1"
 """What Heat answers for AWS::Region, always."""
@@ -68,6 +68,7 @@ def _join(argument: Value, scope: Scope, call: Call) -> Value:
     for item in items:
         if item is not None and not isinstance(item, str):
             raise wrong(call, f"items to join must be strings, not {kind(item)}")
+    bounded(call, sum(len(item or "") for item in items) + len(delimiter) * len(items))
     return delimiter.join(item or "" for item in items)
 
 
@@ -92,6 +93,7 @@ def _replace(argument: Value, scope: Scope, call: Call) -> Value:
         if new is not None and not isinstance(new, str | int | float | bool):
             raise wrong(call, f"a replacement must be a text, not {kind(new)}")
         if old:
+            bounded(call, len(text) + text.count(old) * len("" if new is None else str(new)))
             text = text.replace(old, "" if new is None else str(new))
     return text
 

@@ -2,7 +2,7 @@
 
 from mantle.model.errors import Invalid, Path, Problem, dotted
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, dig, kind
+from mantle.template.functions.base import Function, Scope, dig, kind, wrong
 
 
 def _check(argument: Value) -> str | None:
@@ -28,6 +28,8 @@ def undeclared(name: str, path: Path, remedy: str = "Declare it under `parameter
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     """Any miss on the path gives the empty text, as in Heat; an unknown name is an error."""
     name, *path = argument if isinstance(argument, list) else [argument]
+    if not isinstance(name, str):
+        raise wrong(call, f"a parameter's name is a text, not {kind(name)}")
     if name not in scope.parameters:
         raise Invalid([undeclared(str(name), call.path)])
     return dig(scope.parameters[name], path, "") if path else scope.parameters[name]

@@ -3,7 +3,7 @@
 import json
 
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, kind, wrong
+from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
 
 
 def _check(argument: Value) -> str | None:
@@ -28,6 +28,7 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         if not isinstance(items, list):
             raise wrong(call, f"must operate on a list, not {kind(items)}")
         texts += [_text(item, scope, call) for item in items]
+    bounded(call, sum(map(len, texts)) + len(delimiter) * len(texts))
     return delimiter.join(texts)
 
 

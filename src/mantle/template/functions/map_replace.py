@@ -33,6 +33,8 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         new_key = keys.get(key)
         if new_key is None:
             new_key = key
+        elif isinstance(new_key, dict | list):
+            raise wrong(call, f"{key!r} cannot become a list or a map: keys are plain")
         elif new_key in source or new_key in result:
             raise wrong(call, f"the key {new_key!r} would stand there twice")
         result[new_key] = _exchanged(value, values)

@@ -4,7 +4,7 @@ import itertools
 import math
 
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, kind, wrong
+from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
 
 MOST_COPIES = 100_000
 
@@ -40,7 +40,25 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         if len({len(items) for items in lists}) > 1:
             raise wrong(call, "without permutations all lists must be equally long")
         rows = list(zip(*lists, strict=True))
-    return [_copy(argument["template"], list(zip(names, row, strict=True))) for row in rows]
+    bounded(call, _weight(argument["template"]) * len(rows))
+    made: list[Value] = []
+    size = 0
+    for row in rows:
+        made.append(_copy(argument["template"], list(zip(names, row, strict=True)), call))
+        size += _weight(made[-1])
+        bounded(call, size)
+    return made
+
+
+def _weight(value: Value) -> int:
+    """Roughly the characters of a value; each item counts for itself."""
+    if isinstance(value, str):
+        return len(value) + 1
+    if isinstance(value, dict):
+        return 1 + sum(_weight(key) + _weight(part) for key, part in value.items())
+    if isinstance(value, list):
+        return 1 + sum(map(_weight, value))
+    return 1
 
 
 def _items(name: str, value: Value, scope: Scope, call: Call, permutations: bool) -> list[str]:
@@ -56,17 +74,19 @@ def _items(name: str, value: Value, scope: Scope, call: Call, permutations: bool
     return value
 
 
-def _copy(template: Value, replacements: list[tuple[str, str]]) -> Value:
+def _copy(template: Value, replacements: list[tuple[str, str]], call: Call) -> Value:
     if isinstance(template, str):
         for name, text in replacements:
+            bounded(call, len(template) + template.count(name) * len(text))
             template = template.replace(name, text)
         return template
     if isinstance(template, dict):
         return {
-            _copy(key, replacements): _copy(value, replacements) for key, value in template.items()
+            _copy(key, replacements, call): _copy(value, replacements, call)
+            for key, value in template.items()
         }
     if isinstance(template, list):
-        return [_copy(item, replacements) for item in template]
+        return [_copy(item, replacements, call) for item in template]
     return template
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, kind, wrong
+from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
 
 
 def _check(argument: Value) -> str | None:
@@ -39,6 +39,10 @@ def _replacer(*, strict: bool, very: bool) -> Callable[[Value, Scope, Call], Val
             return template
         order = sorted(texts, key=lambda key: (-len(key), key))
         pattern = re.compile("|".join(re.escape(key) for key in order))
+        size = len(template)
+        for match in pattern.finditer(template):
+            size += len(texts[match.group()])
+            bounded(call, size)
         return pattern.sub(lambda match: texts[match.group()], template)
 
     return resolve

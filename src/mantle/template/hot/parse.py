@@ -146,7 +146,7 @@ class Parser:
                     "List the names of the group's parameters.",
                 )
                 continue
-            for name in names:
+            for name in map(str, names):
                 if name in seen or name not in declared:
                     why = "is in two groups" if name in seen else "is not declared"
                     self.add("parameter-group", f"The {name} parameter {why}.", path)

@@ -1,6 +1,6 @@
 """Regular expressions that strangers wrote, matched within a bound.
 
-A pattern such as `(a|aa)+b` takes longer than the universe lasts on forty letters. `regex` reads the
+A pattern such as `(a|aa)+b` takes longer than anybody waits on forty letters. `regex` reads the
 same patterns as the standard library and can be told when to give up.
 """
 

@@ -503,3 +503,42 @@ def test_nested_replacements_do_not_blow_up():
         value_of = f"{{str_replace: {{template: {value_of}, params: {{x: xxxxxxxxxx}}}}}}"
     with pytest.raises(Invalid, match="would make a text"):
         value(value_of)
+
+
+def test_problems_of_environment_and_template_are_told_together():
+    """Neither hides the other."""
+    text = "heat_template_version: 2018-08-31\nresources:\n  r: {type: Any, nonsense: 1}\n"
+    found = {each.code for each in refused(text, environment={"nonsense": {}, "parameters": {}})}
+    assert found == {"environment-section", "unknown-key"}
+
+
+@pytest.mark.parametrize("order", [(1, 4), (4, 1)])
+def test_nesting_is_as_deep_from_whichever_end_it_is_read(order):
+    """Six levels are one too many, also when the deep file was read at a lesser depth before."""
+    files = {
+        f"l{level}.yaml": "heat_template_version: 2018-08-31\nresources:\n"
+        + (f"  n: {{type: l{level + 1}.yaml}}\n" if level < 6 else "  n: {type: Any}\n")
+        for level in range(1, 7)
+    }
+    text = "heat_template_version: 2018-08-31\nresources:\n" + "".join(
+        f"  r{level}: {{type: l{level}.yaml}}\n" for level in order
+    )
+    assert {each.code for each in refused(text, files=files)} == {"nesting"}
+
+
+def test_what_exists_already_waits_for_nothing():
+    """References inside a resource with external_id make no edges."""
+    text = (
+        "heat_template_version: 2018-08-31\nresources:\n  a: {type: Any}\n"
+        "  b: {type: Any, external_id: x, properties: {value: {get_resource: a}}}\n"
+    )
+    assert load(text).graph.resources["b"].references == ()
+
+
+def test_the_default_of_a_hidden_parameter_is_not_told():
+    """Not even when it breaks its constraint."""
+    text = (
+        "heat_template_version: 2018-08-31\nparameters:\n  p: {type: string, hidden: true, "
+        "default: swordfish, constraints: [{length: {max: 3}}, {allowed_pattern: '[0-9]+'}]}\n"
+    )
+    assert all("swordfish" not in each.message for each in refused(text))

@@ -135,9 +135,16 @@ def asker_of(caller: Caller) -> Asker:
     )
 
 
+def _resources_in(loaded: Loaded) -> int:
+    """With those of nested templates; what groups make is counted when they are made."""
+    graph = loaded.graph
+    inside = (loaded.nested.get(each.resolved_type) for each in graph.resources.values())
+    return len(graph.resources) + sum(_resources_in(each) for each in inside if each is not None)
+
+
 def check_size(control: Control, loaded: Loaded) -> None:
     """Refuse a template with more resources than a stack may have."""
-    count, limit = len(loaded.graph.resources), control.settings.resources_per_stack
+    count, limit = _resources_in(loaded), control.settings.resources_per_stack
     if count > limit:
         raise LimitExceeded(
             f"The template has {count} resources; a stack may have {limit}.",

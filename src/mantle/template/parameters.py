@@ -165,6 +165,8 @@ class Parameters:
                 if isinstance(constraint, Custom):
                     continue
                 why = why_not(constraint, default, self.custom)
+                if why and definition.hidden:
+                    why = constraint.description or "its value is hidden"
                 if why:
                     self._add(
                         "parameter-default",

@@ -139,7 +139,17 @@ def load_template(
     `require_values` false is for templates on their own: parameters without a value are unknown.
     `strict` false leaves the properties inside nested templates unchecked.
     """
-    found = environment if environment is not None else load_environment(source)
+    try:
+        found = environment if environment is not None else load_environment(source)
+    except Invalid as error:
+        raise Invalid(
+            [
+                *error.problems,
+                *_problems_of_the_template(
+                    source, types, limitations, stack_name, stack_id, project_id
+                ),
+            ]
+        ) from error
     findings = Findings()
     document = (
         parse(source.template, file=source.template_name, collect=findings)
@@ -166,6 +176,34 @@ def load_template(
         findings=findings,
     )
     return loader.load(document)
+
+
+def _problems_of_the_template(
+    source: TemplateSource,
+    types: Mapping[str, TypeFacts],
+    limitations: Sequence[Limitation],
+    stack_name: str,
+    stack_id: str,
+    project_id: str,
+) -> Sequence[Problem]:
+    """What is wrong with the template itself, when its environment cannot be read."""
+    try:
+        load_template(
+            source,
+            types=types,
+            stack_name=stack_name,
+            stack_id=stack_id,
+            project_id=project_id,
+            limitations=limitations,
+            require_values=False,
+            environment=Environment(),
+        )
+    except Invalid as error:
+        # Which types there are, the environment would say: what is unknown may be in it.
+        return [
+            each for each in error.problems if each.code not in {"unknown-type", "missing-file"}
+        ]
+    return ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -516,6 +554,16 @@ class _Loader:
         child = self._child(key, text, definition)
         if child is None:
             return None
+        if self.depth + 1 + _height(child) > DEEPEST:
+            # Seen before at a lesser depth, where it fitted.
+            parser.add(
+                "nesting",
+                f"The nesting of templates is deeper than {DEEPEST} levels below {key}.",
+                path,
+                "Flatten it.",
+                "RequestLimitExceeded",
+            )
+            return None
         self.nested[key] = child
         return facts_of_template(key, child, self.environment)
 
@@ -603,6 +651,11 @@ def facts_of_template(key: str, child: Loaded, environment: Environment) -> Type
             attributes=attributes,
         )
     )
+
+
+def _height(loaded: Loaded) -> int:
+    """Levels of templates below this one."""
+    return max((1 + _height(each) for each in loaded.nested.values()), default=0)
 
 
 def _plain(properties: Any) -> Mapping[str, Any]:

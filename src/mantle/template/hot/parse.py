@@ -471,7 +471,8 @@ class Parser:
             properties=properties,
             metadata=metadata,
             depends_on=depends,
-            references=tuple(sorted({*needed, *depends})),
+            # What exists already waits for nothing.
+            references=() if external is not None else tuple(sorted({*needed, *depends})),
             deletion_policy=self._deletion(body, path, external),
             update_policy=update_policy,
             external_id=external,

@@ -10,7 +10,17 @@ from mantle.model.errors import Forbidden
 
 def test_a_reader_may_only_look():
     """Every deed of a reader is one that only looks."""
-    looks = {"index", "show", "template", "environment", "files", "outputs", "metadata", "validate"}
+    looks = {
+        "index",
+        "show",
+        "template",
+        "environment",
+        "files",
+        "outputs",
+        "metadata",
+        "validate",
+        "unmanaged",
+    }
     allowed = {deed for deed in POLICY if allows({"reader"}, deed)}
     assert {deed.split(":")[1] for deed in allowed} <= looks
 

@@ -119,6 +119,10 @@ CASES = {
             "parameters: {k: {type: string, immutable: true}}\n",
         ),
     ),
+    "MTL044": (
+        parameter("type: string, constraints: [{custom_constraint: nova.flavor}]"),
+        parameter("type: string, constraints: [{custom_constraint: ip_addr}]"),
+    ),
 }  # fmt: skip
 
 

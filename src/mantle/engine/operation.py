@@ -23,6 +23,7 @@ from mantle.plan.stack import Planned, plan_with_values
 from mantle.resources.kit import Ref, ResourceType
 from mantle.resources.registry import Registry
 from mantle.store import policies as policy_rows
+from mantle.template.asked import Asked
 from mantle.template.environment import Environment
 from mantle.template.validate import Loaded, load_template
 
@@ -109,8 +110,13 @@ async def load(
     stack: StackRecord,
     source: TemplateSource,
     environment: Environment | None = None,
+    asked: list[Asked] | None = None,
 ) -> Loaded:
-    """The stack's template, checked against its cloud; raises `Invalid` with all problems."""
+    """The stack's template, checked by itself; raises `Invalid` with all problems.
+
+    What only the cloud can tell is added to `asked` (see `stacks/asking.py`). The engine does not
+    ask: a value that was good when its operation was accepted is judged by the deed itself.
+    """
     return await computed(
         size_of(source),
         load_template,
@@ -122,6 +128,7 @@ async def load(
         limitations=machine.clouds[stack.cloud].limitations,
         environment=environment,
         depth=stack.depth,
+        asked=asked,
     )
 
 

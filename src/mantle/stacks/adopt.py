@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.access.caller import Caller
-from mantle.engine.operation import load
 from mantle.model.errors import Conflict, MantleError, NotFound
 from mantle.model.graph import TemplateSource
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.plan.adoption import adopted_rows
-from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room, draft, refuse_taken
 from mantle.stacks.export import export_stack
 from mantle.stacks.guards import refuse_protected
-from mantle.stacks.inner import check_inner_stacks
+from mantle.stacks.inner import load_whole
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
 from mantle.store import operations as operation_rows
@@ -111,9 +110,7 @@ async def adopt_stack(
     stack = draft(control, caller, replace(request.create, source=source))
     stack = replace(stack, action=Action.ADOPT, reason="Stack ADOPT started")
     await check_room(control, caller, stack)
-    loaded = await load(control.machine, stack, source)
-    check_size(control, loaded)
-    await check_inner_stacks(control, stack, loaded)
+    loaded = await load_whole(control, stack, source)
     stack = replace(stack, description=loaded.graph.description)
     rows = adopted_rows(
         stack.id,

@@ -3,16 +3,15 @@
 from dataclasses import dataclass, replace
 
 from mantle.access.caller import Caller
-from mantle.engine.operation import load
 from mantle.model.errors import Conflict, LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
-from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.guards import fresh_guard
-from mantle.stacks.inner import check_inner_stacks
+from mantle.stacks.inner import load_whole
 from mantle.stacks.names import check_name, check_tags
 from mantle.stacks.previews import Preview
 from mantle.store import guards as guard_rows
@@ -47,9 +46,7 @@ async def create_stack(
     """
     stack = draft(control, caller, request)
     await check_room(control, caller, stack)
-    loaded = await load(control.machine, stack, request.source)
-    check_size(control, loaded)
-    await check_inner_stacks(control, stack, loaded)
+    loaded = await load_whole(control, stack, request.source)
     stack = replace(stack, description=loaded.graph.description)
     plan = await plan_for(control, stack, Action.CREATE, loaded, [], asker=asker_of(caller))
     operation = new_operation(control, caller, stack, Action.CREATE)
@@ -73,9 +70,7 @@ async def preview_stack(control: Control, caller: Caller, request: CreateRequest
     """All of the validation and the plan, with nothing stored."""
     stack = draft(control, caller, request)
     await check_room(control, caller, stack)
-    loaded = await load(control.machine, stack, request.source)
-    check_size(control, loaded)
-    await check_inner_stacks(control, stack, loaded)
+    loaded = await load_whole(control, stack, request.source)
     stack = replace(stack, description=loaded.graph.description)
     plan = await plan_for(
         control, stack, Action.CREATE, loaded, [], asker=asker_of(caller), only_shown=True

@@ -19,10 +19,11 @@ from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.plan.render import plan_json
 from mantle.plan.stack import Planned
-from mantle.stacks.accept import asker_of, check_size
+from mantle.stacks.accept import asker_of
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room
 from mantle.stacks.create import draft as new_stack
+from mantle.stacks.inner import load_whole
 from mantle.stacks.previews import Preview, with_children
 from mantle.stacks.update import UpdateRequest, wanted_update
 from mantle.store import resources as resource_rows
@@ -54,8 +55,7 @@ async def draft_create(control: Control, caller: Caller, request: CreateRequest)
     """A new stack."""
     stack = new_stack(control, caller, request)
     await check_room(control, caller, stack)
-    loaded = await load(control.machine, stack, request.source)
-    check_size(control, loaded)
+    loaded = await load_whole(control, stack, request.source)
     stack = replace(stack, description=loaded.graph.description)
     return await _planned(
         control, asker_of(caller), Action.CREATE, stack, request.source, loaded, fresh=True

@@ -10,27 +10,53 @@ from mantle.model.errors import Invalid, MantleError
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.records import StackRecord
 from mantle.model.values import Unknown
+from mantle.stacks.accept import check_size
+from mantle.stacks.asking import Catalogue, catalogue_of, load_asking, with_cloud
 from mantle.stacks.control import Control
+from mantle.template.asked import Asked
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.validate import Loaded, NothingYet, load_template
 
 TYPE = "OS::Heat::Stack"
 
 
-async def check_inner_stacks(control: Control, stack: StackRecord, loaded: Loaded) -> None:
+async def load_whole(
+    control: Control,
+    stack: StackRecord,
+    source: TemplateSource,
+    before: TemplateSource | None = None,
+) -> Loaded:
+    """A stack's template with all that is in it, asked about at its clouds, within the limits.
+
+    `before` is what the stack is made from now. Raises `Invalid` with every problem.
+    """
+    catalogue = catalogue_of(control, stack.project_id)
+    loaded = await load_asking(control, stack, source, catalogue, before)
+    check_size(control, loaded)
+    await check_inner_stacks(control, stack, loaded, catalogue)
+    return loaded
+
+
+async def check_inner_stacks(
+    control: Control, stack: StackRecord, loaded: Loaded, catalogue: Catalogue
+) -> None:
     """Raise on the first region that is not there, and the first template that is wrong.
 
     What depends on resources that do not exist yet is left to the create.
     """
     for definition in loaded.graph.resources.values():
         if definition.resolved_type == TYPE:
-            await _check(control, stack, loaded, definition)
+            await _check(control, stack, loaded, definition, catalogue)
     for inner in loaded.nested.values():
-        await check_inner_stacks(control, stack, inner)
+        await check_inner_stacks(control, stack, inner, catalogue)
 
 
 async def _check(
-    control: Control, stack: StackRecord, loaded: Loaded, definition: ResourceDefinition
+    control: Control,
+    stack: StackRecord,
+    loaded: Loaded,
+    definition: ResourceDefinition,
+    catalogue: Catalogue,
 ) -> None:
     properties = resolve(definition.properties, scope_of(loaded, NothingYet()))
     if not isinstance(properties, dict):
@@ -54,8 +80,9 @@ async def _check(
         template=template, files=loaded.source.files, template_name=definition.name
     )
     inside = loaded.child_environment(definition)
-    try:
-        await computed(
+
+    async def work(asked: list[Asked]) -> Loaded:
+        return await computed(
             size_of(source),
             load_template,
             source,
@@ -67,7 +94,11 @@ async def _check(
             require_values=False,
             environment=inside,
             depth=stack.depth + 1,
+            asked=asked,
         )
+
+    try:
+        await with_cloud(catalogue, cloud, work)
     except Invalid as error:
         raise MantleError(
             f'Failed validating stack template using Heat endpoint at region "{region or REGION}" '

@@ -5,16 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.access.caller import Caller
-from mantle.engine.operation import load
 from mantle.model.errors import Conflict, Invalid, MantleError, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.plan import Plan
 from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
-from mantle.stacks.accept import Acceptance, accept, asker_of, check_size, new_operation, plan_for
+from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
-from mantle.stacks.inner import check_inner_stacks
+from mantle.stacks.inner import load_whole
 from mantle.stacks.names import check_tags
 from mantle.stacks.previews import Preview
 from mantle.stacks.queries import load_stack
@@ -207,10 +206,8 @@ async def _wanted(
     control: Control, stack: StackRecord, request: UpdateRequest
 ) -> tuple[TemplateSource, Loaded]:
     source = await _source(control, stack, request)
-    loaded = await load(control.machine, stack, source)
-    check_size(control, loaded)
-    await check_inner_stacks(control, stack, loaded)
-    return source, loaded
+    before = await control.database.read(stack_rows.load_source, stack.source_id)
+    return source, await load_whole(control, stack, source, before)
 
 
 async def _source(control: Control, stack: StackRecord, request: UpdateRequest) -> TemplateSource:

@@ -160,8 +160,13 @@ OF_SERVICES: Mapping[str, str] = {
     "trove": "flavor",
     "zaqar": "queue",
 }
-"""Constraints that ask a service (`nova.flavor`), by service: Heat's. Checked when the resource is
-made."""
+"""Constraints that ask a service (`nova.flavor`), by service: Heat's. They are written down while a
+template is loaded (see `asked.py`), and the cloud is asked about all of them at once."""
+
+
+def asks_a_service(name: str) -> bool:
+    """Whether only a cloud can tell what fits."""
+    return name.partition(".")[0] in OF_SERVICES
 
 
 def why_not(constraint: Constraint, value: Any, custom: Mapping[str, Check]) -> str | None:

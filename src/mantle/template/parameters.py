@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mantle.model.errors import Findings, Path
+from mantle.model.errors import Findings, Path, Problem
 from mantle.model.graph import ParameterDefinition, ParameterType
 from mantle.model.schema import (
     AllowedPattern,
@@ -18,7 +18,8 @@ from mantle.model.schema import (
     Range,
 )
 from mantle.model.values import Unknown
-from mantle.template.constraints import Check, is_known, why_not
+from mantle.template.asked import Asked
+from mantle.template.constraints import Check, asks_a_service, is_known, why_not
 from mantle.template.environment import Environment
 from mantle.template.load import Document
 
@@ -90,12 +91,18 @@ class Parameters:
     """Reads the section and resolves the values, collecting problems."""
 
     def __init__(
-        self, document: Document, version: str, findings: Findings, custom: Mapping[str, Check]
+        self,
+        document: Document,
+        version: str,
+        findings: Findings,
+        custom: Mapping[str, Check],
+        asked: list[Asked] | None = None,
     ) -> None:
         self.document = document
         self.version = version
         self.findings = findings
         self.custom = custom
+        self.asked = asked
 
     def _add(self, code: str, message: str, path: Path, remedy: str = "", fault: str = "") -> None:
         self.findings.add(
@@ -324,6 +331,7 @@ class Parameters:
                 values[name] = self._value(definition, environment.parameter_defaults[name])
             elif definition.has_default:
                 values[name] = definition.default
+                self._ask(definition, definition.default)
             elif require:
                 self._add(
                     "missing-parameter",
@@ -348,7 +356,32 @@ class Parameters:
             if why:
                 said = constraint.description or "its constraint is broken"
                 self._invalid(definition, said if definition.hidden else why)
+        self._ask(definition, value)
         return value
+
+    def _ask(self, definition: ParameterDefinition, value: Any) -> None:
+        """Write down what only the cloud can check; an empty value asks for nothing."""
+        if self.asked is None or value in ("", [], {}):
+            return
+        for constraint in definition.constraints:
+            if not isinstance(constraint, Custom) or not asks_a_service(constraint.name):
+                continue
+            problem = Problem(
+                code="cloud-constraint",
+                message=f"Parameter '{definition.name}' is invalid: ",
+                path=definition.path,
+                mark=self.document.mark(definition.path),
+            )
+            self.asked += [
+                Asked(
+                    constraint=constraint.name,
+                    value=str(each),
+                    problem=problem,
+                    about=constraint.description,
+                    secret=definition.hidden,
+                )
+                for each in (value if isinstance(value, list) else [value])
+            ]
 
     def _invalid(self, definition: ParameterDefinition, why: str) -> None:
         self._add(

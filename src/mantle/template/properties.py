@@ -7,10 +7,11 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mantle.model.errors import Findings, Mark, Path
-from mantle.model.schema import EMPTY, Kind, Property, ResourceSchema, renamed
+from mantle.model.errors import Findings, Mark, Path, Problem
+from mantle.model.schema import EMPTY, Custom, Kind, Property, ResourceSchema, renamed
 from mantle.model.values import Call, Unknown, Value
-from mantle.template.constraints import Check, why_not
+from mantle.template.asked import Asked
+from mantle.template.constraints import Check, asks_a_service, why_not
 
 Places = Callable[[Path], Mark | None]
 
@@ -22,25 +23,33 @@ def coerce_properties(
     findings: Findings,
     marks: Places | None = None,
     custom: Mapping[str, Check] = EMPTY,
+    asked: list[Asked] | None = None,
 ) -> dict[str, Value]:
     """Every property of the schema with its value; problems go to `findings`.
+
+    What only a cloud can check goes to `asked`.
 
     A property that is neither given nor has a default is None.
     """
     if schema.any_property:
         return dict(values)
-    return _Coercer(findings, marks, custom).fields(
+    return _Coercer(findings, marks, custom, asked).fields(
         schema.properties, values, path, f"resource type {schema.type}"
     )
 
 
 class _Coercer:
     def __init__(
-        self, findings: Findings, marks: Places | None, custom: Mapping[str, Check]
+        self,
+        findings: Findings,
+        marks: Places | None,
+        custom: Mapping[str, Check],
+        asked: list[Asked] | None,
     ) -> None:
         self.findings = findings
         self.marks = marks
         self.custom = custom
+        self.asked = asked
 
     def add(self, code: str, message: str, path: Path, remedy: str = "") -> None:
         mark = self.marks(path) if self.marks is not None else None
@@ -84,10 +93,34 @@ class _Coercer:
         if made is None:
             return value
         for constraint in schema.constraints:
+            if isinstance(constraint, Custom) and asks_a_service(constraint.name):
+                self.ask(constraint, made, path, secret=schema.secret)
+                continue
             why = why_not(constraint, made, self.custom)
             if why:
                 self.wrong(path, "******" if schema.secret else why)
         return made
+
+    def ask(self, constraint: Custom, value: Any, path: Path, *, secret: bool) -> None:
+        """Write down what the cloud has to be asked; an empty text asks for nothing."""
+        if self.asked is None or value == "":
+            return
+        dots = ".".join(str(part) for part in path)
+        problem = Problem(
+            code="cloud-constraint",
+            message=f"Property error: : {dots}: : ",
+            path=path,
+            mark=self.marks(path) if self.marks is not None else None,
+        )
+        self.asked.append(
+            Asked(
+                constraint=constraint.name,
+                value=str(value),
+                problem=problem,
+                about=constraint.description,
+                secret=secret,
+            )
+        )
 
     def wrong(self, path: Path, why: str, remedy: str = "") -> None:
         dots = ".".join(str(part) for part in path)

@@ -29,6 +29,7 @@ from mantle.model.schema import (
     TypeFacts,
 )
 from mantle.model.values import Call, Unknown, Value
+from mantle.template.asked import Asked
 from mantle.template.cfn import shape as cfn
 from mantle.template.cfn.shape import arn, is_cfn
 from mantle.template.constraints import Check
@@ -133,8 +134,11 @@ def load_template(
     depth: int = 0,
     custom: Mapping[str, Check] | None = None,
     strict: bool = True,
+    asked: list[Asked] | None = None,
 ) -> Loaded:
     """Parse and check; raises `Invalid` with every problem of template, files and environment.
+
+    What only a cloud can check is added to `asked`, also when there are problems.
 
     `require_values` false is for templates on their own: parameters without a value are unknown.
     `strict` false leaves the properties inside nested templates unchecked.
@@ -174,6 +178,7 @@ def load_template(
         chain=(source.template_name,),
         cache={},
         findings=findings,
+        asked=asked,
     )
     return loader.load(document)
 
@@ -220,6 +225,7 @@ class _Loader:
     chain: tuple[str, ...]
     cache: dict[str, "Loaded | None"]
     """Nested template files, loaded once; None while one is being loaded or is broken."""
+    asked: list[Asked] | None = None
     findings: Findings = field(default_factory=Findings)
     facts: dict[str, TypeFacts] = field(default_factory=dict)
     settled: dict[str, Mapping[str, Value]] = field(default_factory=dict)
@@ -255,14 +261,21 @@ class _Loader:
             "AWS::StackId": arn(self.pseudo["OS::project_id"], name, stack_id),
             "AWS::Region": REGION,
         }
+        before = len(self.asked or ())
         try:
             return self._load(shaped, version, pseudo)
         except Invalid as error:
             raise Invalid([shaped.as_written(each) for each in error.problems]) from error
+        finally:
+            if self.asked is not None:
+                self.asked[before:] = [
+                    replace(each, problem=shaped.as_written(each.problem))
+                    for each in self.asked[before:]
+                ]
 
     def _load(self, document: Document, version: str, pseudo: Mapping[str, str]) -> Loaded:
         data = document.data
-        reader = Parameters(document, version, self.findings, self.custom)
+        reader = Parameters(document, version, self.findings, self.custom, self.asked)
         declared = reader.declared(data.get("parameters"))
         values = reader.values(declared, self.environment, require=self.require_values)
         # A parameter whose declaration is wrong is unknown, so that one mistake is reported once.
@@ -396,7 +409,13 @@ class _Loader:
             return
         before = len(self.findings.problems)
         values = coerce_properties(
-            facts.schema, given or {}, path, self.findings, parser.document.mark, self.custom
+            facts.schema,
+            given or {},
+            path,
+            self.findings,
+            parser.document.mark,
+            self.custom,
+            self.asked,
         )
         check_limitations(
             [each for each in self.limitations if each.resource_type == definition.resolved_type],
@@ -588,6 +607,7 @@ class _Loader:
             depth=self.depth + 1,
             chain=(*self.chain, key),
             cache=self.cache,
+            asked=self.asked,
         )
         try:
             self.cache[key] = loader.load(parse(text, file=key, collect=loader.findings))

@@ -7,6 +7,7 @@ Heat's resource reference.
 from collections.abc import Iterator
 from typing import Any
 
+from mantle.template.constraints import asks_a_service
 from mantle.template.lint.rule import Found
 from mantle.template.lint.view import View, head
 
@@ -116,6 +117,19 @@ def _open_port(rule: dict[str, Any]) -> int | None:
     except (TypeError, ValueError):
         return None
     return next((port for port in (22, 3389) if first <= port <= last), None)
+
+
+def asked_of_the_cloud(view: View) -> Iterator[Found]:
+    """Parameters whose values only a cloud can check."""
+    for name, body in view.parameters.items():
+        entries = body.get("constraints")
+        for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+            wanted = entry.get("custom_constraint") if isinstance(entry, dict) else None
+            if isinstance(wanted, str) and asks_a_service(wanted):
+                yield Found(
+                    ("parameters", name, "constraints", position),
+                    f"Whether a value of {name!r} meets {wanted} was not checked here.",
+                )
 
 
 def replacement(view: View) -> Iterator[Found]:

@@ -6,6 +6,9 @@ from mantle.template.lint.rule import Rule, Severity
 SYNTAX = "MTL000"
 """Not a rule: what the reader of YAML refuses, and duplicate keys."""
 
+ASKED_OF_THE_CLOUD = "MTL044"
+"""Told by lint, which has no cloud; a server that validates asks the cloud instead."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
         id="MTL001", name="join-number", check=traps.join_number,
@@ -192,5 +195,13 @@ RULES: tuple[Rule, ...] = (
         title="parameter whose change replaces a resource",
         why="Replacing a server or volume loses what is on it.",
         fix="Declare the parameter `immutable: true`, or look at the plan before every update.",
+    ),
+    Rule(
+        id=ASKED_OF_THE_CLOUD, name="asked-of-the-cloud", check=clouds.asked_of_the_cloud,
+        severity=Severity.NOTE,
+        title="constraint that only a cloud can check",
+        why="Which flavors, images and networks there are, the target cloud knows. Without one "
+        "the values are not checked.",
+        fix="Run `mantle template validate`, which has the cloud asked.",
     ),
 )  # fmt: skip

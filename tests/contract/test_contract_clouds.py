@@ -14,6 +14,7 @@ import pytest
 from mantle.clouds import ports as p
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
+from mantle.clouds.simulated.cloud import SimulatedCollection
 from mantle.lib import virtual_time
 from mantle.lib.clock import LoopClock, SystemClock
 from mantle.model.ids import ProjectId, Token
@@ -353,3 +354,152 @@ def test_a_load_balancer_is_a_tree(on):
         await torn_down(s, lb.id)
 
     on(story)
+
+
+async def filled(session, volume_id, text):
+    """A volume that holds something, however its cloud is written to."""
+    await until(session.volumes, volume_id, p.ObjectStatus.ACTIVE)
+    if isinstance(session.volumes, SimulatedCollection):
+        session.volumes.world.contents[MINE, "volumes", volume_id] = text
+    else:
+        session.volumes.folder(volume_id).joinpath("note").write_text(text)
+
+
+async def held(session, volume_id):
+    """What a volume that is ready holds."""
+    await until(session.volumes, volume_id, p.ObjectStatus.ACTIVE)
+    if isinstance(session.volumes, SimulatedCollection):
+        return session.volumes.world.contents.get((MINE, "volumes", volume_id), "")
+    note = session.volumes.folder(volume_id) / "note"
+    return note.read_text() if note.exists() else ""
+
+
+@pytest.mark.parametrize(
+    ("collection", "spec_type", "source"),
+    [
+        ("volume_snapshots", p.VolumeSnapshotSpec, "snapshot_id"),
+        ("volume_backups", p.VolumeBackupSpec, "backup_id"),
+    ],
+)
+def test_what_a_volume_held_is_kept_and_copied(on, collection, spec_type, source):
+    """A copy is as the volume was, whatever is written later; by token there is one of it."""
+
+    async def story(cloud):
+        s = cloud.session(MINE)
+        kept = getattr(s, collection)
+        volume = await s.volumes.create(p.VolumeSpec(name="v", size_gib=2), Token("v"))
+        await filled(s, volume.id, "before")
+        spec = spec_type(name="k", volume_id=volume.id)
+        made = await kept.create(spec, Token("v/1"))
+        assert (await kept.create(spec, Token("v/1"))).id == made.id
+        made = await until(kept, made.id, p.ObjectStatus.ACTIVE)
+        assert (made.token, made.size_gib, made.name) == ("v/1", 2, "k")
+        await filled(s, volume.id, "after")
+        wanted = p.VolumeSpec(name="copy", size_gib=2, **{source: made.id})
+        copy = await s.volumes.create(wanted, Token("c"))
+        assert await held(s, copy.id) == "before"
+        assert await held(s, volume.id) == "after"
+        with pytest.raises(p.Refused):
+            await s.volumes.create(replace(wanted, size_gib=1), Token("small"))
+        with pytest.raises((p.Refused, p.Missing)):
+            await s.volumes.create(replace(wanted, **{source: "nowhere"}), Token("none"))
+        foreign = getattr(cloud.session(THEIRS), collection)
+        with pytest.raises(p.Missing):
+            await foreign.get(made.id)
+        with pytest.raises((p.Refused, p.Missing)):
+            await foreign.create(spec, Token("theirs"))
+        await gone(s.volumes, copy.id)
+        if collection == "volume_snapshots":
+            with pytest.raises(p.Clash):
+                await s.volumes.delete(volume.id)
+            await gone(kept, made.id)
+        await gone(s.volumes, volume.id)
+        if collection == "volume_backups":
+            again = await s.volumes.create(wanted, Token("again"))
+            assert await held(s, again.id) == "before"
+            await gone(kept, made.id)
+        assert await kept.list() == []
+
+    on(story)
+
+
+def test_a_volume_returns_to_a_backup(on):
+    """In place and as often as asked; not while it is attached, nor into a smaller one."""
+
+    async def story(cloud):
+        laid = await Laid(cloud.session(MINE)).lay()
+        s = laid.session
+        volume = await s.volumes.create(p.VolumeSpec(name="v", size_gib=2), Token("v"))
+        await filled(s, volume.id, "before")
+        backup = await s.volume_backups.create(
+            p.VolumeBackupSpec(name="b", volume_id=volume.id), Token("b")
+        )
+        await until(s.volume_backups, backup.id, p.ObjectStatus.ACTIVE)
+        for text in ("after", "later"):
+            await filled(s, volume.id, text)
+            await s.volumes.restore(volume.id, backup.id)
+            assert await held(s, volume.id) == "before"
+        small = await s.volumes.create(p.VolumeSpec(name="s", size_gib=1), Token("s"))
+        await until(s.volumes, small.id, p.ObjectStatus.ACTIVE)
+        with pytest.raises(p.Refused):
+            await s.volumes.restore(small.id, backup.id)
+        with pytest.raises(p.Missing):
+            await s.volumes.restore(volume.id, "no-such-backup")
+        with pytest.raises(p.Missing):
+            await cloud.session(THEIRS).volumes.restore(volume.id, backup.id)
+        server = await s.servers.create(laid.server(), Token("srv"))
+        await until(s.servers, server.id, p.ObjectStatus.ACTIVE)
+        await s.volume_attachments.create(
+            p.VolumeAttachmentSpec(server_id=server.id, volume_id=volume.id), Token("att")
+        )
+        with pytest.raises(p.Clash):
+            await s.volumes.restore(volume.id, backup.id)
+
+    on(story)
+
+
+def test_a_server_is_kept_as_an_image(on):
+    """Servers boot from it, and return to it; it outlives its server and is listed as an image."""
+
+    async def story(cloud):
+        laid = await Laid(cloud.session(MINE)).lay()
+        s = laid.session
+        server = await s.servers.create(laid.server(), Token("srv"))
+        await until(s.servers, server.id, p.ObjectStatus.ACTIVE)
+        write(s, server.id, "before")
+        image = await s.server_images.create(
+            p.ServerImageSpec(name="i", server_id=server.id), Token("srv/1")
+        )
+        image = await until(s.server_images, image.id, p.ObjectStatus.ACTIVE)
+        assert image.id in {each.id for each in await s.images()}
+        assert image.id not in {each.id for each in await cloud.session(THEIRS).images()}
+        write(s, server.id, "after")
+        back = await s.servers.rebuild(server.id, laid.server(image=image.id))
+        back = await until(s.servers, server.id, p.ObjectStatus.ACTIVE)
+        assert (read(s, server.id), back.id) == ("before", server.id)
+        await gone(s.servers, server.id)
+        other = await s.servers.create(laid.server("other", image=image.id), Token("other"))
+        await until(s.servers, other.id, p.ObjectStatus.ACTIVE)
+        assert read(s, other.id) == "before"
+        await gone(s.server_images, image.id)
+        changed = replace(laid.server("other", image=image.id), metadata={"a": "b"})
+        assert (await s.servers.update(other.id, changed)).spec.metadata == {"a": "b"}
+        with pytest.raises((p.Refused, p.Missing)):
+            await s.server_images.create(
+                p.ServerImageSpec(name="i", server_id=server.id), Token("late")
+            )
+
+    on(story)
+
+
+def write(session, server_id, text):
+    if isinstance(session.servers, SimulatedCollection):
+        session.servers.world.contents[MINE, "servers", server_id] = text
+    else:
+        session.servers.machine(server_id).root.joinpath("note").write_text(text)
+
+
+def read(session, server_id):
+    if isinstance(session.servers, SimulatedCollection):
+        return session.servers.world.contents.get((MINE, "servers", server_id), "")
+    return session.servers.machine(server_id).root.joinpath("note").read_text()

@@ -115,6 +115,7 @@ class BlockDevice:
 
     volume_id: str | None = None
     image: str | None = None
+    snapshot_id: str | None = None
     size_gib: int | None = None
     boot_index: int | None = None
     device_name: str | None = None
@@ -416,6 +417,7 @@ class VolumeSpec:
     image: str | None = None
     snapshot_id: str | None = None
     source_volume_id: str | None = None
+    backup_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
 
@@ -445,6 +447,58 @@ class VolumeAttachment(CloudObject):
 
     spec: VolumeAttachmentSpec
     device: str = ""
+
+
+# --- what is kept: copies of what volumes and servers hold ------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSnapshotSpec:
+    """What a volume holds, to be kept. The volume cannot be deleted while its snapshot exists."""
+
+    name: str
+    volume_id: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSnapshot(CloudObject):
+    """A snapshot that is; new volumes are copied from it."""
+
+    spec: VolumeSnapshotSpec
+    size_gib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeBackupSpec:
+    """What a volume holds, to be kept for itself: a backup outlives its volume."""
+
+    name: str
+    volume_id: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeBackup(CloudObject):
+    """A backup that is; new volumes are copied from it, old ones return to it."""
+
+    spec: VolumeBackupSpec
+    size_gib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerImageSpec:
+    """What a server's own disk holds, to be kept. Attached volumes are not in it."""
+
+    name: str
+    server_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerImage(CloudObject):
+    """An image of a server, which outlives it: servers boot from it by its id."""
+
+    spec: ServerImageSpec
 
 
 # --- load balancing --------------------------------------------------------------------------
@@ -616,6 +670,18 @@ class Servers(Collection[ServerSpec, Server], Protocol):
         ...
 
 
+class Volumes(Collection[VolumeSpec, Volume], Protocol):
+    """Volumes can return to what a backup holds."""
+
+    async def restore(self, volume_id: str, backup_id: str) -> Volume:
+        """Begin to put a backup's contents in place of the volume's; poll `get` for its end.
+
+        Safe to repeat. `Clash` while the volume is attached, `Missing` without volume or backup,
+        `Refused` when the backup is larger than the volume.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """How many objects of one collection the project has, and may have."""
@@ -654,9 +720,15 @@ class Session(Protocol):
         self,
     ) -> Collection[FloatingIpAssociationSpec, FloatingIpAssociation]: ...
     @property
-    def volumes(self) -> Collection[VolumeSpec, Volume]: ...
+    def volumes(self) -> Volumes: ...
     @property
     def volume_attachments(self) -> Collection[VolumeAttachmentSpec, VolumeAttachment]: ...
+    @property
+    def volume_snapshots(self) -> Collection[VolumeSnapshotSpec, VolumeSnapshot]: ...
+    @property
+    def volume_backups(self) -> Collection[VolumeBackupSpec, VolumeBackup]: ...
+    @property
+    def server_images(self) -> Collection[ServerImageSpec, ServerImage]: ...
     @property
     def load_balancers(self) -> Collection[LoadBalancerSpec, LoadBalancer]: ...
     @property
@@ -673,7 +745,7 @@ class Session(Protocol):
         ...
 
     async def images(self) -> Sequence[Image]:
-        """What a server can boot."""
+        """What a server can boot: the cloud's images, and those of this project's servers."""
         ...
 
     async def quotas(self) -> Sequence[Quota]:

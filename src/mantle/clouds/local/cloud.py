@@ -25,6 +25,7 @@ from mantle.clouds.local.groups import SecurityGroups
 from mantle.clouds.local.haproxy import HAProxy
 from mantle.clouds.local.interfaces import Ports, RouterInterfaces, Routers
 from mantle.clouds.local.isolation import PLAIN, Tier, choose_tier
+from mantle.clouds.local.keeping import ServerImages, VolumeBackups, VolumeSnapshots
 from mantle.clouds.local.keypairs import KeyPairs
 from mantle.clouds.local.limitations import first_bindable_port, limitations, loopback_works
 from mantle.clouds.local.networks import Networks, Subnets, ensure_given
@@ -60,6 +61,9 @@ class LocalSession:
         self.floating_ip_associations = Associations(state, project, project.associations)
         self.volumes = Volumes(state, project, project.volumes)
         self.volume_attachments = Attachments(state, project, project.attachments)
+        self.volume_snapshots = VolumeSnapshots(state, project, project.volume_snapshots)
+        self.volume_backups = VolumeBackups(state, project, project.volume_backups)
+        self.server_images = ServerImages(state, project, project.server_images)
         self.load_balancers = LoadBalancers(state, project, project.load_balancers, program)
         self.listeners = Listeners(state, project, project.listeners, program)
         self.pools = Pools(state, project, project.pools, program)
@@ -71,8 +75,9 @@ class LocalSession:
         return FLAVORS
 
     async def images(self) -> Sequence[Image]:
-        """What a server can boot."""
-        return IMAGES
+        """What a server can boot: with the images of this project's servers."""
+        own = await self.server_images.list()
+        return [*IMAGES, *(Image(id=each.id, name=each.name) for each in own)]
 
     async def quotas(self) -> Sequence[Quota]:
         """This machine has none: what fits is found out by trying."""
@@ -173,7 +178,14 @@ class LocalCloud:
         deeds = [
             self._state.run(deed)
             for session in sessions
-            for deed in (session.servers.recover, session.load_balancers.recover)
+            for deed in (
+                session.volumes.recover,
+                session.volume_snapshots.recover,
+                session.volume_backups.recover,
+                session.server_images.recover,
+                session.servers.recover,
+                session.load_balancers.recover,
+            )
         ]
         await asyncio.gather(*deeds)
         await self._state.run(forward, self._state)

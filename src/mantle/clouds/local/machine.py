@@ -20,6 +20,7 @@ import msgspec
 
 from mantle.clouds.local import processes, supervisor
 from mantle.clouds.local.boot import Part
+from mantle.clouds.local.copying import copy_into, empty
 from mantle.clouds.local.isolation import BWRAP, Tier, enclosed
 from mantle.clouds.local.processes import Process
 from mantle.clouds.local.shelf import write_whole
@@ -105,6 +106,8 @@ class Start:
     nameservers: tuple[str, ...]
     must_finish: bool
     boot_timeout_seconds: float
+    fill: Path | None = None
+    """What its own folder is to hold when it boots; None leaves what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,8 @@ class Machine:
             return
         if self.supervisor() is not None:
             self.end(hard=False)
+        if start.fill is not None:
+            self._refill(start.fill)
         self.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.root / "volumes").mkdir(parents=True, exist_ok=True)
         (self.run / "status.json").unlink(missing_ok=True)
@@ -175,6 +180,15 @@ class Machine:
             raise Unavailable(
                 f"The supervisor of server {self.server_id} did not start: {problem}."
             ) from problem
+
+    def _refill(self, image: Path) -> None:
+        """Hold what the image holds; the volumes stay. Cut short, it is begun again."""
+        if self.supervisor() is None:
+            # What is left of an earlier boot must not write into what comes now.
+            self.end(hard=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        empty(self.root, ("volumes",))
+        copy_into(image, self.root)
 
     def _launch(self, start: Start) -> Launch:
         scripts = self._write_parts(start.parts)

@@ -13,12 +13,19 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 from mantle.clouds.local.boot import boot_parts
 from mantle.clouds.local.collection import LocalCollection
-from mantle.clouds.local.flavors import check_image, find_flavor
+from mantle.clouds.local.flavors import find_flavor
 from mantle.clouds.local.interfaces import Ports, check_groups
 from mantle.clouds.local.isolation import Tier, search_path
+from mantle.clouds.local.keeping import (
+    check_bootable,
+    check_not_copied,
+    find_kept_image,
+    kept_folder,
+)
 from mantle.clouds.local.machine import BOOT_TIMEOUT_SECONDS, Machine, Report, Start
 from mantle.clouds.local.networks import find_network
 from mantle.clouds.local.shelf import Entry
@@ -114,12 +121,16 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             instance_name=f"instance-{object_id[:8]}",
         )
         secret = self._state.settings.random(24).hex()
-        return Entry(server, ServerNotes(secret=secret, port_ids=port_ids))
+        fill = 1 if find_kept_image(self._project, spec.image) else 0
+        return Entry(server, ServerNotes(secret=secret, port_ids=port_ids, fill=fill))
 
-    def _check(self, spec: ServerSpec) -> None:
+    def _check(self, spec: ServerSpec, *, booted: str | None = None) -> None:
+        """`booted` is the image it has: that may be gone."""
         find_flavor(spec.flavor)
-        if not any(device.image or device.volume_id for device in spec.block_devices):
-            check_image(spec.image)
+        devices = spec.block_devices
+        has_disk = any(each.image or each.volume_id or each.snapshot_id for each in devices)
+        if not has_disk and (booted is None or spec.image != booted):
+            check_bootable(self._project, spec.image)
         boot_parts(spec.user_data)
         _boot_timeout(spec)
         check_groups(self._project, spec.security_groups)
@@ -136,7 +147,10 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                     f"The local cloud cannot honour {name}: its servers run on this machine.",
                     remedy=f"Leave {name} out.",
                 )
-        for device in spec.block_devices:
+        for device in devices:
+            snapshot_id = device.snapshot_id
+            if snapshot_id and self._project.volume_snapshots.get(snapshot_id) is None:
+                raise Refused(f"There is no volume snapshot {snapshot_id!r} in this project.")
             if device.volume_id and self._project.volumes.get(device.volume_id) is None:
                 raise Refused(f"There is no volume {device.volume_id!r} in this project.")
 
@@ -193,7 +207,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
         for name in ("image", "user_data", "key_name", "block_devices", "availability_zone"):
             if getattr(before, name) != getattr(spec, name):
                 raise Refused(f"A server's {name} cannot change in place; rebuild or replace it.")
-        self._check(spec)
+        self._check(spec, booted=before.image)
         notes = entry.notes
         if before.flavor != spec.flavor:
             notes = replace(notes, boot=notes.boot + 1)
@@ -210,6 +224,9 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             if port_id not in taken:
                 self._ports.release(port_id)
         return taken
+
+    def _check_unused(self, entry: ServerEntry) -> None:
+        check_not_copied(self._project, entry.object.id, "server")
 
     def _let_go(self, entry: ServerEntry) -> None:
         self._keep(entry, replace(entry.notes, deleting=True))
@@ -306,7 +323,17 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             else:
                 self._attach_boot_volumes(entry)
                 machine.start(self._start_of(entry))
+                self._filled(entry)
                 machine.freeze(thaw=entry.notes.wanted == "on")
+
+    def _filled(self, entry: ServerEntry) -> None:
+        """Its folder needs the image no more."""
+        if not entry.notes.fill:
+            return
+        with self._state.lock:
+            now = self.entry(entry.object.id)
+            if now.notes.fill == entry.notes.boot:
+                self._keep(now, replace(now.notes, fill=0))
 
     def _tear_down(self, entry: ServerEntry, machine: Machine) -> None:
         machine.end(hard=True)
@@ -346,9 +373,17 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
     def _volume_of(self, device: BlockDevice, entry: ServerEntry, number: int) -> str:
         if device.volume_id is not None:
             return device.volume_id
-        spec = VolumeSpec(name=f"{entry.object.name}-disk-{number}", size_gib=device.size_gib or 1)
+        spec = VolumeSpec(
+            name=f"{entry.object.name}-disk-{number}",
+            size_gib=device.size_gib or self._size_of(device.snapshot_id),
+            snapshot_id=device.snapshot_id,
+        )
         token = Token(f"{entry.object.token}/disk-{number}")
         return self._volumes.create_now(spec, token).id
+
+    def _size_of(self, snapshot_id: str | None) -> int:
+        snapshot = self._project.volume_snapshots.get(snapshot_id) if snapshot_id else None
+        return snapshot.object.size_gib if snapshot else 1
 
     def _start_of(self, entry: ServerEntry) -> Start:
         spec = entry.object.spec
@@ -361,7 +396,15 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             nameservers=self._nameservers(entry),
             must_finish=_must_finish(spec),
             boot_timeout_seconds=_boot_timeout(spec),
+            fill=self._fill_of(entry),
         )
+
+    def _fill_of(self, entry: ServerEntry) -> Path | None:
+        """What its folder is to hold before this boot, if anything new."""
+        if entry.notes.fill != entry.notes.boot:
+            return None
+        image = find_kept_image(self._project, entry.object.spec.image)
+        return None if image is None else kept_folder(self._project, image.id)
 
     def _nameservers(self, entry: ServerEntry) -> tuple[str, ...]:
         """What the subnets of its ports name, once each."""
@@ -427,8 +470,11 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                 user_data=spec.user_data,
                 key_name=spec.key_name,
             )
+            check_bootable(self._project, spec.image)
             changed = self._change(replace(entry, object=replace(entry.object, spec=same)), spec)
-            notes = replace(changed.notes, wanted="on", boot=changed.notes.boot + 1)
+            boot = changed.notes.boot + 1
+            fill = boot if find_kept_image(self._project, spec.image) else 0
+            notes = replace(changed.notes, wanted="on", boot=boot, fill=fill)
             self._shelf.put(replace(changed, notes=notes))
         self._settle(server_id)
         return self.get_now(server_id)

@@ -62,6 +62,32 @@ class ServerNotes:
     boot_volume_ids: tuple[str, ...] = ()
     doomed_volume_ids: tuple[str, ...] = ()
     """Those to be deleted with the server."""
+    fill: int = 0
+    """The boot before which its folder is filled with what its image holds; 0 once it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeNotes:
+    """How far a volume's folder is. Those of older releases were made with their record."""
+
+    made: bool = True
+    fault: str = ""
+    """Why it could not be made."""
+    restoring: str = ""
+    """The backup that takes the place of what it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyNotes:
+    """How far a copy is."""
+
+    made: bool
+    fault: str = ""
+
+    @property
+    def pending(self) -> bool:
+        """Still to be made."""
+        return not self.made and not self.fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +133,10 @@ class Project:
         self.security_groups = Shelf(at("security_groups"), ports.SecurityGroup, Nothing)
         self.floating_ips = Shelf(at("floating_ips"), ports.FloatingIp, Nothing)
         self.associations = Shelf(at("associations"), ports.FloatingIpAssociation, Nothing)
-        self.volumes = Shelf(at("volumes"), ports.Volume, Nothing)
+        self.volumes = Shelf(at("volumes"), ports.Volume, VolumeNotes)
+        self.volume_snapshots = Shelf(at("volume_snapshots"), ports.VolumeSnapshot, CopyNotes)
+        self.volume_backups = Shelf(at("volume_backups"), ports.VolumeBackup, CopyNotes)
+        self.server_images = Shelf(at("server_images"), ports.ServerImage, CopyNotes)
         self.attachments = Shelf(at("attachments"), ports.VolumeAttachment, AttachmentNotes)
         self.servers = Shelf(at("servers"), ports.Server, ServerNotes)
         self.load_balancers = Shelf(at("load_balancers"), ports.LoadBalancer, BalancingNotes)

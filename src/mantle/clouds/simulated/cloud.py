@@ -22,9 +22,10 @@ from mantle.clouds.ports import (
     Server,
     ServerSpec,
     Unavailable,
+    Volume,
 )
 from mantle.clouds.simulated.faults import Faults, Moment
-from mantle.clouds.simulated.kinds import FLAVORS, IMAGES, KINDS, PUBLIC, Kind
+from mantle.clouds.simulated.kinds import FLAVORS, IMAGES, KINDS, PUBLIC, Kind, Needs
 from mantle.clouds.simulated.world import Slot, Thing, World
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
@@ -113,7 +114,10 @@ class SimulatedCollection:
         self._replies("power")
 
     async def rebuild(self, server_id: str, spec: ServerSpec) -> Server:
-        """Same server, new image and boot script."""
+        """Same server, new image and boot script: it holds what the image holds."""
+        if server_id in self.world.shelf(self.project, self.kind.name):
+            image = (self.project, "server_images", spec.image or "")
+            self.world.copy(image, self._slot(server_id))
         server: Server = await self.update(server_id, spec)
         return server
 
@@ -122,6 +126,26 @@ class SimulatedCollection:
         await self._arrives("console")
         self._thing(server_id)
         return f"simulated server {server_id}\n" if lines > 0 else ""
+
+    # --- volumes only ------------------------------------------------------------------------
+
+    async def restore(self, volume_id: str, backup_id: str) -> Volume:
+        """Put a backup's contents in place of the volume's."""
+        await self._arrives("restore")
+        thing, world = self._thing(volume_id), self.world
+        backup = (self.project, "volume_backups", backup_id)
+        if backup_id not in world.shelf(self.project, "volume_backups"):
+            raise Missing(f"volume_backups: there is no {backup_id!r} in this project.")
+        user = world.users(self._slot(volume_id), "volume_attachments")
+        if user:
+            raise Clash(f"volumes: {volume_id} is attached.", remedy="Detach it first.")
+        if world.size_of(backup) > world.size_of(self._slot(volume_id)):
+            raise Refused(f"volumes: {volume_id} is smaller than the backup {backup_id}.")
+        world.copy(backup, self._slot(volume_id))
+        thing.ready_at = world.clock.now() + self.faults.build_seconds
+        self._replies("restore")
+        seen: Volume = self._seen(thing)
+        return seen
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -153,6 +177,7 @@ class SimulatedCollection:
                 remedy="Delete some, or ask for a larger quota.",
             )
         self._check_needs(spec)
+        self._check_there(kind.copies(spec))
         object_id = kind.id_of(spec) if kind.id_of else world.new_id(kind.name)
         if object_id in shelf:
             raise Clash(f"{kind.name}: {object_id} exists already.")
@@ -197,7 +222,10 @@ class SimulatedCollection:
         return self.project, self.kind.name, object_id
 
     def _check_needs(self, spec: Any) -> None:
-        for collection, object_id in self.kind.needs(spec):
+        self._check_there(self.kind.needs(spec))
+
+    def _check_there(self, needs: Needs) -> None:
+        for collection, object_id in needs:
             if object_id is not None and object_id not in self.world.shelf(
                 self.project, collection
             ):
@@ -249,8 +277,10 @@ class SimulatedSession:
         return FLAVORS
 
     async def images(self) -> Sequence[Image]:
-        """What a server can boot."""
-        return IMAGES
+        """What a server can boot: with the images of this project's servers."""
+        kept = self._cloud.world.shelf(self._project_id, "server_images").values()
+        own = [Image(id=each.object.id, name=each.object.name) for each in kept]
+        return [*IMAGES, *own]
 
     async def quotas(self) -> Sequence[Quota]:
         """The same for every collection, when the faults set one."""

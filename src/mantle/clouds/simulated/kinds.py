@@ -21,6 +21,8 @@ class Kind:
     make: Make
     needs: Callable[[Any], Needs] = lambda _: ()
     """(collection, id) that must exist, and cannot be deleted while this does."""
+    copies: Callable[[Any], Needs] = lambda _: ()
+    """(collection, id) of what it is made from: must exist then, and is not held fast."""
     builds: bool = False
     """Takes its time to become ACTIVE."""
     id_of: Callable[[Any], str] | None = None
@@ -46,6 +48,9 @@ def _server(world: World, project: ProjectId, base: dict[str, Any], spec: p.Serv
     if spec.flavor not in {name for each in FLAVORS for name in (each.id, each.name)}:
         known = ", ".join(each.name for each in FLAVORS)
         raise p.Refused(f"Compute has no flavor {spec.flavor!r}.", remedy=f"There are: {known}.")
+    slot = (project, "servers", base["id"])
+    if base["id"] not in world.shelf(project, "servers"):
+        world.copy((project, "server_images", spec.image or ""), slot)
     addresses = []
     for nic in spec.nics:
         thing = world.shelf(project, "ports").get(nic.port_id or "")
@@ -172,6 +177,47 @@ def _member(_: World, __: ProjectId, base: dict[str, Any], spec: p.MemberSpec) -
     return p.Member(**base, spec=spec, online=True)
 
 
+def _kept(name: str, kind: type[Any], source: Callable[[Any], tuple[str, str]]) -> Make:
+    """Copies of what another object holds: copied once, then only named anew."""
+
+    def make(world: World, project: ProjectId, base: dict[str, Any], spec: Any) -> p.CloudObject:
+        known = world.shelf(project, name).get(base["id"])
+        if known is not None:
+            renamed: p.CloudObject = replace(known.object, **base, spec=spec)  # type: ignore[call-arg]
+            return renamed
+        original = (project, *source(spec))
+        world.copy(original, (project, name, base["id"]))
+        size = {} if kind is p.ServerImage else {"size_gib": world.size_of(original)}
+        made: p.CloudObject = kind(**base, spec=spec, **size)
+        return made
+
+    return make
+
+
+def _volume(world: World, project: ProjectId, base: dict[str, Any], spec: p.VolumeSpec) -> p.Volume:
+    slot = (project, "volumes", base["id"])
+    if base["id"] not in world.shelf(project, "volumes"):
+        for collection, source in _volume_sources(spec):
+            if source is None:
+                continue
+            size = world.size_of((project, collection, source))
+            if size > spec.size_gib:
+                raise p.Refused(
+                    f"volumes: what {source} holds has {size} GiB, more than {spec.size_gib}.",
+                    remedy="Ask for a larger volume.",
+                )
+            world.copy((project, collection, source), slot)
+    return p.Volume(**base, spec=spec, bootable=spec.image is not None)
+
+
+def _volume_sources(spec: p.VolumeSpec) -> Needs:
+    return (
+        ("volume_snapshots", spec.snapshot_id),
+        ("volume_backups", spec.backup_id),
+        ("volumes", spec.source_volume_id),
+    )
+
+
 def _attachment(
     _: World, __: ProjectId, base: dict[str, Any], spec: p.VolumeAttachmentSpec
 ) -> p.VolumeAttachment:
@@ -282,7 +328,33 @@ KINDS: dict[str, Kind] = {
             needs=lambda spec: [("floating_ips", spec.floating_ip_id), ("ports", spec.port_id)],
             id_of=lambda spec: str(spec.floating_ip_id),
         ),
-        Kind(name="volumes", make=_plain(p.Volume), builds=True, related=_volume_seen),
+        Kind(
+            name="volumes",
+            make=_volume,
+            copies=_volume_sources,
+            builds=True,
+            related=_volume_seen,
+        ),
+        Kind(
+            name="volume_snapshots",
+            make=_kept(
+                "volume_snapshots", p.VolumeSnapshot, lambda spec: ("volumes", spec.volume_id)
+            ),
+            needs=lambda spec: [("volumes", spec.volume_id)],
+            builds=True,
+        ),
+        Kind(
+            name="volume_backups",
+            make=_kept("volume_backups", p.VolumeBackup, lambda spec: ("volumes", spec.volume_id)),
+            copies=lambda spec: [("volumes", spec.volume_id)],
+            builds=True,
+        ),
+        Kind(
+            name="server_images",
+            make=_kept("server_images", p.ServerImage, lambda spec: ("servers", spec.server_id)),
+            copies=lambda spec: [("servers", spec.server_id)],
+            builds=True,
+        ),
         Kind(
             name="volume_attachments",
             make=_attachment,

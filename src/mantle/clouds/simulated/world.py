@@ -12,6 +12,9 @@ from mantle.clouds.ports import (
     LoadBalancer,
     Port,
     Refused,
+    Volume,
+    VolumeBackup,
+    VolumeSnapshot,
 )
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
@@ -50,6 +53,8 @@ class World:
     """By subnet id: no host number below it is free."""
     uses: dict[Slot, dict[str, dict[str, None]]] = field(default_factory=dict)
     """The used object to its users' ids by collection, oldest first."""
+    contents: dict[Slot, str] = field(default_factory=dict)
+    """What volumes, servers and their copies hold: any text; nothing is the empty one."""
     ends: list[tuple[float, Slot]] = field(default_factory=list)
     """A heap of the objects being deleted, by when they will be gone."""
     made: int = 0
@@ -100,9 +105,29 @@ class World:
     def _forget(self, slot: Slot) -> None:
         project, collection, object_id = slot
         self.relate(slot, ())
+        self.contents.pop(slot, None)
         thing = self.things[project, collection].pop(object_id)
         self.tokens.pop((project, collection, thing.object.token), None)
         self.release(_addresses(thing.object))
+
+    def copy(self, source: Slot, target: Slot) -> None:
+        """The target holds what the source holds; a source that is not there holds nothing."""
+        held = self.contents.get(source, "")
+        if held:
+            self.contents[target] = held
+        else:
+            self.contents.pop(target, None)
+
+    def size_of(self, slot: Slot) -> int:
+        """Gibibytes of a volume or of a copy of one."""
+        item = self.shelf(slot[0], slot[1])[slot[2]].object
+        match item:
+            case Volume():
+                return item.spec.size_gib
+            case VolumeSnapshot() | VolumeBackup():
+                return item.size_gib
+            case _:
+                return 0
 
     def new_id(self, collection: str) -> str:
         """Ids are counted, so that runs are alike: `ports-000007`, in the form of a UUID."""

@@ -67,7 +67,6 @@ SCHEMA = schema(
 )
 
 NOT_OFFERED = {
-    "backup_id": "there are no backups. Leave backup_id out.",
     "scheduler_hints": "volumes are not scheduled. Leave scheduler_hints out.",
     "multiattach": "a volume is in one server at a time. Leave multiattach out.",
 }

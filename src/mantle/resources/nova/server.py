@@ -71,6 +71,7 @@ def block_devices(wanted: Mapping[str, Any]) -> tuple[BlockDevice, ...]:
         BlockDevice(
             volume_id=entry.get("volume_id"),
             image=entry.get("image"),
+            snapshot_id=entry.get("snapshot_id"),
             size_gib=entry.get("volume_size"),
             boot_index=entry.get("boot_index") if at or first is None else _index(entry),
             device_name=entry.get("device_name"),

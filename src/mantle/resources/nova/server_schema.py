@@ -148,6 +148,9 @@ SCHEMA = schema(
     name_limit=53,
 )
 
+DISK_SOURCES = ("volume_id", "image", "snapshot_id")
+"""What a disk is or is made of."""
+
 NOT_OFFERED = {
     "admin_user": "the image chooses the administrator. Leave admin_user out.",
     "reservation_id": "there are no reservations. Leave reservation_id out.",
@@ -156,8 +159,6 @@ NOT_OFFERED = {
     "deployment_swift_data": "there is no object store. Leave deployment_swift_data out.",
     "software_config_transport": "deployments are not delivered that way. Leave it out.",
     "image_update_policy": "REBUILD_PRESERVE_EPHEMERAL needs ephemeral disks. Use REBUILD.",
-    "block_device_mapping.*.snapshot_id": "there are no snapshots. Use a volume_id.",
-    "block_device_mapping_v2.*.snapshot_id": "there are no snapshots. Use volume_id or image.",
     "block_device_mapping_v2.*.swap_size": "there is no swap. Leave swap_size out.",
     "block_device_mapping_v2.*.ephemeral_size": "there are no ephemeral disks. Use a volume.",
     "block_device_mapping_v2.*.ephemeral_format": "there are no ephemeral disks. Use a volume.",
@@ -194,7 +195,7 @@ def check_boot(properties: Mapping[str, Any]) -> list[str]:
         each.get(source) is not None
         for name in disks
         for each in _listed(properties.get(name))
-        for source in ("volume_id", "image", "snapshot_id")
+        for source in DISK_SOURCES
     ):
         return []
     return ["image: neither an image nor a volume to boot from is given. Name an image."]
@@ -207,8 +208,12 @@ def check_disks(properties: Mapping[str, Any]) -> list[str]:
     if old and new:
         problems.append("block_device_mapping: give this or block_device_mapping_v2, not both.")
     for at, each in enumerate(_listed(new)):
-        if each.get("volume_id") is not None and each.get("image") is not None:
-            problems.append(f"block_device_mapping_v2[{at}]: give volume_id or image, not both.")
+        sources = [name for name in DISK_SOURCES if each.get(name) is not None]
+        if len(sources) > 1:
+            problems.append(
+                f"block_device_mapping_v2[{at}]: give one of {', '.join(DISK_SOURCES)}, "
+                f"not {' and '.join(sources)}."
+            )
     return problems
 
 

@@ -49,7 +49,7 @@ async def finish(
     ended = replace(
         operation, status=_status(verdict), reason=_reason(operation, verdict), ended_at=now
     )
-    outputs, errors = _outputs(machine, stack, loaded, rows)
+    outputs, errors = outputs_of(machine, stack, loaded, rows)
     follow_up = _rollback(machine, operation, stack, verdict)
     after = _stack_after(stack, operation, verdict, now)
     if loaded is not None:
@@ -185,7 +185,7 @@ def _rolling_back(stack: StackRecord, now: float) -> StackRecord:
     return replace(back, source_id=stack.previous_source_id)
 
 
-def _outputs(
+def outputs_of(
     machine: Machine, stack: StackRecord, loaded: Loaded | None, rows: list[ResourceRecord]
 ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Every enabled output's value, and why one has none."""

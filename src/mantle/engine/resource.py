@@ -24,7 +24,7 @@ from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
 from mantle.model.values import Unknown, unknowns_in
-from mantle.plan.adoption import ADOPTED, ADOPTS
+from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
 from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
 from mantle.plan.judge import policy_of
@@ -66,7 +66,7 @@ ACTIONS: Mapping[StepKind, Action] = {
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
-OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, AGAIN)
+OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, the properties before an update that has not ended well, and how often a create was
 begun again."""
@@ -285,7 +285,7 @@ class Drive:
                 changes["type"] = definition.type
                 changes["resolved_type"] = definition.resolved_type
             if self.step.kind is StepKind.ADOPT:
-                data = {**data, ADOPTED: True}
+                data = {**data, **_name_it_has(attributes), ADOPTED: True}
             data = {key: value for key, value in data.items() if key not in {"before", ADOPTS}}
             if self.step.digest:
                 data["digest"] = self.step.digest
@@ -324,7 +324,8 @@ class Drive:
             random=walk.machine.random,
             signals=signals,
             urls=walk.machine.links.urls(ref),
-            name_hint=name_hint(
+            name_hint=self.row.data.get(NAMED)
+            or name_hint(
                 walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
             ),
             config_text=walk.config_text,
@@ -651,6 +652,13 @@ class Drive:
                 )
                 machine.nudges.nudge(("cancel", operation_id))
             await machine.nudges.sleep(ticket, 1.0)
+
+
+def _name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:
+    """An adopted object keeps the name that its maker gave it, when the template gives none."""
+    shown = (attributes or {}).get("show")
+    name = shown.get("name") if isinstance(shown, Mapping) else None
+    return {NAMED: name} if isinstance(name, str) and name else {}
 
 
 def backoff(first: float, most: float, tries: int, jitter: float) -> float:

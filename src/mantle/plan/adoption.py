@@ -15,6 +15,9 @@ ADOPTS = "adopts"
 ADOPTED = "adopted"
 """In the data of a row whose object another made: the cloud knows it by another's token."""
 
+NAMED = "named"
+"""In a row's data: the physical name it was made with, when stack or resource got another since."""
+
 
 def note_of(row: ResourceRecord) -> Mapping[str, Any] | None:
     """The note of a row that has not taken over its object yet; None for any other."""

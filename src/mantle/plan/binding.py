@@ -98,6 +98,11 @@ def _bound(row: ResourceRecord, key: bytes) -> BoundRow:
     return BoundRow(name=row.name, version=row.version, print=seal(_matter(row), key))
 
 
+def print_of(row: ResourceRecord, key: bytes) -> str:
+    """A keyed hash of what matters of a row."""
+    return seal(_matter(row), key)
+
+
 def _matter(row: ResourceRecord) -> dict[str, Any]:
     """What of a row a plan is about: not when it was written, nor which good state it is in."""
     unmade = row.action in {Action.INIT, Action.CREATE, Action.ADOPT}

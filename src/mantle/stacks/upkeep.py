@@ -24,6 +24,7 @@ from mantle.stacks.delete import delete_stack
 from mantle.stacks.waves import KEPT_SECONDS, carry_on
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
+from mantle.store import moves as move_rows
 from mantle.store import retention
 from mantle.store import saved_plans as saved_rows
 from mantle.store import stacks as stack_rows
@@ -103,6 +104,7 @@ class Upkeep:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_SECONDS
             await self.control.database.write(saved_rows.purge, now - KEPT_SECONDS)
+            await self.control.database.write(move_rows.purge, now - KEPT_SECONDS)
             await self.forget(now)
 
     async def forget(self, now: float) -> None:

@@ -1,0 +1,543 @@
+"""Carries resources from one template to another, or renames them in one, changing no value.
+
+What a resource reads beside it decides what goes along. Parameters, conditions and files are
+carried. A reference that would cross from one stack to the other becomes a parameter with the value
+that it has now. What has no value, or cannot be told apart, is refused with its place.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mantle.model.errors import Findings, Invalid, Mark, Path
+from mantle.model.graph import TemplateSource
+from mantle.model.values import Call, Unknown, Value, unknowns_in
+from mantle.template.cfn.shape import is_cfn
+from mantle.template.functions.base import Lookup
+from mantle.template.resolve import resolve, scope_of
+from mantle.template.rewrite.side import Side, copied, document_in
+from mantle.template.validate import Loaded
+
+NAMES_THE_STACK = ("OS::stack_name", "OS::stack_id")
+"""Pseudo parameters whose value is another one in another stack."""
+
+BODY = ("properties", "metadata", "update_policy", "deletion_policy", "external_id")
+"""The parts of a resource in which functions stand."""
+
+_KEPT = object()
+Change = Callable[[str, Any, Path], Any]
+"""(function, argument, path) -> what stands there instead, or `_KEPT` to look further inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """A reference across the cut, and the parameter that stands for it from now on."""
+
+    stack: str
+    """Whose template reads it."""
+    path: Path
+    """Where, in the template as it was."""
+    reads: str
+    """`get_resource: net`."""
+    parameter: str
+    """Empty for a null, which is written as it is."""
+    value: Any
+    hidden: bool
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A `depends_on` across the cut: stacks do not wait for each other."""
+
+    stack: str
+    resource: str
+    needs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Both templates afterwards, and what became of what crossed."""
+
+    source: TemplateSource
+    target: TemplateSource | None
+    """None when there is only one stack."""
+    crossings: tuple[Crossing, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Carried along: the source's parameter to the target's."""
+    conditions: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Cutting:
+    """One cut. `names` are the resources that go, with what they are called afterwards."""
+
+    names: Mapping[str, str]
+    answers: Lookup
+    """What the source's resources are now."""
+    source: Side
+    target: Side
+    """The same object as `source` for a rename."""
+    findings: Findings = field(default_factory=Findings)
+    crossings: list[Crossing] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    conditions: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+    def done(self) -> Cut:
+        """Both templates; raises `Invalid` with every place that cannot be carried."""
+        going = self._going()
+        self.findings.raise_if_any()
+        if self.source is self.target:
+            self._rename(going)
+        else:
+            self._move(going)
+        self.findings.raise_if_any()
+        return Cut(
+            source=self.source.source(),
+            target=None if self.source is self.target else self.target.source(),
+            crossings=tuple(self.crossings),
+            dropped=tuple(self.dropped),
+            parameters=dict(self.parameters),
+            conditions=tuple(self.conditions),
+            files=tuple(self.files),
+        )
+
+    def _going(self) -> dict[str, Any]:
+        section = self.source.section("resources")
+        there = self.target.section("resources")
+        found = {}
+        for name, new in self.names.items():
+            if name not in section or name not in self.source.loaded.graph.resources:
+                self._refuse(
+                    ("resources", name),
+                    f"Stack {self.source.stack!r} has no resource {name!r}.",
+                    "`mantle stack show` lists those it has.",
+                )
+            elif new in there and new not in self._leaving(there):
+                self._refuse(
+                    ("resources", name),
+                    f"Stack {self.target.stack!r} has a resource {new!r} already.",
+                    "Give it another name there.",
+                )
+            elif "/" in new or not new:
+                self._refuse(("resources", name), f"{new!r} is no name.", "Leave the `/` out.")
+            else:
+                found[name] = section[name]
+        if len(set(self.names.values())) < len(self.names):
+            self._refuse(("resources",), "Two resources would have one name.", "Name them apart.")
+        return found
+
+    def _leaving(self, there: Mapping[str, Any]) -> set[str]:
+        return set(self.names) & set(there) if self.source is self.target else set()
+
+    def _refuse(self, path: Path, message: str, remedy: str) -> None:
+        self.findings.add(
+            "move", message, path, mark=self.source.document.mark(path), remedy=remedy
+        )
+
+    # --- the two ways ------------------------------------------------------------------------
+
+    def _rename(self, going: Mapping[str, Any]) -> None:
+        """Within one template: whoever reads the resource reads it by its new name."""
+        side = self.source
+        change = self._renaming
+        resources = {}
+        for name, body in side.section("resources").items():
+            resources[self.names.get(name, name)] = self._body(name, body, change, self._needs_new)
+        side.data["resources"] = resources
+        if isinstance(side.data.get("outputs"), dict):
+            side.data["outputs"] = self._walked(side.data["outputs"], ("outputs",), change)
+        for name in going:
+            self._carry_entry(name)
+
+    def _move(self, going: Mapping[str, Any]) -> None:
+        source, target = self.source, self.target
+        there = target.section("resources")
+        for name, body in going.items():
+            there[self.names[name]] = self._body(name, body, self._leaving_call, self._needs_going)
+            self._carry_condition(name, body)
+            self._carry_entry(name)
+        stays = {}
+        for name, body in source.section("resources").items():
+            if name not in going:
+                stays[name] = self._body(name, body, self._staying_call, self._needs_staying)
+        source.data["resources"] = stays
+        if isinstance(source.data.get("outputs"), dict):
+            source.data["outputs"] = self._walked(
+                source.data["outputs"], ("outputs",), self._staying_call
+            )
+
+    def _body(
+        self,
+        name: str,
+        body: Any,
+        change: Change,
+        needs: Callable[[str, str], str | None],
+    ) -> Any:
+        """One resource, its calls changed and its `depends_on` seen to."""
+        if not isinstance(body, dict):
+            return body
+        path: Path = ("resources", name)
+        found = dict(body)
+        for key in BODY:
+            if key in found:
+                found[key] = self._walked(found[key], (*path, key), change)
+        if "depends_on" in found:
+            given = found.pop("depends_on")
+            left = [needs(name, each) for each in (given if isinstance(given, list) else [given])]
+            kept = [each for each in left if each is not None]
+            if kept:
+                found["depends_on"] = kept if isinstance(given, list) else kept[0]
+        return found
+
+    def _needs_new(self, _: str, need: str) -> str:
+        return self.names.get(need, need)
+
+    def _needs_going(self, name: str, need: str) -> str | None:
+        if need in self.names:
+            return self.names[need]
+        self.dropped.append(Dropped(stack=self.target.stack, resource=self.names[name], needs=need))
+        return None
+
+    def _needs_staying(self, name: str, need: str) -> str | None:
+        if need not in self.names:
+            return need
+        self.dropped.append(Dropped(stack=self.source.stack, resource=name, needs=need))
+        return None
+
+    def _walked(self, value: Any, path: Path, change: Change) -> Any:
+        if isinstance(value, dict):
+            if len(value) == 1:
+                name, argument = next(iter(value.items()))
+                if name in self.source.functions:
+                    found = change(name, argument, path)
+                    if found is not _KEPT:
+                        return found
+            return {key: self._walked(part, (*path, key), change) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._walked(part, (*path, at), change) for at, part in enumerate(value)]
+        return value
+
+    # --- calls -------------------------------------------------------------------------------
+
+    def _renaming(self, name: str, argument: Any, path: Path) -> Any:
+        if name == "get_resource" and argument in self.names:
+            return {name: self.names[argument]}
+        if name == "get_attr" and self._head(name, argument, path) in self.names:
+            rest = self._walked(argument[1:], (*path, name), self._renaming)
+            return {name: [self.names[argument[0]], *rest]}
+        return _KEPT
+
+    def _staying_call(self, name: str, argument: Any, path: Path) -> Any:
+        reads = name in {"get_resource", "get_attr"}
+        if reads and self._head(name, argument, path) in self.names:
+            return self._crossing(self.source, name, argument, path)
+        return _KEPT
+
+    def _leaving_call(self, name: str, argument: Any, path: Path) -> Any:
+        match name:
+            case "get_resource" | "get_attr":
+                head = self._head(name, argument, path)
+                if head is None:
+                    return None
+                if head in self.names:
+                    return self._renaming(name, argument, path)
+                return self._crossing(self.target, name, argument, path)
+            case "get_param":
+                return self._parameter(argument, path)
+            case "get_file":
+                self._carry_file(argument, path)
+            case "if":
+                if isinstance(argument, list) and argument:
+                    self._carry_named(argument[0])
+            case "resource_facade":
+                self._refuse(path, "`resource_facade` reads what only this stack has.",
+                             "Write its value instead.")  # fmt: skip
+        return _KEPT
+
+    def _head(self, name: str, argument: Any, path: Path) -> str | None:
+        """The resource a call reads; refused when that is computed."""
+        head = argument[0] if isinstance(argument, list) and argument else argument
+        if isinstance(head, str):
+            return head
+        self._refuse(path, f"`{name}` computes which resource it reads.", "Write its name.")
+        return None
+
+    def _crossing(self, side: Side, name: str, argument: Any, path: Path) -> Any:
+        """A parameter with the value of now, one for all that read the same."""
+        value, hidden = self._value(name, argument, path)
+        if isinstance(value, Unknown):
+            return None
+        reads = f"{name}: {argument if isinstance(argument, str) else json.dumps(argument)}"
+        mark = self.source.document.mark(path)
+        parameter = ""
+        if value is not None:
+            parameter = side.made.get(reads, "") or self._declared(side, reads, name, argument,
+                                                                   value, hidden)  # fmt: skip
+        self.crossings.append(
+            Crossing(
+                stack=side.stack,
+                path=path,
+                reads=reads,
+                parameter=parameter,
+                value=value,
+                hidden=hidden,
+                mark=mark,
+            )
+        )
+        return {"get_param": parameter} if parameter else None
+
+    def _declared(
+        self, side: Side, reads: str, name: str, argument: Any, value: Any, hidden: bool
+    ) -> str:
+        parts = argument if isinstance(argument, list) else [argument]
+        words = [part for part in map(_word, parts) if part]
+        ending = {"get_resource": ["id"], "get_param": []}.get(name, [])
+        parameter = side.new_name("_".join([*words, *ending]) or "value")
+        declared: dict[str, Any] = {
+            "type": _type(value),
+            "description": f"What `{reads}` of stack {self.source.stack} was when it was moved.",
+        }
+        if hidden:
+            declared["hidden"] = True
+            side.environment.setdefault("parameters", {})[parameter] = value
+        else:
+            declared["default"] = value
+        side.section("parameters")[parameter] = declared
+        side.made[reads] = parameter
+        return parameter
+
+    def _value(self, name: str, argument: Any, path: Path) -> tuple[Value, bool]:
+        """What the call gives now, and whether that is a secret; refused when nobody knows."""
+        loaded = self.source.loaded
+        call = Call(name, _calls(argument, path, self.source.functions), path)
+        try:
+            value = resolve(call, scope_of(loaded, self.answers))
+        except Invalid as error:
+            self.findings.problems.extend(error.problems)
+            return Unknown(()), False
+        if unknowns_in(value) or isinstance(value, Unknown):
+            self._refuse(
+                path,
+                f"`{name}: {argument}` would lead to another stack, and has no value now.",
+                "Take it out of the template first.",
+            )
+            return Unknown(()), False
+        return value, self._secret(name, argument, value)
+
+    def _secret(self, name: str, argument: Any, value: Any) -> bool:
+        loaded = self.source.loaded
+        text = json.dumps(value, default=str)
+        if any(secret in text for secret in loaded.graph.secret_values if secret):
+            return True
+        if name != "get_attr":
+            return False
+        definition = loaded.graph.resources.get(argument[0])
+        if definition is None:
+            return False
+        attributes = loaded.facts[definition.resolved_type].schema.attributes
+        named = argument[1] if len(argument) > 1 else None
+        return any(each.secret for key, each in attributes.items() if named in {None, key, "show"})
+
+    # --- what goes along ---------------------------------------------------------------------
+
+    def _parameter(self, argument: Any, path: Path) -> Any:
+        head = argument[0] if isinstance(argument, list) and argument else argument
+        if not isinstance(head, str):
+            self._refuse(path, "`get_param` computes which parameter it reads.", "Write its name.")
+            return None
+        if head in NAMES_THE_STACK:
+            return self._crossing(self.target, "get_param", argument, path)
+        if head.startswith("OS::"):
+            return _KEPT
+        new = self._carried(head)
+        if isinstance(argument, list):
+            rest = self._walked(argument[1:], (*path, "get_param"), self._leaving_call)
+            return {"get_param": [new, *rest]}
+        return {"get_param": new}
+
+    def _carried(self, name: str) -> str:
+        """The target's parameter with this declaration and value; declared when there is none."""
+        if name in self.parameters:
+            return self.parameters[name]
+        source, target = self.source, self.target
+        declared = source.section("parameters").get(name)
+        value = source.loaded.graph.parameter_values.get(name)
+        there = target.section("parameters")
+        same = name in there and there[name] == declared
+        same = same and target.loaded.graph.parameter_values.get(name) == value
+        new = name
+        if not same:
+            if name in there:
+                new = target.new_name(f"{_word(source.stack)}_{name}")
+            there[new] = copied(declared)
+            self._give(name, new)
+        self.parameters[name] = new
+        return new
+
+    def _give(self, name: str, new: str) -> None:
+        """The value that the environment gives, unless the declaration's own will do."""
+        source, target = self.source.environment, self.target.environment
+        defaults = source.get("parameter_defaults") or {}
+        given = (source.get("parameters") or {}).get(name, defaults.get(name))
+        if given is None and new in (target.get("parameter_defaults") or {}):
+            given = self.source.loaded.graph.parameter_values.get(name)
+        if given is not None:
+            target.setdefault("parameters", {})[new] = copied(given)
+
+    def _carry_condition(self, name: str, body: Any) -> None:
+        condition = body.get("condition") if isinstance(body, dict) else None
+        if condition is None:
+            return
+        self._carry_named(condition)
+        there = self.target.section("resources")[self.names[name]]
+        if not isinstance(condition, str):
+            there["condition"] = self._walked(
+                condition, ("resources", name, "condition"), self._leaving_call
+            )
+
+    def _carry_named(self, value: Any) -> None:
+        """Every condition that a condition names, with those that these name."""
+        known = self.source.data.get("conditions")
+        for name in _texts(value):
+            if isinstance(known, dict) and name in known and name not in self.conditions:
+                self.conditions.append(name)
+                path: Path = ("conditions", name)
+                body = self._walked(known[name], path, self._leaving_call)
+                there = self.target.section("conditions")
+                if there.get(name, body) != body:
+                    self._refuse(
+                        path,
+                        f"Stack {self.target.stack!r} has another condition {name!r}.",
+                        "Rename one of them first.",
+                    )
+                there[name] = body
+                self._carry_named(known[name])
+
+    def _carry_file(self, key: Any, path: Path) -> None:
+        if not isinstance(key, str):
+            self._refuse(path, "`get_file` computes which file it reads.", "Write its name.")
+            return
+        text = self.source.files.get(key)
+        if text is None or key in self.files:
+            return
+        if self.target.files.get(key, text) != text:
+            self._refuse(
+                path,
+                f"Stack {self.target.stack!r} has another file {key!r}.",
+                "Update one of the stacks with a file of another name first.",
+            )
+        self.target.files[key] = text
+        self.files.append(key)
+
+    def _carry_entry(self, name: str) -> None:
+        """What the environment says of the resource: its own entry, and hooks by pattern."""
+        new = self.names[name]
+        ours, theirs = self.source.says, self.target.says
+        entry = self.source.entries().pop(name, None)
+        entry = dict(entry) if isinstance(entry, dict) else {}
+        for key, said, there_too in (
+            ("hooks", ours.hooks_of(name), theirs.hooks_of(new)),
+            ("restricted_actions", ours.restrictions_of(name), theirs.restrictions_of(new)),
+        ):
+            if said - there_too:
+                entry[key] = sorted(said)
+        if not entry:
+            return
+        there = self.target.entries()
+        if new in there and there[new] != entry:
+            self._refuse(
+                ("resources", name),
+                f"The environment of stack {self.target.stack!r} says something else of {new!r}.",
+                "Give it another name there.",
+            )
+        there[new] = entry
+
+
+def fixed_name(stack: str, loaded: Loaded) -> Cut:
+    """The template for a stack that gets another name: resources go on reading the old one."""
+    side = Side(stack, loaded)
+    cutting = Cutting(names={}, answers=_Nothing(), source=side, target=side)
+
+    def change(name: str, argument: Any, path: Path) -> Any:
+        head = argument[0] if isinstance(argument, list) and argument else argument
+        if name == "get_param" and head == "OS::stack_name":
+            return cutting._crossing(side, name, argument, path)  # noqa: SLF001 - of this module
+        return _KEPT
+
+    side.data["resources"] = {
+        name: cutting._body(name, body, change, lambda _, need: need)  # noqa: SLF001
+        for name, body in side.section("resources").items()
+    }
+    cutting.findings.raise_if_any()
+    return Cut(source=side.source(), target=None, crossings=tuple(cutting.crossings))
+
+
+def refuse_cfn(stack: str, loaded: Loaded) -> None:
+    """Raise `Invalid` for a template whose sections cannot be moved."""
+    document = document_in(loaded.source)
+    if is_cfn(document.data):
+        findings = Findings()
+        findings.add(
+            "move",
+            f"The template of stack {stack!r} is written in CFN's format.",
+            mark=document.mark(()),
+            remedy="Update it first with what `mantle template convert` makes of it.",
+        )
+        findings.raise_if_any()
+
+
+class _Nothing:
+    """Where no resource is asked for."""
+
+    def reference(self, name: str) -> Value:
+        """Nobody knows."""
+        return Unknown((name,))
+
+    def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
+        """Nobody knows."""
+        return Unknown((name,))
+
+    def failure(self, name: str, attribute: str) -> str | None:
+        """Nothing has failed."""
+        del name, attribute
+        return None
+
+
+def _calls(value: Any, path: Path, functions: Mapping[str, Any]) -> Value:
+    """Raw data with its calls as calls."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            name, argument = next(iter(value.items()))
+            if name in functions:
+                return Call(name, _calls(argument, path, functions), path)
+        return {key: _calls(part, path, functions) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_calls(part, path, functions) for part in value]
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for part in parts for text in _texts(part)]
+
+
+def _word(part: Any) -> str:
+    text = str(part) if isinstance(part, str | int) else ""
+    return re.sub(r"[^A-Za-z0-9]+", "_", text.removeprefix("OS::")).strip("_")
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "string" if isinstance(value, str) else "json"

@@ -1,0 +1,101 @@
+"""One of the two templates while resources are carried between them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mantle.model.graph import TemplateSource
+from mantle.template.environment import Environment
+from mantle.template.functions import callable_in
+from mantle.template.load import Document, document_of, parse
+from mantle.template.validate import Loaded
+
+
+class Side:
+    """One of the two templates, while it is rewritten."""
+
+    def __init__(self, stack: str, loaded: Loaded) -> None:
+        self.stack = stack
+        self.loaded = loaded
+        self.functions = callable_in(loaded.graph.version)
+        self.document = document_in(loaded.source)
+        self.data: dict[str, Any] = copied(self.document.data)
+        self.environment: dict[str, Any] = copied(loaded.environment.as_data())
+        self.files = dict(loaded.source.files)
+        self.says: Environment = loaded.environment
+        """What its environment says by resource name, patterns included."""
+        self.made: dict[str, str] = {}
+        """What was read to the parameter that stands for it."""
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section, made when there is none."""
+        body = self.data.get(name)
+        if not isinstance(body, dict):
+            body = self.data[name] = {}
+        return body
+
+    def new_name(self, wanted: str) -> str:
+        """The name, or with a number behind it."""
+        taken = self.section("parameters")
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
+
+    def entries(self) -> dict[str, Any]:
+        """What the environment says by resource name."""
+        registry: dict[str, Any] = self.environment.setdefault("resource_registry", {})
+        body = registry.get("resources")
+        if not isinstance(body, dict):
+            body = registry["resources"] = {}
+        return body
+
+    def source(self) -> TemplateSource:
+        """What the stack is made from now: data, whose comments are gone."""
+        if not self.data.get("parameters"):
+            self.data.pop("parameters", None)
+        return replace(
+            self.loaded.source,
+            template=self.data,
+            files=self.files,
+            environment=self.environment,
+            environment_files=(),
+            parameters={},
+        )
+
+
+def empty_side(stack: str, like: Side) -> Side:
+    """A new template of the same version, whose types mean the same."""
+    side = Side(stack, like.loaded)
+    version = side.data["heat_template_version"]
+    side.data = {"heat_template_version": version, "parameters": {}, "resources": {}}
+    side.files = {}
+    registry = {
+        name: body
+        for name, body in side.environment.get("resource_registry", {}).items()
+        if name != "resources"
+    }
+    side.says = Environment()
+    side.environment = {
+        "parameters": {},
+        "parameter_defaults": {},
+        "resource_registry": {**registry, "resources": {}},
+    }
+    return side
+
+
+def document_in(source: TemplateSource) -> Document:
+    """The template as data, with its lines when it came as text."""
+    if isinstance(source.template, str):
+        return parse(source.template, file=source.template_name)
+    return document_of(source.template, source.template_name)
+
+
+def copied(value: Any) -> Any:
+    """Plain data of its own, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: copied(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(part) for part in value]
+    return value

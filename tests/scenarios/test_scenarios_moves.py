@@ -1,0 +1,501 @@
+"""Resources change their stack or their name: one transaction, and nothing on the cloud moves."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from power import CALLER, Plant, quiet
+
+from mantle.model.drift import DriftPolicy
+from mantle.model.errors import Conflict, Invalid, MantleError, NotFound, NotSupported
+from mantle.model.graph import TemplateSource
+from mantle.model.moves import MoveKind, MoveRequest, MoveStatus
+from mantle.stacks.actions import suspend_stack
+from mantle.stacks.adopt import AdoptRequest, abandon_stack, adopt_stack
+from mantle.stacks.create import CreateRequest, create_stack
+from mantle.stacks.delete import delete_stack
+from mantle.stacks.drift import list_drift, look, set_drift_policy
+from mantle.stacks.guards import protect_stack, show_guard
+from mantle.stacks.moving import apply_move, find_move, list_moves, plan_move
+from mantle.stacks.queries import find_stack, list_resources, stack_source
+from mantle.stacks.unmanaged import unmanaged
+from mantle.stacks.update import UpdateRequest, preview_update, update_stack
+
+HEAD = "heat_template_version: 2018-08-31\n"
+WEB = (
+    HEAD
+    + """
+parameters:
+  flavor: {type: string, default: m1.small}
+  pin: {type: string, hidden: true}
+conditions:
+  large: {equals: [{get_param: flavor}, m1.large]}
+resources:
+  net: {type: OS::Neutron::Net}
+  subnet:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}, cidr: 10.1.0.0/24}
+  secret: {type: OS::Heat::RandomString, properties: {length: 8}}
+  volume: {type: OS::Cinder::Volume, properties: {size: {if: [large, 20, 2]}}}
+  server:
+    type: OS::Nova::Server
+    depends_on: [subnet, volume]
+    properties:
+      flavor: {get_param: flavor}
+      image: cirros
+      networks: [{network: {get_resource: net}}]
+      metadata:
+        secret: {get_attr: [secret, value]}
+        pin: {get_param: pin}
+        stack: {get_param: OS::stack_name}
+outputs:
+  address: {value: {get_attr: [server, first_address]}}
+  volume: {value: {get_resource: volume}}
+"""
+)
+OTHER = HEAD + "resources:\n  other: {type: OS::Neutron::Net, properties: {name: other}}\n"
+
+
+def told(story, plant=None):
+    plant = plant or Plant()
+    assert plant.life(story)
+    return plant
+
+
+async def made(control, template=WEB, name="web", parameters=None, **options):
+    given = {"pin": "1234"} if parameters is None and template is WEB else parameters or {}
+    source = TemplateSource(template=template, parameters=given)
+    await create_stack(control, CALLER, CreateRequest(name=name, source=source, **options))
+    return await settled(control, name)
+
+
+async def settled(control, name):
+    await quiet(control)
+    stack = await find_stack(control, CALLER.project_id, name)
+    assert stack.state.endswith("_COMPLETE"), stack.reason
+    return stack
+
+
+def request(kind, source, names=(), target=None, name=""):
+    pairs = names if isinstance(names, dict) else {each: each for each in names}
+    return MoveRequest(
+        kind=kind,
+        source_id=source.id,
+        names=pairs,
+        target_id=target.id if target is not None else None,
+        name=name,
+    )
+
+
+async def moved(control, kind, source, names=(), target=None, name=""):
+    saved = await plan_move(control, CALLER, request(kind, source, names, target, name))
+    return await apply_move(control, CALLER, saved.id)
+
+
+async def steps(control, name):
+    """What an update with the stack's own template would do."""
+    stack = await find_stack(control, CALLER.project_id, name)
+    plan = (await preview_update(control, CALLER, stack, UpdateRequest(existing=True))).plan
+    return [(str(step.key), step.reason) for step in plan.steps]
+
+
+async def names(control, name):
+    stack = await find_stack(control, CALLER.project_id, name)
+    return sorted(view.record.name for view in await list_resources(control, stack))
+
+
+async def on_the_cloud(control):
+    """Everything the project has there, as it is."""
+    session = control.cloud.session(CALLER.project_id)
+    found = {}
+    for kind in ("networks", "subnets", "servers", "volumes", "ports"):
+        found[kind] = list(await getattr(session, kind).list())
+    return found
+
+
+async def template_of(control, name):
+    stack = await find_stack(control, CALLER.project_id, name)
+    return (await stack_source(control, stack)).template
+
+
+@pytest.mark.proves("beyond: move resources between stacks")
+def test_resources_move_and_both_plans_are_empty():
+    """Rows go as they are, references across the cut become parameters, the cloud sees nothing."""
+
+    async def story(control):
+        web, other = await made(control), await made(control, OTHER, "other")
+        before = await on_the_cloud(control)
+        saved = await plan_move(
+            control,
+            CALLER,
+            request(MoveKind.MOVE, web, {"server": "frontend", "secret": "secret"}, other),
+        )
+        assert await names(control, "other") == ["other"]
+        assert [(each["name"], each["as"]) for each in saved.document["resources"]] == [
+            ("server", "frontend"),
+            ("secret", "secret"),
+        ]
+        done = await apply_move(control, CALLER, saved.id)
+        assert done.status is MoveStatus.APPLIED
+        assert await on_the_cloud(control) == before
+        assert await names(control, "web") == ["net", "subnet", "volume"]
+        assert await names(control, "other") == ["frontend", "other", "secret"]
+        assert (await steps(control, "web"), await steps(control, "other")) == ([], [])
+        there = await template_of(control, "other")
+        assert there["resources"]["frontend"]["properties"] == {
+            "flavor": {"get_param": "flavor"},
+            "image": "cirros",
+            "networks": [{"network": {"get_param": "net_id"}}],
+            "metadata": {
+                "secret": {"get_attr": ["secret", "value"]},
+                "pin": {"get_param": "pin"},
+                "stack": {"get_param": "stack_name"},
+            },
+        }
+        assert "depends_on" not in there["resources"]["frontend"]
+        assert there["parameters"]["pin"] == {"type": "string", "hidden": True}
+        left = await find_stack(control, CALLER.project_id, "web")
+        assert left.outputs == web.outputs
+        for name in ("other", "web"):
+            await delete_stack(control, CALLER, await settled(control, name))
+            await quiet(control)
+
+    assert told(story).problems(None) == []
+
+
+def test_what_is_shown_says_what_becomes_of_every_reference():
+    """With lines; a hidden value is in no part of it."""
+
+    async def story(control):
+        web, other = await made(control), await made(control, OTHER, "other")
+        saved = await plan_move(control, CALLER, request(MoveKind.MOVE, web, ["server"], other))
+        shown = {
+            (each["path"].rpartition("resources.server.properties.")[2], each["reads"])
+            for each in saved.document["crossings"]
+        }
+        assert ("networks[0].network", "get_resource: net") in shown
+        assert ("outputs.address.value", 'get_attr: ["server", "first_address"]') in shown
+        assert all(each["line"] for each in saved.document["crossings"])
+        assert {each["depends_on"] for each in saved.document["dropped"]} == {"subnet", "volume"}
+        assert "1234" not in str(saved.document)
+
+    told(story)
+
+
+@pytest.mark.proves("beyond: split a stack")
+def test_a_stack_is_split():
+    """The new one has the settings and the protection of the old, and is complete at once."""
+
+    async def story(control):
+        web = await made(control, tags=("a",), disable_rollback=False)
+        await protect_stack(control, CALLER, web, protected=True, why="ours")
+        before = await on_the_cloud(control)
+        await moved(control, MoveKind.SPLIT, web, ["volume", "net", "subnet"], name="base")
+        base = await find_stack(control, CALLER.project_id, "base")
+        assert (base.state, base.tags, base.disable_rollback) == ("CREATE_COMPLETE", ("a",), False)
+        assert (await show_guard(control, base)).protected
+        assert (await template_of(control, "base"))["conditions"] == {
+            "large": {"equals": [{"get_param": "flavor"}, "m1.large"]}
+        }
+        assert (await steps(control, "web"), await steps(control, "base")) == ([], [])
+        assert await on_the_cloud(control) == before
+
+    told(story)
+
+
+@pytest.mark.proves("beyond: rename a stack")
+def test_a_renamed_stack_is_the_same_stack():
+    """Its objects keep their names, now and after an update; the old name is free."""
+
+    async def story(control):
+        web = await made(control)
+        before = await on_the_cloud(control)
+        await moved(control, MoveKind.RENAME_STACK, web, name="shop")
+        shop = await find_stack(control, CALLER.project_id, "shop")
+        assert (shop.id, await steps(control, "shop")) == (web.id, [])
+        with pytest.raises(NotFound):
+            await find_stack(control, CALLER.project_id, "web")
+        assert await on_the_cloud(control) == before
+        change = UpdateRequest(existing=True, parameters={"pin": "5678"})
+        await update_stack(control, CALLER, shop, change)
+        await settled(control, "shop")
+        after = await on_the_cloud(control)
+        assert [each.name for each in after["servers"]] == [each.name for each in before["servers"]]
+        await made(control, OTHER, "web")
+
+    told(story)
+
+
+@pytest.mark.proves("beyond: rename a resource")
+def test_a_renamed_resource_is_the_same_resource():
+    """Whoever reads it reads it by its new name; a group keeps the stack inside it."""
+    template = HEAD + (
+        "resources:\n"
+        "  a: {type: OS::Heat::TestResource, properties: {value: 1}}\n"
+        "  b: {type: OS::Heat::TestResource, depends_on: a,"
+        " properties: {value: {get_attr: [a, output]}}}\n"
+        "  group: {type: OS::Heat::ResourceGroup, properties: {count: 2,"
+        " resource_def: {type: OS::Neutron::Net}}}\n"
+        "outputs: {o: {value: {get_attr: [a, output]}}}\n"
+    )
+
+    async def story(control):
+        stack = await made(control, template, "s")
+        new = {"a": "first", "group": "members"}
+        await moved(control, MoveKind.RENAME, stack, new)
+        assert await names(control, "s") == ["b", "first", "members"]
+        assert await steps(control, "s") == []
+        assert (await template_of(control, "s"))["resources"]["b"] == {
+            "type": "OS::Heat::TestResource",
+            "depends_on": "first",
+            "properties": {"value": {"get_attr": ["first", "output"]}},
+        }
+        inner = await list_resources(control, stack, 1)
+        assert {view.parent_resource for view in inner} == {None, "members"}
+        await delete_stack(control, CALLER, await settled(control, "s"))
+        await quiet(control)
+
+    assert told(story).problems(None) == []
+
+
+def test_a_move_that_others_have_spoilt_is_refused_and_names_them():
+    """Changes elsewhere in the stack do not spoil it; a second applying does nothing."""
+    template = (
+        HEAD
+        + "resources:\n"
+        + "".join(
+            f"  {name}: {{type: OS::Heat::TestResource, properties: {{value: 1}}}}\n"
+            for name in "abc"
+        )
+    )
+
+    async def story(control):
+        stack, other = await made(control, template, "s"), await made(control, OTHER, "other")
+        one = await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["a"], other))
+        two = await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["b"], other))
+        changed = template.replace(
+            "a: {type: OS::Heat::TestResource, properties: {value: 1",
+            "a: {type: OS::Heat::TestResource, properties: {value: 2",
+        )
+        await update_stack(control, CALLER, stack, UpdateRequest(template=changed))
+        await settled(control, "s")
+        with pytest.raises(Conflict, match="resource a") as caught:
+            await apply_move(control, CALLER, one.id)
+        assert caught.value.fault == "PlanStale"
+        await apply_move(control, CALLER, two.id)
+        assert await names(control, "s") == ["a", "c"]
+        with pytest.raises(Conflict, match="applied already"):
+            await apply_move(control, CALLER, two.id)
+        assert [each.id for each in await list_moves(control, CALLER.project_id)] != []
+
+    told(story)
+
+
+def test_what_cannot_be_moved_is_refused_by_name():
+    """Busy, suspended, foreign, protected, taken, unknown, inner: nothing is touched."""
+    group = HEAD + (
+        "resources:\n  g: {type: OS::Heat::ResourceGroup, properties: {count: 1,"
+        " resource_def: {type: OS::Neutron::Net}}}\n  other: {type: OS::Neutron::Net}\n"
+    )
+
+    async def story(control):
+        other = await made(control, OTHER, "other")
+        stack = await made(control, group, "s")
+
+        async def refused(error, match, *args, **rest):
+            with pytest.raises(error, match=match):
+                await plan_move(control, CALLER, request(*args, **rest))
+
+        await refused(Invalid, "'other' already", MoveKind.MOVE, stack, ["other"], other)
+        await refused(Invalid, "not in the stack", MoveKind.MOVE, stack, ["none"], other)
+        await refused(Invalid, "stack inside", MoveKind.MOVE, stack, ["g"], other)
+        await refused(MantleError, "No resource", MoveKind.MOVE, stack, [], other)
+        await refused(MantleError, "same stack", MoveKind.MOVE, stack, ["other"], stack)
+        await refused(Conflict, "exists", MoveKind.SPLIT, stack, ["other"], name="s")
+        await refused(Conflict, "exists", MoveKind.RENAME_STACK, stack, name="other")
+        await refused(MantleError, "name", MoveKind.RENAME_STACK, stack, name="0/")
+        inner = next(
+            view.stack for view in await list_resources(control, stack, 1) if view.parent_resource
+        )
+        await refused(NotSupported, "part of another", MoveKind.MOVE, inner, ["0"], other)
+        await protect_stack(control, CALLER, stack, protected=True)
+        await refused(NotSupported, "protected", MoveKind.MOVE, stack, {"other": "mine"}, other)
+        foreign = MoveRequest(kind=MoveKind.RENAME_STACK, source_id="nothing", name="x")
+        with pytest.raises(NotFound):
+            await plan_move(control, CALLER, foreign)
+        await protect_stack(control, CALLER, stack, protected=False)
+        await update_stack(control, CALLER, stack, UpdateRequest(template=group + " \n"))
+        await refused(Conflict, "in progress", MoveKind.MOVE, stack, ["other"], other)
+        await quiet(control)
+        await suspend_stack(control, CALLER, other)
+        await quiet(control)
+        await refused(NotSupported, "SUSPEND", MoveKind.MOVE, stack, {"other": "mine"}, other)
+
+    told(story)
+
+
+def test_claims_and_orphans_follow_the_rows():
+    """A moved object is unmanaged in no moment, and still nobody else's to adopt."""
+
+    async def story(control):
+        web, other = await made(control), await made(control, OTHER, "other")
+        await set_drift_policy(control, web, DriftPolicy.IGNORE, "volume")
+        await moved(control, MoveKind.MOVE, web, {"volume": "disk"}, other)
+        await moved(control, MoveKind.RENAME_STACK, other, name="disks")
+        found = await unmanaged(control, CALLER.project_id, "simulated")
+        assert found.objects == ()
+        disks = await find_stack(control, CALLER.project_id, "disks")
+        volume = next(
+            view.record
+            for view in await list_resources(control, disks)
+            if view.record.name == "disk"
+        )
+        document = {
+            "template": {
+                "heat_template_version": "2018-08-31",
+                "resources": {"v": {"type": "OS::Cinder::Volume", "properties": {"size": 2}}},
+            },
+            "resources": {"v": {"type": "OS::Cinder::Volume", "resource_id": volume.physical_id}},
+        }
+        create = CreateRequest(name="thief", source=TemplateSource(template=document["template"]))
+        with pytest.raises(Conflict, match="'disk' of stack 'disks'"):
+            await adopt_stack(control, CALLER, AdoptRequest(create=create, document=document))
+        session = control.cloud.session(CALLER.project_id)
+        live = await session.volumes.get(volume.physical_id)
+        await session.volumes.update(live.id, replace(live.spec, description="by hand"))
+        await look(control, CALLER.project_id, "simulated")
+        assert await list_drift(control, disks) == ([], (await list_drift(control, disks))[1])
+        document = await abandon_stack(control, CALLER, disks)
+        assert set(document["resources"]) == {"disk", "other"}
+
+    told(story)
+
+
+def test_a_power_cut_during_a_move_leaves_it_undone_or_done():
+    """At every moment of it; applying it again ends it, and nothing is in two stacks."""
+    template = HEAD + (
+        "resources:\n  a: {type: OS::Neutron::Net}\n"
+        "  b: {type: OS::Heat::Value, properties: {value: {get_resource: a}}}\n"
+    )
+    kept = {}
+
+    async def prepare(control):
+        stack = await made(control, template, "s")
+        saved = await plan_move(control, CALLER, request(MoveKind.SPLIT, stack, ["a"], name="t"))
+        kept["id"] = saved.id
+
+    async def apply(control):
+        if (await find_move(control, CALLER.project_id, kept["id"])).status is MoveStatus.OPEN:
+            await apply_move(control, CALLER, kept["id"])
+
+    async def look_at_it(control):
+        assert (await names(control, "s"), await names(control, "t")) == (["b"], ["a"])
+        assert (await steps(control, "s"), await steps(control, "t")) == ([], [])
+
+    whole = Plant()
+    assert whole.life(prepare)
+    whole.armed = True
+    assert whole.life(apply)
+    assert len(whole.moments) >= 2
+    for moment in range(len(whole.moments)):
+        plant = Plant()
+        assert plant.life(prepare)
+        plant.armed, plant.cut_at = True, moment
+        plant.life(apply)
+        plant.cut_at = None
+        assert plant.life(apply)
+        assert plant.life(look_at_it)
+
+
+# --- any graph, any cut ----------------------------------------------------------------------
+
+
+@st.composite
+def graphs(draw):
+    """A template in which resources read parameters and each other, and some of them."""
+    count = draw(st.integers(2, 6))
+    lines = [
+        HEAD + "parameters:",
+        "  text: {type: string, default: hello}",
+        "  number: {type: number, default: 3}",
+        "  list: {type: comma_delimited_list, default: 'a,b'}",
+        "  secret: {type: string, default: swordfish, hidden: true}",
+        "conditions:",
+        "  yes: {equals: [{get_param: number}, 3]}",
+        "  no: {not: yes}",
+        "resources:",
+    ]
+    for number in range(count):
+        before = [f"r{each}" for each in range(number)]
+        values = [
+            "plain",
+            "{get_param: text}",
+            "{get_param: [list, 1]}",
+            "{get_param: secret}",
+            "{get_param: number}",
+            "{get_param: OS::stack_name}",
+            "{if: [no, a, {get_param: text}]}",
+            "{str_replace: {template: x-y, params: {y: {get_param: text}}}}",
+        ]
+        for name in before:
+            values += [
+                f"{{get_attr: [{name}, value]}}",
+                f"{{get_resource: {name}}}",
+                f"{{list_join: ['-', [{{get_attr: [{name}, value]}}, b]]}}",
+                f"{{a: {{get_attr: [{name}, value]}}, b: [{{get_resource: {name}}}]}}",
+                f"{{if: [yes, {{get_attr: [{name}, value]}}, {{get_resource: {name}}}]}}",
+            ]
+        extra = ""
+        if before and draw(st.booleans()):
+            extra += f", depends_on: [{draw(st.sampled_from(before))}]"
+        if draw(st.booleans()):
+            extra += ", condition: yes"
+        if draw(st.booleans()):
+            extra += ", metadata: {m: {get_param: text}}"
+        value = draw(st.sampled_from(values))
+        lines.append(
+            f"  r{number}: {{type: OS::Heat::Value, properties: {{value: {value}}}{extra}}}"
+        )
+    lines.append("outputs:")
+    lines += [f"  o{each}: {{value: {{get_attr: [r{each}, value]}}}}" for each in range(count)]
+    going = draw(st.sets(st.integers(0, count - 1), min_size=1))
+    return "\n".join(lines) + "\n", {f"r{each}": f"n{each}" for each in sorted(going)}
+
+
+@pytest.mark.proves("beyond: move resources between stacks")
+@given(graph=graphs(), kind=st.sampled_from([MoveKind.MOVE, MoveKind.SPLIT, MoveKind.RENAME]))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_is_moved_both_plans_are_empty(graph, kind):
+    """And the values, the outputs and the secrets are what they were."""
+    template, going = graph
+
+    async def values(control, name):
+        stack = await find_stack(control, CALLER.project_id, name)
+        views = await list_resources(control, stack)
+        return {view.record.id: view.record.attributes.get("value") for view in views}
+
+    async def story(control):
+        stack = await made(control, template, "s")
+        other = await made(control, OTHER, "t") if kind is MoveKind.MOVE else None
+        before, outputs = await values(control, "s"), stack.outputs
+        await moved(control, kind, stack, going, other, "t" if kind is MoveKind.SPLIT else "")
+        assert await steps(control, "s") == []
+        after = await values(control, "s")
+        if kind is not MoveKind.RENAME:
+            assert await steps(control, "t") == []
+            after |= await values(control, "t")
+            assert "swordfish" not in str((await template_of(control, "t"))["resources"])
+        assert {key: value for key, value in after.items() if key in before} == before
+        assert (await find_stack(control, CALLER.project_id, "s")).outputs == outputs
+        for name in ("t", "s") if kind is not MoveKind.RENAME else ("s",):
+            found = await find_stack(control, CALLER.project_id, name)
+            await update_stack(control, CALLER, found, UpdateRequest(existing=True))
+            await settled(control, name)
+
+    told(story)

@@ -218,6 +218,18 @@ def _spoken(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a resource that makes a stack of others will hold, as far as its properties tell."""
+
+    template: Mapping[str, Any]
+    """With as few members as show what all are like."""
+    times: int = 1
+    """How often the stack will hold what the template has."""
+    placed: Callable[[tuple[str | int, ...]], tuple[str | int, ...]] = lambda path: path
+    """A path of that template as a path below the resource's properties."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TypeFacts:
     """What pure code may know of a resource type: its schema and its pure rules."""
 
@@ -233,6 +245,9 @@ class TypeFacts:
     """Any attribute may be read from it."""
     contains_resources: bool = False
     """Its definition can name template files: a changed file or environment updates it."""
+    contents: Callable[[Mapping[str, Any]], Contents | None] | None = None
+    """(properties) -> what is going to be in it, so that it is checked before anything is made.
+    Values may be unknown; None when they leave it open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,18 +135,20 @@ def asker_of(caller: Caller) -> Asker:
     )
 
 
-def _resources_in(loaded: Loaded) -> int:
-    """With those of nested templates; what groups make is counted when they are made."""
+def resources_in(loaded: Loaded) -> int:
+    """Of the whole tree, as far as it is known: nested templates, and what groups will hold."""
     graph = loaded.graph
-    inside = (loaded.nested.get(each.resolved_type) for each in graph.resources.values())
-    return len(graph.resources) + sum(_resources_in(each) for each in inside if each is not None)
+    nested = (loaded.nested.get(each.resolved_type) for each in graph.resources.values())
+    inside = sum(times * resources_in(each) for each, times in loaded.inside.values())
+    return len(graph.resources) + inside + sum(resources_in(each) for each in nested if each)
 
 
 def check_size(control: Control, loaded: Loaded) -> None:
-    """Refuse a template with more resources than a stack may have."""
-    count, limit = _resources_in(loaded), control.settings.resources_per_stack
+    """Refuse a tree with more resources than one may have; what is made later counts then."""
+    count, limit = resources_in(loaded), control.settings.resources_per_stack
     if count > limit:
         raise LimitExceeded(
-            f"The template has {count} resources; a stack may have {limit}.",
-            remedy="Split it into several stacks.",
+            f"Maximum resources per stack exceeded: with everything inside it has {count}; "
+            f"{limit} are allowed.",
+            remedy="Split it into several stacks, or ask whoever runs Mantle to raise the limit.",
         )

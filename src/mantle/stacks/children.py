@@ -13,7 +13,7 @@ from mantle.access.catalog import REGION
 from mantle.engine.delegates import Errand
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
-from mantle.model.errors import MantleError
+from mantle.model.errors import LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, StackId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
@@ -167,6 +167,20 @@ class Children:
             adopted=adopted,
         )
 
+    def _check_tree(self, connection: Connection, child: StackRecord, count: int) -> None:
+        """Refuse a child that makes the tree too large, counted as Heat does: every stack's rows.
+
+        In the transaction that adds its rows, so that brothers begun together count each other.
+        """
+        others = resource_rows.count_of_tree(connection, child.root_id, child.id)
+        limit = self.machine.settings.resources_per_stack
+        if others + count > limit:
+            raise LimitExceeded(
+                f"Maximum resources per stack exceeded: {others} are in the tree of stacks, this "
+                f"one adds {count}; {limit} are allowed.",
+                remedy="Make groups smaller, or ask whoever runs Mantle to raise the limit.",
+            )
+
     def _source(self, errand: Errand) -> TemplateSource:
         delegate, definition, loaded = errand.delegate, errand.definition, errand.loaded
         assert delegate is not None
@@ -214,6 +228,8 @@ class Children:
 
         def store(connection: Connection) -> None:
             stack = child
+            if loaded is not None:
+                self._check_tree(connection, stack, len(loaded.graph.resources))
             if source is not None:
                 stack = replace(
                     stack, source_id=stack_rows.add_source(connection, source, stack.created_at)

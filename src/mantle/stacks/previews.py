@@ -16,17 +16,15 @@ from mantle.model.ids import ResourceId, StackId, Token
 from mantle.model.plan import Plan
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
-from mantle.model.values import Call, Unknown
+from mantle.model.values import Unknown
 from mantle.plan.stack import desired_properties
 from mantle.resources.kit import Context, Delegate, Ref, ResourceType
 from mantle.stacks.control import Control
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
+from mantle.template.contents import stand_in
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.validate import Loaded, NothingYet, load_template
-
-PENDING = "value_known_later_"
-"""Begins the names of the parameters that stand for values nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +108,7 @@ async def _source_of(
         return None
     properties = desired_properties(loaded, definition.name, NothingYet())
     pending: dict[str, Unknown] = {}
-    given = _stand_in(properties, pending)
+    given = stand_in(properties, pending)
     outcome = await kind.create(_context(control, preview, definition, kind, given))
     if not isinstance(outcome, Delegate) or isinstance(outcome.template, str):
         return None
@@ -165,21 +163,3 @@ def _holds_unknown(value: Any) -> bool:
             return any(map(_holds_unknown, value))
         case _:
             return False
-
-
-def _stand_in(value: Any, pending: dict[str, Unknown]) -> Any:
-    """The value with a reference to a parameter without value in place of each unknown."""
-    match value:
-        case Unknown():
-            name = f"{PENDING}{len(pending)}"
-            pending[name] = value
-            return {"get_param": name}
-        case dict():
-            return {key: _stand_in(part, pending) for key, part in value.items()}
-        case list():
-            return [_stand_in(part, pending) for part in value]
-        case Call():
-            message = f"{value.function} was left unresolved"
-            raise TypeError(message)
-        case _:
-            return value

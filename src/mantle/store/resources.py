@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
-from mantle.store.tables.stacks import resources, signals
+from mantle.store.tables.stacks import resources, signals, stacks
 
 _SAVED = [
     name
@@ -88,3 +88,18 @@ def purge_deleted(connection: Connection, stack_id: StackId) -> None:
             resources.c.status == Status.COMPLETE,
         )
     )
+
+
+def count_of_tree(connection: Connection, root_id: StackId, but: StackId) -> int:
+    """Resources of all live stacks below a root and its own, without those of one stack."""
+    query = (
+        select(func.count())
+        .select_from(resources.join(stacks, stacks.c.id == resources.c.stack_id))
+        .where(
+            stacks.c.root_id == root_id,
+            stacks.c.id != but,
+            stacks.c.deleted_at.is_(None),
+            or_(resources.c.action != Action.DELETE, resources.c.status != Status.COMPLETE),
+        )
+    )
+    return int(connection.scalar(query) or 0)

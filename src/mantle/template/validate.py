@@ -33,7 +33,9 @@ from mantle.template.asked import Asked
 from mantle.template.cfn import shape as cfn
 from mantle.template.cfn.shape import arn, is_cfn
 from mantle.template.constraints import Check
+from mantle.template.contents import placed, template_of
 from mantle.template.environment import Environment, load_environment
+from mantle.template.facade import mismatches
 from mantle.template.functions.cfn import REGION
 from mantle.template.hot.parse import Parser, Reference
 from mantle.template.hot.versions import version_of
@@ -71,6 +73,8 @@ class Loaded:
     """Template file to what it says by itself."""
     settled: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """The properties of resources that refer to nothing: known whole when they were checked."""
+    inside: Mapping[str, tuple["Loaded", int]] = field(default_factory=dict)
+    """By resource, what a group is going to hold, and how often."""
 
     @property
     def facade(self) -> Mapping[str, Any] | None:
@@ -230,6 +234,9 @@ class _Loader:
     facts: dict[str, TypeFacts] = field(default_factory=dict)
     settled: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     nested: dict[str, Loaded] = field(default_factory=dict)
+    inside: dict[str, tuple[Loaded, int]] = field(default_factory=dict)
+    facades: set[tuple[str, str]] = field(default_factory=set)
+    """Type and file that were compared: one pair is told once."""
 
     def load(self, document: Document) -> Loaded:
         data = document.data
@@ -321,6 +328,7 @@ class _Loader:
             warnings=tuple(parser.warnings.problems),
             nested=self.nested,
             settled=self.settled,
+            inside=self.inside,
         )
 
     # --- resources ---------------------------------------------------------------------------
@@ -372,6 +380,19 @@ class _Loader:
         return self._ordered(parser, kept)
 
     def _type(self, parser: Parser, definition: ResourceDefinition) -> None:
+        self._known_type(parser, definition)
+        provider = self.facts.get(definition.resolved_type)
+        facade = self.types.get(definition.type)
+        pair = (definition.type, definition.resolved_type)
+        if not definition.is_template or None in (provider, facade) or pair in self.facades:
+            return
+        assert provider is not None
+        assert facade is not None
+        self.facades.add(pair)
+        for each in mismatches(definition.type, facade.schema, provider.schema):
+            parser.add("facade", each.message, (*definition.path, "type"), each.remedy)
+
+    def _known_type(self, parser: Parser, definition: ResourceDefinition) -> None:
         name = definition.resolved_type
         if name in self.facts:
             return
@@ -426,6 +447,8 @@ class _Loader:
         if facts.check_properties is not None and len(self.findings.problems) == before:
             for text in facts.check_properties(values):
                 parser.add("properties", f"Property error: {text}", path)
+        if len(self.findings.problems) == before:
+            self._look_inside(parser, definition, facts, values)
         if alone and self.require_values and len(self.findings.problems) == before:
             self.settled[definition.name] = values
         self._policies(parser, definition, facts)
@@ -614,6 +637,61 @@ class _Loader:
         except Invalid as error:
             self.findings.problems.extend(error.problems)
         return self.cache[key]
+
+    def _look_inside(
+        self,
+        parser: Parser,
+        definition: ResourceDefinition,
+        facts: TypeFacts,
+        values: Mapping[str, Value],
+    ) -> None:
+        """Check what a group is going to hold, with problems told at the group."""
+        contents = facts.contents(values) if facts.contents is not None else None
+        if contents is None:
+            return
+        if self.depth + 1 > DEEPEST:
+            parser.add(
+                "nesting",
+                f"The nesting of stacks is deeper than {DEEPEST} levels at {definition.name}.",
+                (*definition.path, "type"),
+                "Flatten it.",
+                "RequestLimitExceeded",
+            )
+            return
+        before = len(self.asked or ())
+        below: Path = (*definition.path, "properties")
+        name = f"{definition.name} ({definition.type})"
+        loader = _Loader(
+            source=TemplateSource(template=template_of(contents), files=self.source.files),
+            environment=replace(
+                self.environment.inside(definition.name, definition.type), parameters={}
+            ),
+            types=self.types,
+            limitations=self.limitations,
+            require_values=False,
+            pseudo=self.pseudo,
+            custom=self.custom,
+            strict=self.strict,
+            depth=self.depth + 1,
+            chain=self.chain,
+            cache=self.cache,
+            asked=self.asked,
+        )
+
+        def here(problem: Problem) -> Problem:
+            moved = placed(problem, contents, below)
+            return replace(moved, mark=moved.mark or parser.document.mark(moved.path))
+
+        try:
+            inside = loader.load(document_of(template_of(contents), name))
+        except Invalid as error:
+            self.findings.problems += [here(each) for each in error.problems]
+        else:
+            self.inside[definition.name] = (inside, contents.times)
+        if self.asked is not None:
+            self.asked[before:] = [
+                replace(each, problem=here(each.problem)) for each in self.asked[before:]
+            ]
 
     # --- digests -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ All get the same properties. Members are named by their place in the list.
 from collections.abc import Mapping
 from typing import Any
 
-from mantle.model.schema import Kind, TypeFacts
+from mantle.model.schema import Contents, Kind, TypeFacts
 from mantle.resources.heat.resource_group import TEMPLATE_VERSION, members_of
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
 from mantle.resources.schemas import boolean, mapping, schema, strings
@@ -40,6 +40,22 @@ def template_of(types: list[str], properties: Mapping[str, Any], *, concurrent: 
     return {"heat_template_version": TEMPLATE_VERSION, "resources": members}
 
 
+def contents(properties: Mapping[str, Any]) -> Contents | None:
+    """All of its members."""
+    types, given = properties["resources"], properties["resource_properties"]
+    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
+        return None
+    if given is not None and not isinstance(given, Mapping):
+        return None
+    return Contents(template=template_of(types, given or {}, concurrent=True), placed=_placed)
+
+
+def _placed(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if path[2:3] == ("properties",):
+        return ("resource_properties", *path[3:])
+    return ("resources", int(path[1])) if path[1:] else ("resources",)
+
+
 async def deploy(ctx: Context) -> Outcome:
     """All members, as a stack of their own."""
     return Delegate(
@@ -57,7 +73,9 @@ def family_attributes(_: Context, family: Family) -> Mapping[str, Any]:
 
 
 TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA, contains_resources=True, open_attributes=True),
+    facts=TypeFacts(
+        schema=SCHEMA, contains_resources=True, open_attributes=True, contents=contents
+    ),
     create=deploy,
     update=deploy,
     family_attributes=family_attributes,

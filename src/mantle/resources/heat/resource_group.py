@@ -7,7 +7,7 @@ remembers it under `removed`, and the group counts on beyond it.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mantle.model.schema import Kind, OnChange, Property, TypeFacts
+from mantle.model.schema import Contents, Kind, OnChange, Property, TypeFacts
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
 from mantle.resources.schemas import (
     integer,
@@ -130,6 +130,21 @@ def template_of(definition: Mapping[str, Any], names: Iterable[str], variable: s
     return {"heat_template_version": TEMPLATE_VERSION, "resources": members}
 
 
+def contents(properties: Mapping[str, Any]) -> Contents | None:
+    """The first member stands for all of them, as in Heat."""
+    definition, variable = properties["resource_def"], properties["index_var"]
+    if not isinstance(definition, Mapping) or not isinstance(definition.get("type"), str):
+        return None
+    if not isinstance(variable, str):
+        return None
+    count = properties["count"]
+    return Contents(
+        template=template_of(definition, ["0"], variable),
+        times=count if isinstance(count, int) else 1,
+        placed=lambda path: ("resource_def", *path[2:]),
+    )
+
+
 def batches(policy: Mapping[str, Any] | None, count: int) -> tuple[int, float]:
     """(members at once, pause in seconds) that a policy asks for; (0, 0) without one.
 
@@ -202,7 +217,9 @@ def _position(member: tuple[str, str]) -> tuple[int, str]:
 
 
 TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA, contains_resources=True, open_attributes=True),
+    facts=TypeFacts(
+        schema=SCHEMA, contains_resources=True, open_attributes=True, contents=contents
+    ),
     create=create,
     update=update,
     family_attributes=family_attributes,

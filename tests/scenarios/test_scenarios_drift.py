@@ -27,7 +27,11 @@ resources:
   net: {type: OS::Neutron::Net, properties: {name: inner}}
   subnet:
     type: OS::Neutron::Subnet
-    properties: {network: {get_resource: net}, cidr: 10.1.0.0/24}
+    properties:
+      network: {get_resource: net}
+      cidr: 10.1.0.0/24
+      allocation_pools: [{start: 10.1.0.10, end: 10.1.0.99}]
+      host_routes: [{destination: 10.9.0.0/16, nexthop: 10.1.0.3}]
   port: {type: OS::Neutron::Port, properties: {network: {get_resource: net}}}
   group: {type: OS::Neutron::SecurityGroup, properties: {rules: [{protocol: tcp}]}}
   server:

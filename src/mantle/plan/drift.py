@@ -69,8 +69,15 @@ def _same(then: Any, now: Any, *, shown: bool) -> bool:
         return True
     if isinstance(then, Sequence) and isinstance(now, Sequence) and not isinstance(then, str):
         # Lists of what was asked for are sets to most services.
-        return sorted(map(repr, then)) == sorted(map(repr, now))
+        return sorted(_item(each, shown) for each in then) == sorted(
+            _item(each, shown) for each in now
+        )
     return False
+
+
+def _item(item: Any, shown: bool) -> str:
+    """Attributes show as a map of named values what the port has as a tuple: a range, a route."""
+    return repr(list(item.values()) if shown and isinstance(item, Mapping) else item)
 
 
 def _difference(row: ResourceRecord, path: str, expected: Any, actual: Any) -> Difference:

@@ -29,6 +29,7 @@ from mantle.api.own.drift import DriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.leaving import LeavingController
+from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
@@ -127,6 +128,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             HooksController,
             ValidationController,
             LeavingController,
+            MovesController,
             PlansController,
             OperationsController,
             GuardsController,

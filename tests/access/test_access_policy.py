@@ -20,6 +20,7 @@ def test_a_reader_may_only_look():
         "metadata",
         "validate",
         "unmanaged",
+        "lookup",
     }
     allowed = {deed for deed in POLICY if allows({"reader"}, deed)}
     assert {deed.split(":")[1] for deed in allowed} <= looks
@@ -37,10 +38,22 @@ def test_only_an_admin_looks_beyond_the_project():
     assert admins == {"services:index", "stacks:index_all_projects", "policies:operator"}
 
 
-@pytest.mark.parametrize("roles", [set(), {"heat_stack_user"}, {"auditor"}])
+@pytest.mark.parametrize("roles", [set(), {"auditor"}])
 def test_unknown_roles_may_nothing(roles):
     """A role that is not in the table opens nothing."""
     assert not any(allows(roles, deed) for deed in POLICY)
+
+
+def test_a_resources_own_user_may_show_and_signal_it_and_nothing_else():
+    """Whatever a template hands to a server gives it no power over the project."""
+    allowed = {deed for deed in POLICY if allows({"heat_stack_user"}, deed)}
+    assert allowed == {
+        "stacks:lookup",
+        "resources:show",
+        "resources:metadata",
+        "resources:signal",
+        "software_deployments:metadata",
+    }
 
 
 def test_role_names_are_compared_without_case():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mantle.model.identity import DOMAIN_NAME
+from mantle.model.identity import DOMAIN_NAME, STACK_USER
 from mantle.model.ids import ProjectId, UserId
 
 
@@ -23,3 +23,8 @@ class Caller:
     def is_admin(self) -> bool:
         """Whether the caller may look beyond the project."""
         return "admin" in self.roles
+
+    @property
+    def is_stack_user(self) -> bool:
+        """Whether it is a resource's own user, whose project holds nothing of its own."""
+        return STACK_USER in self.roles

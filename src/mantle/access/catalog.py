@@ -16,6 +16,7 @@ def service_catalog(base_url: str, project_id: ProjectId | None) -> list[dict[st
         return []
     return [
         _service("orchestration", "heat", f"{base_url}/heat/v1/{project_id}"),
+        _service("cloudformation", "heat-cfn", f"{base_url}/cfn/v1"),
         _service("identity", "keystone", f"{base_url}/identity/v3"),
         _service("mantle", "mantle", f"{base_url}/v2"),
     ]

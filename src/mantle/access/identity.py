@@ -16,7 +16,14 @@ from mantle.access.passwords import Passwords
 from mantle.access.ports import IdentityStore
 from mantle.lib.clock import Clock
 from mantle.model.errors import Unauthorized
-from mantle.model.identity import Credential, Project, TokenRecord, User
+from mantle.model.identity import (
+    DOMAIN_NAME,
+    STACK_DOMAIN_NAME,
+    Credential,
+    Project,
+    TokenRecord,
+    User,
+)
 from mantle.model.ids import ProjectId
 
 TOKEN_SECONDS = 12 * 3600.0
@@ -83,6 +90,7 @@ class Session:
             project_id=self.project.id if self.project else ProjectId(""),
             project_name=self.project.name if self.project else "",
             roles=frozenset(self.roles),
+            user_domain=STACK_DOMAIN_NAME if self.user.of_stack else DOMAIN_NAME,
         )
 
 
@@ -159,6 +167,36 @@ class EmbeddedIdentity:
             raise Unauthorized(REFUSED)
         return await self._session(record)
 
+    async def session_of_key(self, access: str) -> Session:
+        """What an EC2 key means now, as a token got by it would; raises `Unauthorized`."""
+        return await self._session(await self._record_of_key(_text(b""), access))
+
+    async def issue_for_key(self, access: str) -> Issued:
+        """A token for the owner of a key whose signature was right."""
+        token = _text(self.random(32))
+        record = await self._record_of_key(digest(token), access)
+        session = await self._session(record)
+        await self.store.add_token(record)
+        return Issued(token=token, session=session)
+
+    async def _record_of_key(self, known_by: str, access: str) -> TokenRecord:
+        owner = await self.store.owner_of_key(access)
+        if owner is None:
+            raise Unauthorized(REFUSED)
+        user_id, project_id = owner
+        if all(grant.project_id != project_id for grant in await self.store.list_grants(user_id)):
+            raise Unauthorized(REFUSED)
+        now = self.clock.now()
+        return TokenRecord(
+            digest=known_by,
+            user_id=user_id,
+            project_id=project_id,
+            methods=("ec2credential",),
+            audit_id=_text(self.random(16)),
+            issued_at=now,
+            expires_at=now + self.token_seconds,
+        )
+
     async def revoke(self, token: str) -> None:
         """Make the token worthless."""
         await self.store.delete_token(digest(token))
@@ -166,11 +204,9 @@ class EmbeddedIdentity:
     async def projects_of(self, user: User) -> list[Project]:
         """The enabled projects the user has a role in."""
         ids = {grant.project_id for grant in await self.store.list_grants(user.id)}
-        return [
-            project
-            for project in await self.store.list_projects()
-            if project.id in ids and project.enabled
-        ]
+        found = [await self.store.get_project(project_id) for project_id in ids]
+        there = [project for project in found if project is not None and project.enabled]
+        return sorted(there, key=lambda project: project.name)
 
     async def _session(self, record: TokenRecord) -> Session:
         user = await self.store.get_user(record.user_id)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mantle.access.caller import Caller
 from mantle.model.errors import Forbidden
+from mantle.model.identity import STACK_USER
 
 
 class Need(StrEnum):
@@ -35,6 +36,7 @@ POLICY: Mapping[str, Need] = {
     "stacks:index": Need.READER,
     "stacks:index_all_projects": Need.ADMIN,
     "stacks:show": Need.READER,
+    "stacks:lookup": Need.READER,
     "stacks:template": Need.READER,
     "stacks:environment": Need.READER,
     "stacks:files": Need.READER,
@@ -67,6 +69,7 @@ POLICY: Mapping[str, Need] = {
     "software_configs:create": Need.MEMBER,
     "software_configs:delete": Need.MEMBER,
     "software_deployments:index": Need.READER,
+    "software_deployments:metadata": Need.READER,
     "software_deployments:show": Need.READER,
     "software_deployments:create": Need.MEMBER,
     "software_deployments:update": Need.MEMBER,
@@ -76,10 +79,6 @@ POLICY: Mapping[str, Need] = {
     "plans:index": Need.READER,
     "plans:apply": Need.MEMBER,
     "plans:delete": Need.MEMBER,
-    "moves:create": Need.MEMBER,
-    "moves:show": Need.READER,
-    "moves:apply": Need.MEMBER,
-    "moves:delete": Need.MEMBER,
     "policies:index": Need.READER,
     "policies:show": Need.READER,
     "policies:test": Need.MEMBER,
@@ -99,10 +98,25 @@ POLICY: Mapping[str, Need] = {
 values. An export holds the stack's whole state, so a reader may not take it along."""
 
 
+STACK_USER_DEEDS = frozenset(
+    {
+        "stacks:lookup",
+        "resources:show",
+        "resources:metadata",
+        "resources:signal",
+        "software_deployments:metadata",
+    }
+)
+"""What a resource's own user may do, and only to that resource (`stacks/users.py`)."""
+
+
 def allows(roles: Iterable[str], deed: str) -> bool:
     """Whether any of the roles may do it."""
     need = POLICY[deed]
-    return any(need in INCLUDES.get(role.lower(), ()) for role in roles)
+    return any(
+        need in INCLUDES.get(role.lower(), ()) or (role == STACK_USER and deed in STACK_USER_DEEDS)
+        for role in roles
+    )
 
 
 def enforce(caller: Caller, deed: str) -> None:

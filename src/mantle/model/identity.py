@@ -1,7 +1,8 @@
 """Who may use Mantle, when it keeps its own accounts: users, projects, grants, credentials, tokens.
 
-There is one domain, `Default`, because Keystone's clients insist on naming one. A record never
-holds a password or a token, only what is needed to recognise it.
+There is one domain, `Default`, because Keystone's clients insist on naming one; and beside it the
+stack domain, whose users and projects are derived from the rows of resources (`model/keys.py`). A
+record never holds a password or a token, only what is needed to recognise it.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,17 @@ from mantle.model.ids import ProjectId, UserId
 DOMAIN_ID = "default"
 DOMAIN_NAME = "Default"
 
+STACK_DOMAIN_ID = "heat"
+STACK_DOMAIN_NAME = "heat"
+STACK_USER = "heat_stack_user"
+"""The role of a resource's own user: it may show and signal that resource, and nothing else."""
+
 ROLES = ("admin", "member", "reader")
 """Strongest first; each includes those after it."""
+
+
+DERIVED = "sha256:"
+"""Before the plain hash of a password that is derived from a secret: nobody can guess one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,11 @@ class User:
     default_project_id: ProjectId | None = None
     description: str = ""
     email: str = ""
+
+    @property
+    def of_stack(self) -> bool:
+        """Whether it is a resource's, in the stack domain."""
+        return self.password_hash.startswith(DERIVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +93,13 @@ class TokenRecord:
     audit_id: str
     issued_at: float
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ec2Credential:
+    """An access key for signed requests, of one user in one project. Its secret is derived."""
+
+    access: str
+    user_id: UserId
+    project_id: ProjectId
+    created_at: float

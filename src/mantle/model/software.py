@@ -6,6 +6,9 @@ from typing import Any
 
 from mantle.model.ids import ProjectId
 
+DEPLOYMENT = "deployment_id"
+"""In the private notes of a deployment's row: the record that agents and clients see."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftwareConfig:

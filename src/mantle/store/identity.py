@@ -1,4 +1,8 @@
-"""Accounts in the database: the only place that reads or writes identity's tables."""
+"""Accounts in the database: the only place that reads or writes identity's tables.
+
+Those of the stack domain are read from the rows of resources (`stack_users.py`) where the keys they
+are derived from are given.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -6,10 +10,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 
-from mantle.model.identity import Credential, Grant, Project, TokenRecord, User
+from mantle.model.identity import Credential, Ec2Credential, Grant, Project, TokenRecord, User
 from mantle.model.ids import ProjectId, UserId
+from mantle.model.keys import StackKeys
+from mantle.store import stack_users
 from mantle.store.database import Database
-from mantle.store.tables.identity import credentials, grants, projects, tokens, users
+from mantle.store.tables.identity import (
+    credentials,
+    ec2_credentials,
+    grants,
+    projects,
+    tokens,
+    users,
+)
 
 T = TypeVar("T")
 
@@ -17,10 +30,13 @@ T = TypeVar("T")
 class IdentityStore:
     """What `access` asks for, as coroutines over one database (see `access.ports`)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: StackKeys | None = None) -> None:
         self._database = database
+        self._keys = keys
 
     async def get_user(self, user_id: str) -> User | None:
+        if self._keys is not None and self._keys.resource_of_user(user_id) is not None:
+            return await self._database.read(stack_users.get_user, self._keys, user_id)
         return await self._database.read(get_user, user_id)
 
     async def find_user(self, name: str) -> User | None:
@@ -36,6 +52,8 @@ class IdentityStore:
         await self._database.write(delete_user, user_id)
 
     async def get_project(self, project_id: str) -> Project | None:
+        if self._keys is not None and self._keys.root_of_project(project_id) is not None:
+            return await self._database.read(stack_users.get_project, self._keys, project_id)
         return await self._database.read(get_project, project_id)
 
     async def find_project(self, name: str) -> Project | None:
@@ -51,6 +69,10 @@ class IdentityStore:
         await self._database.write(delete_project, project_id)
 
     async def list_grants(self, user_id: UserId | None = None) -> Sequence[Grant]:
+        if user_id is not None and self._keys is not None:
+            derived = await self._database.read(stack_users.grants_of, self._keys, user_id)
+            if derived:
+                return derived
         return await self._database.read(list_grants, user_id)
 
     async def add_grant(self, grant: Grant) -> None:
@@ -70,6 +92,26 @@ class IdentityStore:
 
     async def delete_credential(self, credential_id: str) -> None:
         await self._database.write(delete_credential, credential_id)
+
+    async def owner_of_key(self, access: str) -> tuple[UserId, ProjectId] | None:
+        found = await self._database.read(get_ec2_credential, access)
+        if found is not None:
+            return found.user_id, found.project_id
+        if self._keys is None:
+            return None
+        return await self._database.read(stack_users.owner_of_key, self._keys, access)
+
+    async def get_ec2_credential(self, access: str) -> Ec2Credential | None:
+        return await self._database.read(get_ec2_credential, access)
+
+    async def list_ec2_credentials(self, user_id: UserId) -> Sequence[Ec2Credential]:
+        return await self._database.read(list_ec2_credentials, user_id)
+
+    async def add_ec2_credential(self, credential: Ec2Credential) -> None:
+        await self._database.write(add_ec2_credential, credential)
+
+    async def delete_ec2_credential(self, access: str) -> None:
+        await self._database.write(delete_ec2_credential, access)
 
     async def add_token(self, token: TokenRecord) -> None:
         await self._database.write(add_token, token)
@@ -111,7 +153,7 @@ def list_users(connection: Connection) -> list[User]:
 
 def delete_user(connection: Connection, user_id: UserId) -> None:
     """With everything that lets the user in."""
-    for table in (tokens, credentials, grants):
+    for table in (tokens, credentials, ec2_credentials, grants):
         connection.execute(delete(table).where(table.c.user_id == user_id))
     connection.execute(delete(users).where(users.c.id == user_id))
 
@@ -133,7 +175,7 @@ def list_projects(connection: Connection) -> list[Project]:
 
 def delete_project(connection: Connection, project_id: ProjectId) -> None:
     """With everything that gives access to it."""
-    for table in (tokens, credentials, grants):
+    for table in (tokens, credentials, ec2_credentials, grants):
         connection.execute(delete(table).where(table.c.project_id == project_id))
     connection.execute(delete(projects).where(projects.c.id == project_id))
 
@@ -183,6 +225,28 @@ def delete_credential(connection: Connection, credential_id: str) -> None:
     connection.execute(delete(credentials).where(credentials.c.id == credential_id))
 
 
+def get_ec2_credential(connection: Connection, access: str) -> Ec2Credential | None:
+    """By its access id."""
+    return _one(connection, ec2_credentials, ec2_credentials.c.access == access, _ec2_credential)
+
+
+def list_ec2_credentials(connection: Connection, user_id: UserId) -> list[Ec2Credential]:
+    """One user's, oldest first."""
+    wanted = select(ec2_credentials).where(ec2_credentials.c.user_id == user_id)
+    ordered = wanted.order_by(ec2_credentials.c.created_at, ec2_credentials.c.access)
+    return [_ec2_credential(row) for row in connection.execute(ordered)]
+
+
+def add_ec2_credential(connection: Connection, credential: Ec2Credential) -> None:
+    """Store a new one."""
+    connection.execute(insert(ec2_credentials).values(asdict(credential)))
+
+
+def delete_ec2_credential(connection: Connection, access: str) -> None:
+    """Requests signed with it are refused from now on."""
+    connection.execute(delete(ec2_credentials).where(ec2_credentials.c.access == access))
+
+
 def add_token(connection: Connection, token: TokenRecord) -> None:
     """Store it, and sweep out those that have expired, so that the table stays small."""
     connection.execute(delete(tokens).where(tokens.c.expires_at <= token.issued_at))
@@ -222,6 +286,10 @@ def _project(row: Row[Any]) -> Project:
 def _credential(row: Row[Any]) -> Credential:
     values = row._asdict()
     return Credential(**{**values, "roles": tuple(values["roles"])})
+
+
+def _ec2_credential(row: Row[Any]) -> Ec2Credential:
+    return Ec2Credential(**row._asdict())
 
 
 def _token(row: Row[Any]) -> TokenRecord:

@@ -9,17 +9,19 @@ from litestar.types import HTTPScope, Receive, Send
 from mantle.access.identity import EmbeddedIdentity
 from mantle.api.door import Call, Reply, empty, head_of, read_body, send_reply
 from mantle.api.faults import AUTHENTICATION, keystone_fault, status_of
-from mantle.api.identity import accounts, tokens, views
-from mantle.api.identity.knock import Handler, Knock
+from mantle.api.identity import accounts, ec2, tokens, views
+from mantle.api.identity.knock import NOT_AUTHORIZED, Handler, Knock
 from mantle.api.metrics import Metrics
 from mantle.api.routing import Route, Router
-from mantle.model.errors import MantleError, Unauthorized
+from mantle.model.errors import Forbidden, MantleError, Unauthorized
+from mantle.model.keys import StackKeys
 
 BODY_LIMIT_BYTES = 64 * 1024
 """No account or log-in needs more."""
 
 USER = "users/{user}"
 CREDENTIALS = USER + "/application_credentials"
+KEYS = USER + "/credentials/OS-EC2"
 GRANTS = "projects/{project}/users/{user}/roles"
 
 ROUTES: tuple[Route[Handler], ...] = (
@@ -41,6 +43,15 @@ ROUTES: tuple[Route[Handler], ...] = (
     Route("POST", CREDENTIALS, accounts.create_credential),
     Route("GET", CREDENTIALS + "/{credential}", accounts.show_credential),
     Route("DELETE", CREDENTIALS + "/{credential}", accounts.delete_credential),
+    Route("GET", KEYS, ec2.list_keys),
+    Route("POST", KEYS, ec2.make_key),
+    Route("GET", KEYS + "/{access}", ec2.show_key),
+    Route("DELETE", KEYS + "/{access}", ec2.delete_key),
+    Route("GET", "credentials", ec2.list_credentials),
+    Route("POST", "credentials", ec2.make_credential),
+    Route("GET", "credentials/{credential}", ec2.show_credential),
+    Route("DELETE", "credentials/{credential}", ec2.delete_credential),
+    Route("POST", "ec2tokens", ec2.token),
     Route("GET", "projects", accounts.list_projects),
     Route("POST", "projects", accounts.create_project),
     Route("GET", "projects/{project}", accounts.show_project),
@@ -65,6 +76,7 @@ class IdentityEndpoint:
     identity: EmbeddedIdentity
     metrics: Metrics
     new_id: Callable[[], str]
+    keys: StackKeys
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -101,12 +113,15 @@ class IdentityEndpoint:
         session = None
         if match.route.deed != "anyone":
             session = await self.identity.session(call.header("x-auth-token"))
+            if session.user.of_stack and not match.pattern.startswith("auth/"):
+                raise Forbidden(NOT_AUTHORIZED)
         knock = Knock(
             identity=self.identity,
             call=call,
             names=match.names,
             session=session,
             new_id=self.new_id,
+            keys=self.keys,
         )
         return pattern, await match.route.handler(knock)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mantle.access.identity import EmbeddedIdentity, Session
 from mantle.api.door import Call, Reply
 from mantle.model.errors import Forbidden
+from mantle.model.keys import StackKeys
 
 NOT_AUTHORIZED = "You are not authorized to perform the requested action."
 
@@ -19,6 +20,8 @@ class Knock:
     names: Mapping[str, str]
     session: Session | None
     new_id: Callable[[], str]
+    keys: StackKeys
+    """What secrets of access keys are derived from."""
 
     @property
     def sender(self) -> Session:

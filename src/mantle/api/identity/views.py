@@ -1,15 +1,28 @@
 """Accounts and tokens as Keystone shows them: pure functions from a record to plain data."""
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from mantle.access.catalog import service_catalog
 from mantle.access.identity import Session
-from mantle.model.identity import DOMAIN_ID, DOMAIN_NAME, Credential, Project, User
+from mantle.model.identity import (
+    DOMAIN_ID,
+    DOMAIN_NAME,
+    STACK_DOMAIN_ID,
+    STACK_DOMAIN_NAME,
+    STACK_USER,
+    Credential,
+    Ec2Credential,
+    Project,
+    User,
+)
 
 Data = dict[str, Any]
 
 DOMAIN: Data = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
+STACK_DOMAIN: Data = {"id": STACK_DOMAIN_ID, "name": STACK_DOMAIN_NAME}
 
 
 def when(seconds: float | None) -> str | None:
@@ -35,12 +48,13 @@ def version(base_url: str) -> Data:
 def token(session: Session, base_url: str, *, with_catalog: bool = True) -> Data:
     """What a token means."""
     record = session.record
+    home = STACK_DOMAIN if session.user.of_stack else DOMAIN
     view: Data = {
         "methods": list(record.methods),
         "user": {
             "id": session.user.id,
             "name": session.user.name,
-            "domain": DOMAIN,
+            "domain": home,
             "password_expires_at": None,
         },
         "audit_ids": [record.audit_id],
@@ -51,7 +65,7 @@ def token(session: Session, base_url: str, *, with_catalog: bool = True) -> Data
         view["project"] = {
             "id": session.project.id,
             "name": session.project.name,
-            "domain": DOMAIN,
+            "domain": STACK_DOMAIN if STACK_USER in session.roles else DOMAIN,
         }
         view["is_domain"] = False
         view["roles"] = [{"id": role, "name": role} for role in session.roles]
@@ -71,7 +85,7 @@ def user(record: User, base_url: str) -> Data:
     return {
         "id": record.id,
         "name": record.name,
-        "domain_id": DOMAIN_ID,
+        "domain_id": STACK_DOMAIN_ID if record.of_stack else DOMAIN_ID,
         "enabled": record.enabled,
         "default_project_id": record.default_project_id,
         "description": record.description,
@@ -141,6 +155,32 @@ def credential(record: Credential, base_url: str, secret: str | None = None) -> 
     if secret is not None:
         view["secret"] = secret
     return view
+
+
+def ec2_credential(record: Ec2Credential, secret: str, base_url: str) -> Data:
+    """An access key, as OS-EC2 shows it; its owner may always see the secret."""
+    path = f"users/{record.user_id}/credentials/OS-EC2/{record.access}"
+    return {
+        "access": record.access,
+        "secret": secret,
+        "user_id": record.user_id,
+        "tenant_id": record.project_id,
+        "trust_id": None,
+        "links": _self(base_url, path),
+    }
+
+
+def blob_credential(record: Ec2Credential, secret: str, base_url: str) -> Data:
+    """The same as one of Keystone's credentials: its id is the hash of the access id."""
+    key = hashlib.sha256(record.access.encode()).hexdigest()
+    return {
+        "id": key,
+        "type": "ec2",
+        "user_id": record.user_id,
+        "project_id": record.project_id,
+        "blob": json.dumps({"access": record.access, "secret": secret}),
+        "links": _self(base_url, f"credentials/{key}"),
+    }
 
 
 def listing(name: str, rows: list[Data], base_url: str, path: str) -> Data:

@@ -62,3 +62,13 @@ tokens = Table(
 )
 Index("tokens_by_user", tokens.c.user_id)
 Index("tokens_by_expiry", tokens.c.expires_at)
+
+ec2_credentials = Table(
+    "ec2_credentials",
+    metadata,
+    Column("access", String(64), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+Index("ec2_credentials_by_user", ec2_credentials.c.user_id)

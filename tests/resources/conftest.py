@@ -14,6 +14,7 @@ import pytest
 
 from mantle.clouds import ports
 from mantle.clouds.ports import Clash, Missing, ObjectStatus, Power
+from mantle.engine.links import Links
 from mantle.model.event import Signal
 from mantle.resources.kit import Context, Delegate, Ref, Urls, Wait
 from mantle.resources.registry import default_registry
@@ -222,6 +223,7 @@ class Row:
             "now": self.now,
             "started_at": self.now,
             "random": self.random,
+            "callbacks": Links(base_url="http://m", key=b"k" * 32),
             "urls": Urls(signal="http://m/signal/t0k", api="http://m/v1/p1", token="t0k"),
             "name_hint": f"st-{self.ref.name}-000000000001",
         }

@@ -27,7 +27,7 @@ from mantle.stacks.queries import (
     list_resources,
     show_resource,
 )
-from mantle.stacks.resources import mark_unhealthy, signal_by_token, signal_resource
+from mantle.stacks.resources import mark_unhealthy, signal_by_id, signal_resource
 from mantle.stacks.update import UpdateRequest, preview_update, update_stack
 
 HEAD = "heat_template_version: 2018-08-31\n"
@@ -296,14 +296,15 @@ def test_a_wait_condition_counts_signals():
         stack = await find_stack(control, CALLER.project_id, "s")
         await signal_resource(control, stack, "handle", {"id": "1", "data": "one"})
         row = (await show_resource(control, stack, "handle")).record
-        token = control.machine.links.token(row.id)
-        await signal_by_token(control, token, {"id": "2", "data": "two"})
+        links = control.machine.links
+        token = links.token(row.id)
+        await signal_by_id(control, links.resource_of(token), {"id": "2", "data": "two"})
         stack = await settled(control)
         assert stack.state == "CREATE_COMPLETE", stack.reason
         assert "one" in stack.outputs["data"]
         assert "two" in stack.outputs["data"]
         with pytest.raises(NotFound):
-            await signal_by_token(control, token[:-1] + "x", {})
+            await signal_by_id(control, links.resource_of(token[:-1] + "x"), {})
 
     told(Plant(), story)
 

@@ -12,14 +12,16 @@ from litestar.types import HTTPScope, Receive, Send
 
 from mantle.api.door import Call, Reply, empty, head_of, plain, read_body, send_reply
 from mantle.api.faults import heat_body, heat_fault
+from mantle.api.heat.agents import agent_metadata
 from mantle.api.heat.resources import signal_body
 from mantle.api.metrics import Metrics
-from mantle.model.errors import MantleError
+from mantle.engine import links as links_purpose
+from mantle.model.errors import Forbidden, MantleError, NotFound
+from mantle.model.ids import ResourceId
+from mantle.model.keys import same
+from mantle.model.status import Action
 from mantle.stacks.control import Control
-from mantle.stacks.resources import signal_by_token
-
-SIGNAL_LIMIT_BYTES = 256 * 1024
-"""A signal carries a status and a little data."""
+from mantle.stacks.resources import SIGNAL_BYTES, row_by_id, signal_by_id
 
 
 @runtime_checkable
@@ -54,19 +56,63 @@ class Door:
 
 
 def signals(control: Control) -> Callable[[Call, Receive], Awaitable[Reply]]:
-    """POST or PUT /signal/{token}: stores a signal for the one resource the token is for."""
+    """Below /signal: URLs that let their holder do one thing to one resource.
+
+    POST or PUT /signal/{token}, and PUT /signal/temp/{id} until it expires, store a signal; GET
+    /signal/collect/{id} gives an agent its server's metadata.
+    """
+    links = control.machine.links
 
     async def answer(call: Call, receive: Receive) -> Reply:
-        call = replace(call, body=await read_body(receive, call, SIGNAL_LIMIT_BYTES))
-        if len(call.segments) != 2:
-            return plain(404, "404 Not Found\n")
-        if call.method not in {"POST", "PUT"}:
-            return _wrong_method(call, "POST, PUT")
+        call = replace(call, body=await read_body(receive, call, SIGNAL_BYTES))
+        below = call.segments[1:]
+        match below:
+            case [token]:
+                if call.method not in {"POST", "PUT"}:
+                    return _wrong_method(call, "POST, PUT")
+                resource_id = links.resource_of(token)
+            case [links_purpose.TEMP, resource]:
+                if call.method != "PUT":
+                    return _wrong_method(call, "PUT")
+                resource_id = _temp(control, call, resource)
+            case [links_purpose.COLLECT, resource]:
+                if call.method != "GET":
+                    return _wrong_method(call, "GET")
+                return await _collected(control, call, resource)
+            case _:
+                return plain(404, "404 Not Found\n")
         body = signal_body(call.json() if call.body.strip() else None)
-        await signal_by_token(control, call.segments[1], body)
+        await signal_by_id(control, resource_id, body)
         return Reply(body=None)
 
     return answer
+
+
+def _temp(control: Control, call: Call, resource: str) -> ResourceId | None:
+    """The row of an expiring URL; raises `Forbidden` when it is over."""
+    given = call.first("temp_url_sig") or ""
+    ends = call.first("temp_url_expires") or ""
+    if not (ends.isascii() and ends.isdecimal() and len(ends) < 12):
+        return None
+    tag = control.machine.links.keys.url_tag(links_purpose.TEMP, resource, int(ends))
+    if not same(given, tag):
+        return None
+    if control.clock.now() >= int(ends):
+        raise Forbidden(
+            "This signal URL has expired.", remedy="Update the stack to have another one made."
+        )
+    return ResourceId(resource)
+
+
+async def _collected(control: Control, call: Call, resource: str) -> Reply:
+    absent = NotFound("There is no resource behind this URL.", fault="ResourceNotFound")
+    tag = control.machine.links.keys.url_tag(links_purpose.COLLECT, resource)
+    if not same(call.first("sig") or "", tag):
+        raise absent
+    found = await row_by_id(control, ResourceId(resource))
+    if found is None or found[1].action is Action.DELETE:
+        raise absent
+    return Reply(body=await agent_metadata(control, *found))
 
 
 def metadata(control: Control) -> Callable[[Call, Receive], Awaitable[Reply]]:

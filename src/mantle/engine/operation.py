@@ -47,6 +47,7 @@ def ref_of(row: ResourceRecord, stack: StackRecord) -> Ref:
         token=row.token,
         physical_id=row.physical_id,
         data=row.data,
+        root_id=stack.root_id,
     )
 
 
@@ -141,15 +142,17 @@ async def make_plan(
     *,
     asker: Asker = NOBODY,
     only_shown: bool = False,
+    again: bool = False,
 ) -> Plan:
     """What bringing the rows to the template takes, with what the policy rules say of it.
 
     Raises `Invalid` with every reason why it may not be, and `Denied` when a rule denies a step;
-    with `only_shown` the plan carries the denial instead.
+    with `only_shown` the plan carries the denial instead. `again` plans what a first plan left.
     """
-    return (
-        await plan_in_full(machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown)
-    ).plan
+    planned = await plan_in_full(
+        machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown, again=again
+    )
+    return planned.plan
 
 
 async def plan_in_full(
@@ -164,6 +167,7 @@ async def plan_in_full(
     rules: Sequence[PolicyRule] | None = None,
     only: Callable[[Step], bool] = lambda _: True,
     within: Collection[str] | None = None,
+    again: bool = False,
 ) -> Planned:
     """The same, with the exact values that the plan does not show.
 
@@ -172,7 +176,7 @@ async def plan_in_full(
     """
     size = 300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0))
     try:
-        planned = await _planned(machine, stack, action, loaded, rows, size, within)
+        planned = await _planned(machine, stack, action, loaded, rows, size, within, again=again)
         await refuse_to_uncover(machine, planned.plan, list(rows))
     except Invalid as error:
         raise await placed(machine, stack, loaded, error) from None
@@ -204,6 +208,8 @@ async def _planned(
     rows: Sequence[ResourceRecord],
     size: int,
     within: Collection[str] | None,
+    *,
+    again: bool,
 ) -> Planned:
     facts = dict(machine.registry.facts)
     if loaded is not None:
@@ -224,6 +230,7 @@ async def _planned(
         timeout_seconds=machine.settings.step_timeout_seconds,
         lifetime_seconds=machine.settings.plan_lifetime_seconds,
         within=within,
+        again=again,
     )
 
 

@@ -108,6 +108,7 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
             frame.loaded,
             _present(frame.rows),
             asker=frame.operation.requester,
+            again=True,
         )
         if all(step.kind is StepKind.KEEP for step in again.steps):
             break

@@ -324,6 +324,7 @@ class Drive:
             random=walk.machine.random,
             signals=signals,
             urls=walk.machine.links.urls(ref),
+            callbacks=walk.machine.links,
             name_hint=self.row.data.get(NAMED)
             or name_hint(
                 walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
@@ -447,6 +448,12 @@ class Drive:
         )
 
     async def _signals(self) -> tuple[Any, ...]:
+        if self.type.hears_itself:
+            since = self.row.started_at or 0.0
+            heard = await self.walk.machine.database.read(
+                event_rows.signals_of, self.row.id, self.walk.stack.project_id
+            )
+            return tuple(signal for signal in heard if signal.at >= since)
         if self.type.signals_from is None:
             return ()
         source = self.type.signals_from(self.after)
@@ -584,7 +591,7 @@ class Drive:
     async def _sleep(self, seconds: float, ticket: asyncio.Event) -> None:
         if self.walk.interrupted:
             raise Interrupted
-        watch = self.type.signals_from is not None
+        watch = self.type.signals_from is not None or self.type.hears_itself
         if watch:
             await self.walk.machine.nudges.sleep(ticket, seconds)
         else:

@@ -241,6 +241,8 @@ class TypeFacts:
     them: a port waits for the subnets of its network. Values may hold calls."""
     replace_when: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
     """(before, after) -> why the change cannot be made in place, or None."""
+    renewed: bool = False
+    """Every update of the stack makes a new one in its place."""
     open_attributes: bool = False
     """Any attribute may be read from it."""
     contains_resources: bool = False

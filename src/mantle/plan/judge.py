@@ -51,6 +51,9 @@ class Wanted:
     metadata: Value
     digest: str
     """Of the templates inside it; empty for types without."""
+    renews: bool = False
+    """Whether this is an update's own plan, which types that are `renewed` answer with a new one;
+    not the look back that ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,8 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
         return _unfinished(row, changes)
     if row.action is Action.CHECK and row.status is Status.FAILED:
         return _replaced(f"it is {row.state}: {row.reason}")
+    if wanted.facts.renewed and wanted.renews:
+        return _replaced("every update makes a new one", changes)
     return _changed(row, wanted, changes, mask)
 
 

@@ -60,11 +60,13 @@ def plan_with_values(
     timeout_seconds: float,
     lifetime_seconds: float,
     within: Collection[str] | None = None,
+    again: bool = False,
 ) -> Planned:
     """Everything that has to be done, each step with its reason; raises `Invalid` if it may not be.
 
     Without a template everything is removed: a delete, or the rollback of a create.
-    With `within` only these resources are planned; every other one is taken as it is.
+    With `within` only these resources are planned; every other one is taken as it is. `again` is
+    the plan for what an update's first plan has left.
     """
     live = [row for row in rows if row.state != "DELETE_COMPLETE"]
     unchanged: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ def plan_with_values(
             mask=_mask(loaded, live, facts),
             updating=action is Action.UPDATE,
             within=within,
+            again=again,
         )
         planning.go()
         made, unchanged = planning.steps, tuple(planning.unchanged)
@@ -169,6 +172,7 @@ class _Planning:
     updating: bool
     """Hooks and restrictions of updates apply: not to a rollback, nor to a create."""
     within: Collection[str] | None = None
+    again: bool = False
     steps: list[Step] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     forward: dict[str, StepKey] = field(default_factory=dict)
@@ -255,6 +259,7 @@ class _Planning:
             properties=desired_properties(self.loaded, definition.name, settled),
             metadata=resolve(metadata, scope_of(self.loaded, settled)) if metadata else {},
             digest=digest_of(self.loaded, definition),
+            renews=self.updating and not self.again,
         )
 
     def _reason_to_create(self, definition: ResourceDefinition) -> str:

@@ -8,11 +8,11 @@ a crash at any line: it looks before it acts, and a delete of something absent i
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mantle.clouds.ports import Collection, Session
 from mantle.model.event import Signal
-from mantle.model.ids import ProjectId, ResourceId, StackId, Token
+from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.schema import ResourceSchema, TypeFacts
 
 
@@ -31,6 +31,57 @@ class Ref:
     physical_id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     """The type's private notes, JSON. Secrets belong here and are never shown."""
+    root_id: StackId | None = None
+    """Of the outermost stack around it; None when that is `stack_id`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackUser:
+    """The account that a resource's row stands for: it may show and signal that resource only."""
+
+    user_id: UserId
+    name: str
+    password: str = field(repr=False)
+    project_id: ProjectId
+    auth_url: str
+    domain_id: str
+    region: str
+
+
+class Callbacks(Protocol):
+    """How a resource can be called back from outside: addresses and accounts, all derived.
+
+    Making one stores nothing, so that a phase may ask again and again and gets the same.
+    """
+
+    def cfn_url(self, ref: Ref, kind: str, at: float) -> str:
+        """Signed as EC2 requests are; `kind` is waitcondition (PUT) or signal (POST)."""
+        ...
+
+    def temp_url(self, ref: Ref, expires_at: float) -> str:
+        """A signed URL to PUT to until then, as an object store's."""
+        ...
+
+    def heat_url(self, ref: Ref) -> str:
+        """Where Heat's API takes a signal of the resource's user."""
+        ...
+
+    def collect_url(self, ref: Ref) -> str:
+        """Signed, to GET: the resource's metadata, as an agent in the server reads it."""
+        ...
+
+    def user(self, ref: Ref) -> StackUser | None:
+        """The resource's account; None when accounts are kept in another Keystone."""
+        ...
+
+    def access_key(self, ref: Ref) -> tuple[str, str]:
+        """Id and secret of the resource's EC2 key."""
+        ...
+
+    @property
+    def cfn_root(self) -> str:
+        """The address of the CFN-compatible API."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +135,10 @@ class Context:
     random: Callable[[int], bytes]
     """n random bytes, cryptographically strong outside simulations."""
     signals: tuple[Signal, ...] = ()
-    """Oldest first. For a type that takes signals: those received since the phase began. For a
+    """Oldest first. For a type that `hears_itself`: those received since the phase began. For a
     type with `signals_from`: all that the row named there ever received."""
     urls: Urls
+    callbacks: Callbacks
     name_hint: str
     """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for.
     Durable: the same in every phase of one row."""
@@ -203,6 +255,8 @@ class ResourceType:
     signals_from: Callable[[Mapping[str, Any]], ResourceId | None] | None = None
     """(properties) -> the row whose signals its phases read: a wait condition's handle. The row
     may belong to another stack of the same project. A signal to that row wakes this one."""
+    hears_itself: bool = False
+    """Its phases wait for signals to the row itself, whatever is being done to it."""
     holds_config: bool = False
     """Its physical id is its row id, and its attribute `config` a text for `config_text`."""
 

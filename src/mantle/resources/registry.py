@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from mantle.model.errors import NotFound
 from mantle.model.schema import TypeFacts
+from mantle.resources.aws import iam
+from mantle.resources.aws import wait_condition as aws_wait_condition
 from mantle.resources.cinder import volume, volume_attachment
 from mantle.resources.heat import (
     cloud_config,
@@ -19,6 +21,7 @@ from mantle.resources.heat import (
     resource_group,
     software_config,
     stack,
+    swift_signal,
     template_resource,
     test_resource,
     value,
@@ -40,6 +43,12 @@ from mantle.resources.nova import key_pair, server
 from mantle.resources.octavia import health_monitor, listener, load_balancer, pool, pool_member
 
 DEFAULT: tuple[ResourceType, ...] = (
+    iam.KEY_TYPE,
+    iam.POLICY_TYPE,
+    iam.USER_TYPE,
+    aws_wait_condition.HANDLE_TYPE,
+    aws_wait_condition.TYPE,
+    aws_wait_condition.UPDATE_HANDLE_TYPE,
     volume.TYPE,
     volume_attachment.TYPE,
     cloud_config.TYPE,
@@ -51,6 +60,8 @@ DEFAULT: tuple[ResourceType, ...] = (
     resource_group.TYPE,
     software_config.TYPE,
     stack.TYPE,
+    swift_signal.HANDLE_TYPE,
+    swift_signal.TYPE,
     test_resource.TYPE,
     value.TYPE,
     wait_condition.TYPE,

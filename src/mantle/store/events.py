@@ -76,6 +76,12 @@ def add_signal(
     )
 
 
+def count_signals(connection: Connection, resource_id: ResourceId) -> int:
+    """How many a resource has received."""
+    query = select(func.count()).where(signals.c.resource_id == resource_id)
+    return connection.scalar(query) or 0
+
+
 def signals_of(
     connection: Connection, resource_id: ResourceId, project_id: ProjectId
 ) -> list[Signal]:

@@ -11,6 +11,7 @@ from mantle.model.errors import MantleError, NotFound
 from mantle.model.records import StackRecord
 from mantle.stacks.control import Control
 from mantle.stacks.queries import find_stack
+from mantle.stacks.users import reached
 
 TRUE = frozenset({"true", "1", "t", "y", "yes", "on"})
 FALSE = frozenset({"false", "0", "f", "n", "no", "off"})
@@ -42,6 +43,18 @@ class Ask:
                 remedy="Name and id must belong to the same stack.",
             )
         return stack
+
+    async def resource_stack(self, *, deleted: bool = False) -> StackRecord:
+        """The stack of a path to a resource, as far as the caller may reach that.
+
+        A resource's own user has no stacks in the project of its token: its resource is elsewhere.
+        """
+        if not self.caller.is_stack_user:
+            return await self.stack(deleted=deleted)
+        names = self.names
+        return await reached(
+            self.control, self.caller, names["name"], names["id"], names["resource"]
+        )
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A query parameter that is true or false."""

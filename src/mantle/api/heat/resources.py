@@ -5,6 +5,7 @@ from typing import Any
 from mantle.access.policy import allows
 from mantle.api.door import Reply
 from mantle.api.heat import views
+from mantle.api.heat.agents import agent_metadata
 from mantle.api.heat.ask import Ask, as_bool, as_count, as_text
 from mantle.model.errors import MantleError
 from mantle.stacks.queries import ResourceView, list_resources, show_resource
@@ -36,22 +37,23 @@ async def index(ask: Ask) -> Reply:
 
 async def show(ask: Ask) -> Reply:
     """GET …/resources/{resource}."""
-    stack = await ask.stack(deleted=True)
+    stack = await ask.resource_stack(deleted=True)
     view = await show_resource(ask.control, stack, ask.names["resource"])
     return Reply(body={"resource": _detail(ask, view)})
 
 
 async def metadata(ask: Ask) -> Reply:
     """GET …/resources/{resource}/metadata."""
-    stack = await ask.stack(deleted=True)
+    stack = await ask.resource_stack(deleted=True)
     view = await show_resource(ask.control, stack, ask.names["resource"])
-    return Reply(body={"metadata": dict(view.record.metadata)})
+    return Reply(body={"metadata": await agent_metadata(ask.control, stack, view.record)})
 
 
 async def signal(ask: Ask) -> Reply:
     """POST …/resources/{resource}/signal. The body may be missing, or null."""
     body = ask.call.json() if ask.call.body.strip() else None
-    await signal_resource(ask.control, await ask.stack(), ask.names["resource"], signal_body(body))
+    stack = await ask.resource_stack()
+    await signal_resource(ask.control, stack, ask.names["resource"], signal_body(body))
     return Reply(body=None)
 
 

@@ -48,12 +48,12 @@ ROUTES: tuple[Route[Handler], ...] = (
     Route("POST", "stacks", stacks.create, "stacks:create"),
     Route("GET", "stacks/detail", stacks.detail, "stacks:index"),
     Route("POST", "stacks/preview", stacks.preview, "stacks:preview"),
-    *(Route(method, "stacks/{name}", _lookup_below(""), "stacks:show") for method in METHODS),
+    *(Route(method, "stacks/{name}", _lookup_below(""), "stacks:lookup") for method in METHODS),
     *(
-        Route("GET", f"stacks/{{name}}/{path}", _lookup_below(path), "stacks:show")
+        Route("GET", f"stacks/{{name}}/{path}", _lookup_below(path), "stacks:lookup")
         for path in ("resources", "events", "template", "environment", "files")
     ),
-    Route("POST", "stacks/{name}/actions", _lookup_below("actions"), "stacks:show"),
+    Route("POST", "stacks/{name}/actions", _lookup_below("actions"), "stacks:lookup"),
     Route("GET", STACK, stacks.show, "stacks:show"),
     Route("PUT", STACK, stacks.update, "stacks:update"),
     Route("PATCH", STACK, stacks.patch, "stacks:update"),
@@ -93,7 +93,7 @@ ROUTES: tuple[Route[Handler], ...] = (
         "GET",
         "software_deployments/metadata/{server}",
         software.server_metadata,
-        "software_deployments:index",
+        "software_deployments:metadata",
     ),
     Route(
         "GET",

@@ -8,6 +8,7 @@ from mantle.model.errors import MantleError
 from mantle.software import configs, deployments
 from mantle.software.configs import ConfigRequest
 from mantle.software.deployments import DeploymentChange, DeploymentRequest
+from mantle.stacks.users import project_of_server
 
 
 async def list_configs(ask: Ask) -> Reply:
@@ -140,8 +141,11 @@ async def delete_deployment(ask: Ask) -> Reply:
 
 async def server_metadata(ask: Ask) -> Reply:
     """GET /software_deployments/metadata/{server}: what a server's agent polls."""
+    project_id = ask.caller.project_id
+    if ask.caller.is_stack_user:
+        project_id = await project_of_server(ask.control, ask.caller, ask.names["server"])
     found = await deployments.configs_of_server(
-        ask.control.database, ask.caller.project_id, ask.names["server"]
+        ask.control.database, project_id, ask.names["server"]
     )
     rows = [views.server_config(config, deployment) for config, deployment in found]
     return Reply(body={"metadata": rows})

@@ -24,6 +24,7 @@ from mantle.stacks.queries import (
     stack_parameters,
 )
 from mantle.stacks.update import preview_update, update_stack
+from mantle.stacks.users import stack_of_user
 
 ACCEPTED = "The request has been accepted; the stack's status tells how it goes."
 FOUND = "The resource is at the address in Location."
@@ -78,7 +79,11 @@ async def lookup(ask: Ask, path: str) -> Reply:
     Clients take the stack's full path out of Location and send their request again, with its
     method and body, so the query must be kept.
     """
-    stack = await find_stack(ask.control, ask.caller.project_id, ask.names["name"], deleted=True)
+    if ask.caller.is_stack_user:
+        stack = await stack_of_user(ask.control, ask.caller, ask.names["name"])
+    else:
+        project_id = ask.caller.project_id
+        stack = await find_stack(ask.control, project_id, ask.names["name"], deleted=True)
     location = views.stack_url(ask.root, stack)
     if path:
         location += f"/{path}"

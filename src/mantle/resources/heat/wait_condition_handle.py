@@ -1,15 +1,18 @@
 """OS::Heat::WaitConditionHandle: the address at which a server says that it is ready.
 
-Its signal URL is pre-authorised: whoever holds it may signal this handle and nothing else, so a
-boot script needs no account. All transports that work over HTTP share that URL.
+Each transport says so in its own way, and all come to the same row. TOKEN_SIGNAL's URL is
+pre-authorised: whoever holds it may signal this handle and nothing else, so a boot script needs no
+account and, unlike with Heat, no token that ends before the wait does.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mantle.model.schema import Attribute, Kind, TypeFacts
-from mantle.resources.kit import Context, Done, Outcome, Ref, ResourceType
+from mantle.resources.heat.signalled import refused, temp_url
+from mantle.resources.kit import Context, Done, Failed, Outcome, Ref, ResourceType
 from mantle.resources.schemas import schema, string
 
 TRANSPORTS = (
@@ -20,7 +23,9 @@ TRANSPORTS = (
     "ZAQAR_SIGNAL",
     "TOKEN_SIGNAL",
 )
-MISSING_SERVICE = {"TEMP_URL_SIGNAL": "an object store", "ZAQAR_SIGNAL": "a message queue"}
+NO_QUEUES = "ZAQAR_SIGNAL needs a message queue, which no cloud here has."
+NO_ACCOUNTS = "HEAT_SIGNAL needs a user of the stack, and accounts are kept in another Keystone."
+OTHERS = "Use TOKEN_SIGNAL, CFN_SIGNAL or TEMP_URL_SIGNAL."
 
 SCHEMA = schema(
     "OS::Heat::WaitConditionHandle",
@@ -46,63 +51,71 @@ SCHEMA = schema(
     since="2014.2",
 )
 
-OWN_KEYS = {"status": "status", "reason": "reason", "data": "data", "id": "id"}
-AWS_KEYS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"}
-STATUSES = ("SUCCESS", "FAILURE")
-
 
 def check(properties: Mapping[str, Any]) -> list[str]:
-    """Transports that need a service which no cloud behind the port has are refused."""
-    transport = properties.get("signal_transport")
-    service = MISSING_SERVICE.get(transport) if isinstance(transport, str) else None
-    if service is None:
+    """A transport that needs a service which no cloud behind the port has is refused."""
+    if properties.get("signal_transport") != "ZAQAR_SIGNAL":
         return []
-    return [f"signal_transport: {transport} needs {service}. Use TOKEN_SIGNAL or CFN_SIGNAL."]
-
-
-def normal(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A signal's body with today's keys, in the form of CloudFormation or of Heat."""
-    keys = AWS_KEYS if set(body) == set(AWS_KEYS) else OWN_KEYS
-    return {keys.get(name, name): value for name, value in body.items()}
+    return [f"signal_transport: {NO_QUEUES} {OTHERS}"]
 
 
 def accepts_signal(_: Ref, properties: Mapping[str, Any], body: Mapping[str, Any]) -> str | None:
-    """Why a body is refused: an unknown key or status."""
+    """Why a body is refused."""
     if properties.get("signal_transport") == "NO_SIGNAL":
         return "This handle takes no signals: its signal_transport is NO_SIGNAL."
-    given = normal(body)
-    unknown = sorted(set(given) - set(OWN_KEYS))
-    if unknown:
-        return (
-            f"A signal has no key {', '.join(unknown)}. Its keys are status, reason, data and id, "
-            f"or exactly Status, Reason, Data and UniqueId."
-        )
-    status = given.get("status", "SUCCESS")
-    if status not in STATUSES:
-        return f"The status {status!r} is not one of {', '.join(STATUSES)}."
-    return None
+    return refused(body)
 
 
 async def create(ctx: Context) -> Outcome:
     """Its row's id is how a wait condition names it."""
+    no_user = ctx.callbacks.user(ctx.ref) is None
+    if ctx.properties.get("signal_transport") == "HEAT_SIGNAL" and no_user:
+        return Failed(reason=NO_ACCOUNTS, remedy=OTHERS)
     return Done(physical_id=ctx.ref.id)
 
 
 async def attributes(ctx: Context) -> Mapping[str, Any]:
-    """The same pre-authorised URL in the forms that clients want."""
-    if ctx.properties.get("signal_transport") == "NO_SIGNAL":
-        return dict.fromkeys(("token", "endpoint", "curl_cli", "signal"))
-    urls = ctx.urls
-    curl = (
-        f"curl -i -X POST -H 'X-Auth-Token: {urls.token}' "
-        f"-H 'Content-Type: application/json' -H 'Accept: application/json' {urls.signal}"
-    )
-    signal = {"alarm_url": urls.signal, "endpoint": urls.signal, "token": urls.token}
+    """What a client needs, in the transport's own form."""
+    signal: dict[str, Any] | None
+    endpoint = curl = token = None
+    match ctx.properties.get("signal_transport"):
+        case "NO_SIGNAL":
+            return dict.fromkeys(("token", "endpoint", "curl_cli", "signal"))
+        case "CFN_SIGNAL":
+            endpoint = ctx.callbacks.cfn_url(ctx.ref, "waitcondition", ctx.started_at)
+            curl = f"curl -i -X PUT -H 'Content-Type: application/json' '{endpoint}'"
+            signal = {"alarm_url": endpoint}
+        case "TEMP_URL_SIGNAL":
+            endpoint = temp_url(ctx)
+            curl = f"curl -i -X PUT '{endpoint}'"
+            signal = {"alarm_url": endpoint}
+        case "HEAT_SIGNAL":
+            endpoint = ctx.callbacks.heat_url(ctx.ref)
+            signal = {"alarm_url": endpoint, **account(ctx)}
+        case _:
+            endpoint, token = ctx.urls.signal, ctx.urls.token
+            curl = (
+                f"curl -i -X POST -H 'X-Auth-Token: {token}' "
+                f"-H 'Content-Type: application/json' -H 'Accept: application/json' {endpoint}"
+            )
+            signal = {"alarm_url": endpoint, "endpoint": endpoint, "token": token}
+    return {"token": token, "endpoint": endpoint, "curl_cli": curl, "signal": json.dumps(signal)}
+
+
+def account(ctx: Context) -> dict[str, str]:
+    """The account of the row, in the words of Heat's clients; empty when there is none."""
+    user = ctx.callbacks.user(ctx.ref)
+    if user is None:
+        return {}
+    given = asdict(user)
     return {
-        "token": urls.token,
-        "endpoint": urls.signal,
-        "curl_cli": curl,
-        "signal": json.dumps(signal),
+        "auth_url": given["auth_url"],
+        "username": given["name"],
+        "user_id": given["user_id"],
+        "password": given["password"],
+        "project_id": given["project_id"],
+        "domain_id": given["domain_id"],
+        "region_name": given["region"],
     }
 
 

@@ -1,0 +1,1 @@
+"""Types that came from CloudFormation."""

@@ -28,16 +28,10 @@ COMMANDS = (
             "events",
             "resources",
             "outputs",
-            "move",
-            "split",
-            "rename",
-            "rename-resource",
         )
     ),
-    *(("move", verb) for verb in ("list", "show", "apply", "delete")),
     ("cloud", "list"),
     ("cloud", "show"),
-    ("cloud", "unmanaged"),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line

@@ -14,6 +14,7 @@ def up(
     *,
     data_dir: Annotated[Path | None, Parameter(env_var="MANTLE_DATA_DIR")] = None,
     listen: Annotated[str, Parameter(env_var="MANTLE_LISTEN")] = "127.0.0.1:8778",
+    cfn_listen: Annotated[str | None, Parameter(env_var="MANTLE_CFN_LISTEN")] = None,
     cloud: Annotated[str, Parameter(env_var="MANTLE_CLOUD")] = "local",
     keystone_url: Annotated[str | None, Parameter(env_var="MANTLE_KEYSTONE_URL")] = None,
     loopback_block: Annotated[str | None, Parameter(env_var="MANTLE_LOOPBACK_BLOCK")] = None,
@@ -29,6 +30,9 @@ def up(
         Where everything is kept. Default: ~/.local/share/mantle.
     listen
         HOST:PORT to listen on. Keep it on the loopback unless a TLS proxy stands in front.
+    cfn_listen
+        HOST:PORT for the CFN-compatible API alone, with paths as Heat's own (8000 is usual there).
+        It also answers below /cfn on the port above.
     cloud
         Where stacks go unless they say otherwise: local or simulated.
     keystone_url
@@ -38,18 +42,26 @@ def up(
     """
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
 
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise Stop(Exit.USAGE, f"--listen takes HOST:PORT, not {listen!r}.")
+    host, port = _address(listen, "--listen")
+    cfn_host, cfn_port = _address(cfn_listen, "--cfn-listen") if cfn_listen else ("", 0)
     options = Options(
         data_dir=(data_dir or default_data_dir()).absolute(),
         host=host,
-        port=int(port),
+        port=port,
+        cfn_host=cfn_host,
+        cfn_port=cfn_port,
         keystone_url=keystone_url,
         default_cloud=cloud,
         loopback_block=loopback_block,
     )
     return serve(options)
+
+
+def _address(given: str, option: str) -> tuple[str, int]:
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Stop(Exit.USAGE, f"{option} takes HOST:PORT, not {given!r}.")
+    return host, int(port)
 
 
 def main() -> int:

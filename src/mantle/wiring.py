@@ -8,10 +8,10 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import structlog
 import uvicorn
@@ -23,7 +23,8 @@ from mantle.access.clouds_file import read_passwords, write_clouds
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
-from mantle.api.app import create_app
+from mantle.api.app import create_app, create_cfn_app
+from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.ports import Cloud
 from mantle.clouds.simulated import SimulatedCloud
@@ -58,6 +59,9 @@ class Options:
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 8778
+    cfn_host: str = ""
+    cfn_port: int = 0
+    """Where the CFN-compatible API answers alone, with paths as Heat's; 0: only below /cfn."""
     keystone_url: str | None = None
     """Validate tokens there instead of in the embedded identity service."""
     default_cloud: str = "local"
@@ -158,7 +162,11 @@ async def opened(options: Options) -> AsyncIterator[Control]:
             clouds=clouds,
             default_cloud=options.default_cloud,
             runtime=runtime,
-            links=Links(base_url=options.base_url, key=bytes.fromhex(key)),
+            links=Links(
+                base_url=options.base_url,
+                key=bytes.fromhex(key),
+                identity=options.keystone_url is None,
+            ),
             settings=options.settings,
         )
         for cloud in clouds.values():
@@ -198,7 +206,8 @@ async def accounts(options: Options, control: Control) -> EmbeddedIdentity:
 
     Passwords are made once and kept in that file. When the file was removed, they are made anew.
     """
-    identity = EmbeddedIdentity(IdentityStore(control.database), control.clock, control.random)
+    store = IdentityStore(control.database, control.machine.links.keys)
+    identity = EmbeddedIdentity(store, control.clock, control.random)
     path = options.data_dir / "clouds.yaml"
     known = read_passwords(path)
     passwords = {name: known.get(name) or secrets.token_urlsafe(18) for name in ("admin", "demo")}
@@ -231,7 +240,10 @@ def serve(options: Options) -> int:
 
 
 async def _serve(options: Options) -> None:
-    listener = _bind(options)
+    listener = _bind(options.host, options.port, "--listen")
+    cfn_listener = (
+        _bind(options.cfn_host, options.cfn_port, "--cfn-listen") if options.cfn_port else None
+    )
     async with opened(options) as control:
         authenticator: Authenticator
         identity: EmbeddedIdentity | None = None
@@ -245,22 +257,55 @@ async def _serve(options: Options) -> None:
             uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
         )
         print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
-        await server.serve(sockets=[listener])
+        async with _beside(create_cfn_app(control, identity), cfn_listener):
+            await server.serve(sockets=[listener])
 
 
-def _bind(options: Options) -> socket.socket:
+class _Quiet(uvicorn.Server):
+    """A second server, which ends when the first has: signals are the first's alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(app: CfnEndpoint, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Serve the CFN-compatible API on its own port, when it has one."""
+    if listener is None:
+        yield
+        return
+    config = uvicorn.Config(
+        cast("Any", app),  # Litestar's and uvicorn's types for ASGI differ in name only
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=5,
+    )
+    server = _Quiet(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bind(host: str, port: int, option: str) -> socket.socket:
     """Take the address before anything else is touched, so that a taken one is told at once."""
-    listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((options.host.strip("[]"), options.port))
+        listener.bind((host.strip("[]"), port))
         # Only a listening socket keeps a second one off; who connects now is answered once ready.
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise MantleError(
-            f"Cannot listen on {options.host}:{options.port}: {error.strerror}.",
-            remedy="Choose another with --listen HOST:PORT.",
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            remedy=f"Choose another with {option} HOST:PORT.",
         ) from error
     return listener
 
@@ -274,6 +319,8 @@ def banner(options: Options, control: Control) -> str:
         f"  data       {options.data_dir}",
         f"  cloud      {control.default_cloud} ({what or control.cloud.info.description})",
         f"  heat       {options.base_url}/heat/v1/<project>",
+        f"  cfn        {options.base_url}/cfn/v1/"
+        + (f" and http://{options.cfn_host}:{options.cfn_port}/v1/" if options.cfn_port else ""),
         f"  own API    {options.base_url}/v2 (OpenAPI at /v2/openapi.json)",
     ]
     if options.keystone_url:

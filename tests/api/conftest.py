@@ -110,7 +110,10 @@ class Server:
         self.control = control
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         identity = EmbeddedIdentity(
-            IdentityStore(database), clock, random_bytes, passwords=Passwords(hasher)
+            IdentityStore(database, control.machine.links.keys),
+            clock,
+            random_bytes,
+            passwords=Passwords(hasher),
         )
         await ensure_accounts(
             identity, admin_password=PASSWORD, demo_password=PASSWORD, new_id=new_id

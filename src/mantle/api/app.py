@@ -20,6 +20,7 @@ from mantle import __version__
 from mantle.access.caller import Caller
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.ports import Authenticator
+from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.api.faults import AUTHENTICATION, own_fault, title
 from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
@@ -29,7 +30,6 @@ from mantle.api.own.drift import DriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.leaving import LeavingController
-from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
@@ -65,8 +65,16 @@ def create_app(
         metrics=metrics,
         new_request_id=request_id,
     )
+    cfn = CfnEndpoint(
+        control=control,
+        identity=identity,
+        settings=settings,
+        metrics=metrics,
+        new_request_id=request_id,
+    )
     doors: list[tuple[str, Any]] = [
         ("/heat", heat),
+        ("/cfn", cfn),
         (
             "/signal",
             Door(
@@ -87,7 +95,12 @@ def create_app(
         ),
     ]
     if identity is not None:
-        endpoint = IdentityEndpoint(identity=identity, metrics=metrics, new_id=control.new_id)
+        endpoint = IdentityEndpoint(
+            identity=identity,
+            metrics=metrics,
+            new_id=control.new_id,
+            keys=control.machine.links.keys,
+        )
         doors.append(("/identity", endpoint))
     return Litestar(
         route_handlers=[
@@ -100,6 +113,18 @@ def create_app(
         openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
+    )
+
+
+def create_cfn_app(control: Control, identity: EmbeddedIdentity | None) -> CfnEndpoint:
+    """The CFN-compatible API alone, for a port of its own: its paths begin with /v1."""
+    return CfnEndpoint(
+        control=control,
+        identity=identity,
+        settings=ApiSettings(),
+        metrics=Metrics(),
+        new_request_id=lambda: f"req-{control.new_id()}",
+        below="",
     )
 
 
@@ -128,7 +153,6 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             HooksController,
             ValidationController,
             LeavingController,
-            MovesController,
             PlansController,
             OperationsController,
             GuardsController,

@@ -1,0 +1,1 @@
+"""The CFN-compatible API: CloudFormation's Query protocol over the same verbs."""

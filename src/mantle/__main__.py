@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from mantle.cli.app import build_app, run
 from mantle.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from mantle.lib.outbound import Destinations
 
 
 def up(
@@ -18,6 +21,7 @@ def up(
     cloud: Annotated[str, Parameter(env_var="MANTLE_CLOUD")] = "local",
     keystone_url: Annotated[str | None, Parameter(env_var="MANTLE_KEYSTONE_URL")] = None,
     loopback_block: Annotated[str | None, Parameter(env_var="MANTLE_LOOPBACK_BLOCK")] = None,
+    destinations: Annotated[str, Parameter(env_var="MANTLE_DESTINATIONS")] = "public",
 ) -> int:
     """Run the whole control plane in this process: API, engine, identity, local cloud.
 
@@ -39,7 +43,11 @@ def up(
         Check tokens at this Keystone instead of the embedded identity service.
     loopback_block
         Where the local cloud's addresses come from, such as 127.96.0.0/12.
+    destinations
+        Where requests to addresses that users name may go (templates by URL, event sinks, other
+        Heats): public, none, networks such as 10.1.0.0/16 and host names, separated by commas.
     """
+    from mantle.engine.settings import Settings  # noqa: PLC0415
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
 
     host, port = _address(listen, "--listen")
@@ -53,6 +61,7 @@ def up(
         keystone_url=keystone_url,
         default_cloud=cloud,
         loopback_block=loopback_block,
+        settings=Settings(destinations=_destinations(destinations)),
     )
     return serve(options)
 
@@ -62,6 +71,15 @@ def _address(given: str, option: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise Stop(Exit.USAGE, f"{option} takes HOST:PORT, not {given!r}.")
     return host, int(port)
+
+
+def _destinations(text: str) -> "Destinations":
+    from mantle.lib.outbound import destinations_of  # noqa: PLC0415
+
+    try:
+        return destinations_of(text)
+    except ValueError as error:
+        raise Stop(Exit.USAGE, f"--destinations {text!r}: {error}.") from error
 
 
 def main() -> int:

@@ -46,6 +46,10 @@ class Source:
         Path | None,
         Parameter(name=["--template", "-t"], help="The template file."),
     ] = None
+    template_url: Annotated[
+        str,
+        Parameter(help="Have the server fetch the template from this http or https URL."),
+    ] = ""
     environment: Annotated[
         tuple[Path, ...],
         Parameter(
@@ -62,6 +66,11 @@ class Source:
             help="NAME=VALUE; repeatable, wins over environments.",
         ),
     ] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a template."""
+        return self.template is not None or bool(self.template_url)
 
     def gathered(self) -> "Gathered | None":
         """The template, the environments and all files they name; None when none was given."""
@@ -108,4 +117,8 @@ def places(gathered: "Gathered | None") -> Mapping[str, Path]:
 def source_body(source: Source, gathered: "Gathered | None") -> dict[str, Any]:
     """The part of a request that says what the stack is made from."""
     body = gathered.body() if gathered else {}
+    if source.template_url:
+        if source.template is not None:
+            raise Stop(Exit.USAGE, "Give the template with -t or with --template-url, not both.")
+        body["template_url"] = source.template_url
     return {**body, "parameters": source.parameters()}

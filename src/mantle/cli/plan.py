@@ -98,7 +98,7 @@ def create(
             action = "delete" if delete else "rollback"
         else:
             action = "update" if find_stack(client, name) else "create"
-            if source.template is None and not (existing and action == "update"):
+            if not source.given and not (existing and action == "update"):
                 raise Stop(Exit.USAGE, f"Stack {name!r} needs a template: -t FILE.")
         gathered = source.gathered()
         body |= {"action": action, "stack_name": name, **source_body(source, gathered)}

@@ -90,7 +90,7 @@ def plan(
             action = "delete"
         else:
             action = "update" if find_stack(client, name) else "create"
-            if action == "create" and source.template is None:
+            if action == "create" and not source.given:
                 raise _no_template(name)
         made = show_plan(screen, client, action, name, source, {"save": True} if save else None)
     if screen.json:
@@ -127,7 +127,7 @@ def create(
         ttl: It is deleted so long after its creation: 8h, 2d (see `mantle stack ttl`).
         protect: Its deletion is refused until `mantle stack unprotect`.
     """
-    if source.template is None:
+    if not source.given:
         raise _no_template(name)
     screen = common.screen
     with common.client() as client:
@@ -170,7 +170,7 @@ def update(
         existing: Keep template, files and parameters, except those given now.
         clear_parameter: With --existing: back to the default. Repeatable.
     """
-    if source.template is None and not existing:
+    if not source.given and not existing:
         raise Stop(
             Exit.USAGE,
             "An update needs the whole template (-t FILE), or --existing to keep the present one.",

@@ -91,7 +91,7 @@ def validate(*, source: Source = NO_SOURCE, common: Common = NOTHING) -> Exit:
 
         mantle template validate -t web.yaml -e production.yaml
     """
-    if source.template is None:
+    if not source.given:
         raise Stop(Exit.USAGE, "There is no template to validate: -t FILE.", remedy="See --help.")
     gathered = source.gathered()
     screen = common.screen

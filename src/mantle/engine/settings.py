@@ -1,6 +1,8 @@
 """The engine's limits: one frozen value, read once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from mantle.lib.outbound import Destinations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +44,6 @@ class Settings:
     nesting: int = 5
     template_bytes: int = 16 * 1024 * 1024
     """Of a stored source, all files together."""
+    destinations: Destinations = field(default_factory=Destinations)
+    """Where requests to addresses that users name may go: templates by URL, event sinks, other
+    Heats. Private networks only when they are listed."""

@@ -9,10 +9,30 @@ from mantle.api.heat.ask import as_bool, as_count, as_object, as_text
 from mantle.model.errors import MantleError, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.stacks.adopt import AdoptRequest
+from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest
+from mantle.stacks.fetching import fetch_template
 from mantle.stacks.update import UpdateRequest
 
 Body = Mapping[str, Any]
+
+NAME = "template_name"
+"""How a fetched template is called in what is said about it."""
+
+
+async def with_template(control: Control, body: Body) -> Body:
+    """The body with the text that `template_url` leads to; a template that was sent wins."""
+    url = body.get("template_url")
+    if not url or body.get("template"):
+        return body
+    fetched = await fetch_template(control, url, _files(body))
+    return {
+        **body,
+        "template": fetched.template,
+        "template_url": None,
+        "files": fetched.files,
+        NAME: fetched.name,
+    }
 
 
 def create_request(body: Body) -> CreateRequest:
@@ -77,6 +97,7 @@ def update_request(body: Body, *, existing: bool) -> UpdateRequest:
         parameters=as_object(body.get("parameters"), "parameters"),
         clear_parameters=_names(body, "clear_parameters"),
         existing=existing,
+        template_name=str(body.get(NAME) or "template"),
         disable_rollback=None if rollback is None else as_bool(rollback, "disable_rollback"),
         timeout_minutes=_timeout(body),
         tags=_tags(body),
@@ -96,17 +117,13 @@ def source(body: Body) -> TemplateSource:
         environment=_environment(body),
         environment_files=_environment_files(body),
         parameters=as_object(body.get("parameters"), "parameters"),
+        template_name=str(body.get(NAME) or "template"),
     )
 
 
 def _template(body: Body) -> str | Mapping[str, Any] | None:
     template = body.get("template")
     if template is None or template == {}:
-        if body.get("template_url"):
-            raise NotSupported(
-                "This service does not fetch a template_url.",
-                remedy="Send the template's text; the command line reads URLs and does so.",
-            )
         return None
     if not isinstance(template, str | dict):
         raise MantleError(

@@ -7,7 +7,13 @@ from mantle.api.door import Reply, empty, plain
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask
 from mantle.api.heat.previews import preview_view, update_view
-from mantle.api.heat.requests import adopt_request, create_request, update_request
+from mantle.api.heat.requests import (
+    Body,
+    adopt_request,
+    create_request,
+    update_request,
+    with_template,
+)
 from mantle.model.ids import ProjectId
 from mantle.model.records import StackRecord
 from mantle.model.status import Status
@@ -32,7 +38,7 @@ FOUND = "The resource is at the address in Location."
 
 async def create(ask: Ask) -> Reply:
     """POST /stacks."""
-    body = ask.call.json_object()
+    body = await _body(ask)
     adoption = adopt_request(body)
     if adoption is None:
         stack, _ = await create_stack(ask.control, ask.caller, create_request(body))
@@ -45,7 +51,7 @@ async def create(ask: Ask) -> Reply:
 
 async def preview(ask: Ask) -> Reply:
     """POST /stacks/preview."""
-    request = create_request(ask.call.json_object())
+    request = create_request(await _body(ask))
     preview = await preview_stack(ask.control, ask.caller, request)
     preview = await with_children(ask.control, preview)
     return Reply(body={"stack": preview_view(ask.root, preview, ask.control)})
@@ -134,6 +140,10 @@ async def delete(ask: Ask) -> Reply:
     return empty(204)
 
 
+async def _body(ask: Ask) -> Body:
+    return await with_template(ask.control, ask.call.json_object())
+
+
 async def _detail(ask: Ask, stack: StackRecord) -> dict[str, Any]:
     outputs = None
     if ask.flag("resolve_outputs", default=True):
@@ -143,13 +153,13 @@ async def _detail(ask: Ask, stack: StackRecord) -> dict[str, Any]:
 
 
 async def _update(ask: Ask, *, existing: bool) -> Reply:
-    request = update_request(ask.call.json_object(), existing=existing)
+    request = update_request(await _body(ask), existing=existing)
     await update_stack(ask.control, ask.caller, await ask.stack(), request)
     return plain(202, ACCEPTED)
 
 
 async def _preview_update(ask: Ask, *, existing: bool) -> Reply:
-    request = update_request(ask.call.json_object(), existing=existing)
+    request = update_request(await _body(ask), existing=existing)
     stack = await ask.stack()
     preview = await preview_update(ask.control, ask.caller, stack, request)
     nested = ask.flag("show_nested")

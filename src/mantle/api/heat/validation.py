@@ -5,7 +5,7 @@ from typing import Any
 
 from mantle.api.door import Reply
 from mantle.api.heat.ask import Ask
-from mantle.api.heat.requests import source
+from mantle.api.heat.requests import source, with_template
 from mantle.api.heat.schemas import parameter_constraints
 from mantle.api.heat.views import MASK
 from mantle.model.errors import Invalid
@@ -26,7 +26,7 @@ TYPES = {
 
 async def validate(ask: Ask) -> Reply:
     """POST /validate."""
-    asked = source(ask.call.json_object())
+    asked = source(await with_template(ask.control, ask.call.json_object()))
     report = await validate_template(ask.control, ask.caller, asked, strict=False)
     loaded = report.loaded
     environment = loaded.environment.as_data()

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from mantle.access.caller import Caller
 from mantle.access.policy import enforce
 from mantle.api.own.given import GivenCaller, GivenControl
-from mantle.api.own.requests import planned_create, update_request
+from mantle.api.own.requests import planned_create, update_request, with_template
 from mantle.api.own.shapes import (
     Operation,
     PlanAnswer,
@@ -155,6 +155,7 @@ class PlansController(Controller):
     ) -> SavedPlanAnswer:
         """Changes nothing. With `save` the plan can be applied until it expires."""
         enforce(caller, "plans:create")
+        data = await with_template(control, data)
         if data.save:
             saved = await save_plan(control, caller, await _save_request(control, caller, data))
             return _saved_answer(control, saved)

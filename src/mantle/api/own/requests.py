@@ -1,16 +1,41 @@
 """Bodies of `/v2` as what the verbs take."""
 
+from typing import TypeVar
+
+import msgspec
+
 from mantle.api.door import JSON_DEPTH, depth_exceeds
 from mantle.api.own.shapes import ChangeBody, PlanBody, StackBody
 from mantle.model.errors import MantleError
 from mantle.model.graph import TemplateSource
+from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest
+from mantle.stacks.fetching import fetch_template
 from mantle.stacks.update import UpdateRequest
+
+BodyT = TypeVar("BodyT", bound=msgspec.Struct)
+
+
+async def with_template(control: Control, body: BodyT) -> BodyT:
+    """The body with the text that its `template_url` leads to; a template that was sent wins."""
+    url, template, files = (getattr(body, name) for name in ("template_url", "template", "files"))
+    if not url or template is not None:
+        return body
+    fetched = await fetch_template(control, url, files)
+    return msgspec.structs.replace(
+        body,
+        template=fetched.template,
+        template_url="",
+        template_name=fetched.name,
+        files=dict(fetched.files),
+    )
 
 
 def create_request(body: StackBody) -> CreateRequest:
     """A stack to create."""
     _check_depth(body)
+    if body.template is None:
+        raise MantleError("No template specified", remedy="Send `template`, or `template_url`.")
     return CreateRequest(
         name=body.stack_name,
         source=_source(body, body.template),

@@ -15,7 +15,9 @@ class StackBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A stack to create."""
 
     stack_name: str
-    template: str | dict[str, Any]
+    template: str | dict[str, Any] | None = None
+    template_url: str = ""
+    """Where the server fetches the template, in place of `template`."""
     template_name: str = "template"
     files: dict[str, str] = {}
     environment: str | dict[str, Any] = {}
@@ -33,6 +35,8 @@ class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A stack as it should become. `existing` keeps what is not given."""
 
     template: str | dict[str, Any] | None = None
+    template_url: str = ""
+    """Where the server fetches the template, in place of `template`."""
     template_name: str = "template"
     files: dict[str, str] = {}
     environment: str | dict[str, Any] = {}

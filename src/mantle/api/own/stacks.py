@@ -13,7 +13,7 @@ from litestar.response.sse import ServerSentEventMessage
 
 from mantle.access.policy import enforce
 from mantle.api.own.given import GivenCaller, GivenControl
-from mantle.api.own.requests import create_request, update_request
+from mantle.api.own.requests import create_request, update_request, with_template
 from mantle.api.own.shapes import (
     AcceptedAnswer,
     CancelBody,
@@ -84,7 +84,9 @@ class StacksController(Controller):
     ) -> AcceptedAnswer:
         """Durable when this answers; the events tell how it goes."""
         enforce(caller, "stacks:create")
-        stack, operation = await create_stack(control, caller, create_request(data))
+        stack, operation = await create_stack(
+            control, caller, create_request(await with_template(control, data))
+        )
         return await _accepted(control, stack, operation)
 
     @get("/{name_or_id:str}", summary="Show a stack")
@@ -109,7 +111,9 @@ class StacksController(Controller):
         """Also while another operation runs: that one is overtaken."""
         enforce(caller, "stacks:update")
         stack = await find_stack(control, caller.project_id, name_or_id)
-        operation = await update_stack(control, caller, stack, update_request(data))
+        operation = await update_stack(
+            control, caller, stack, update_request(await with_template(control, data))
+        )
         return await _accepted(control, stack, operation)
 
     @delete("/{name_or_id:str}", status_code=202, summary="Delete a stack")

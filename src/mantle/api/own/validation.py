@@ -9,6 +9,7 @@ from litestar.params import JSONBody
 from mantle.access.policy import enforce
 from mantle.api.door import JSON_DEPTH, depth_exceeds
 from mantle.api.own.given import GivenCaller, GivenControl
+from mantle.api.own.requests import with_template
 from mantle.model.errors import MantleError
 from mantle.model.graph import TemplateSource
 from mantle.stacks.validate import validate_template
@@ -18,7 +19,9 @@ from mantle.template.lint.report import as_data
 class TemplateBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A template with what it needs."""
 
-    template: str | dict[str, Any]
+    template: str | dict[str, Any] | None = None
+    template_url: str = ""
+    """Where the server fetches the template, in place of `template`."""
     template_name: str = "template"
     files: dict[str, str] = {}
     environment: str | dict[str, Any] = {}
@@ -50,6 +53,9 @@ class ValidationController(Controller):
     ) -> ValidationAnswer:
         """Problems are a 400 with all of them; warnings come with the answer."""
         enforce(caller, "stacks:validate")
+        data = await with_template(control, data)
+        if data.template is None:
+            raise MantleError("No template specified", remedy="Send `template` or `template_url`.")
         if depth_exceeds([data.template, data.environment, data.parameters], JSON_DEPTH):
             raise MantleError(f"The request nests deeper than {JSON_DEPTH} levels.")
         source = TemplateSource(

@@ -30,6 +30,7 @@ COMMANDS = (
             "outputs",
         )
     ),
+    *(("drift", verb) for verb in ("list", "show", "check", "policy", "correct")),
     ("cloud", "list"),
     ("cloud", "show"),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),

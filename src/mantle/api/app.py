@@ -26,7 +26,7 @@ from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
 from mantle.api.open_doors import Door, metadata, signals
-from mantle.api.own.drift import DriftController
+from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.leaving import LeavingController
@@ -150,6 +150,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
         route_handlers=[
             StacksController,
             DriftController,
+            ProjectDriftController,
             HooksController,
             ValidationController,
             LeavingController,

@@ -68,13 +68,13 @@ class Client:
                 self._pass = self._authenticate()
         return self._pass
 
-    def get(self, *path: str, **query: str | int) -> Any:
+    def get(self, *path: str, **query: Any) -> Any:
         """`get("stacks", name, "events", after=5)`; each part of the path is quoted."""
         return self._call("GET", path, params=query)
 
-    def post(self, *path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, *path: str, body: Mapping[str, Any], **query: Any) -> Any:
         """Send JSON."""
-        return self._call("POST", path, json=body)
+        return self._call("POST", path, json=body, params=query)
 
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON."""

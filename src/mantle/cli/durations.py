@@ -20,3 +20,11 @@ def seconds_of(text: str) -> float:
             remedy="Write 90s, 30m, 8h, 2d, 1w, or several together: 1h30m.",
         )
     return sum(float(number) * UNITS[unit] for number, unit in _PART.findall(tidy))
+
+
+def spoken(seconds: float) -> str:
+    """How long that is, in its largest unit: `40s`, `12m`, `3h`, `5d`."""
+    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("m", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(0.0, seconds):.0f}s"

@@ -31,6 +31,8 @@ class Errand:
     loaded: Loaded | None = None
     part_of: PlanId | None = None
     """The saved plan that binds the parent, and with it the child."""
+    corrects: OperationId | None = None
+    """The operation whose findings of drift are brought back, in the child too."""
 
 
 class Delegates(Protocol):

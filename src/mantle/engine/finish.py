@@ -59,6 +59,8 @@ async def finish(
     def also(connection: Connection) -> None:
         started.clear()
         resource_rows.purge_deleted(connection, stack.id)
+        if ended.status is OperationStatus.COMPLETE:
+            drift_rows.corrected(connection, operation.id, now)
         hook_rows.forget(connection, operation.id)
         if operation.action is Action.SNAPSHOT:
             taken = Status.FAILED if verdict.failure or verdict.cancelled else Status.COMPLETE

@@ -143,16 +143,28 @@ async def make_plan(
     asker: Asker = NOBODY,
     only_shown: bool = False,
     again: bool = False,
+    within: Collection[str] | None = None,
 ) -> Plan:
     """What bringing the rows to the template takes, with what the policy rules say of it.
 
     Raises `Invalid` with every reason why it may not be, and `Denied` when a rule denies a step;
     with `only_shown` the plan carries the denial instead. `again` plans what a first plan left.
+    With `within` only these resources are planned, and the plan stays with them.
     """
     planned = await plan_in_full(
-        machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown, again=again
+        machine,
+        stack,
+        action,
+        loaded,
+        rows,
+        asker=asker,
+        only_shown=only_shown,
+        within=within,
+        again=again,
     )
-    return planned.plan
+    if within is None:
+        return planned.plan
+    return replace(planned.plan, within=tuple(sorted(within)))
 
 
 async def plan_in_full(

@@ -109,7 +109,9 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
             _present(frame.rows),
             asker=frame.operation.requester,
             again=True,
+            within=frame.plan.within,
         )
+        again = replace(again, whole=frame.plan.whole)
         if all(step.kind is StepKind.KEEP for step in again.steps):
             break
         await _adopt_plan(machine, frame, again)

@@ -18,6 +18,7 @@ from mantle.engine.again import AGAIN, Again, again_of
 from mantle.engine.delegates import Errand
 from mantle.engine.hooks import hold, hook_of
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
+from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId
 from mantle.model.plan import Step, StepKind
@@ -332,6 +333,11 @@ class Drive:
             config_text=walk.config_text,
             update_policy=self._update_policy(),
             family=family,
+            drifted={
+                change.path.removeprefix(SEEN): change.after
+                for change in self.step.changes
+                if change.path.startswith(SEEN)
+            },
         )
 
     # --- the two ways ------------------------------------------------------------------------
@@ -623,6 +629,7 @@ class Drive:
                     definition=self._definition() if wanted else None,
                     loaded=self.walk.loaded,
                     part_of=self.walk.plan.part_of,
+                    corrects=self.walk.plan.corrects,
                 )
             )
         except MantleError as error:

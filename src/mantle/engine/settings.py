@@ -28,6 +28,8 @@ class Settings:
     """How often an operation plans again after in-place updates, at most."""
     drift_seconds: float = 600.0
     """How often live state is compared with what operations left; 0: never by itself."""
+    drift_history_seconds: float = 30 * 86_400.0
+    """How long a finding is kept after its end."""
     events_per_stack: int = 10_000
     """Older ones are forgotten, as far as no operation under way made them."""
     plans_kept_seconds: float = 7 * 86_400.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.ids import OperationId, PlanId, ResourceId, StackId, StepKey, Token
 from mantle.model.policies import PolicyVerdict
 from mantle.model.status import Action
 
@@ -89,6 +89,10 @@ class Plan:
     """The saved plan this is a part of: it binds, so the engine does its steps and no other."""
     whole: bool = True
     """False for one part of several: a failure stops there and rolls nothing back."""
+    within: tuple[str, ...] | None = None
+    """The only resources it may touch, also where the engine plans again; None: all of them."""
+    corrects: OperationId | None = None
+    """The operation whose findings of drift it brings back, also in the stacks inside."""
 
     @property
     def binds(self) -> bool:

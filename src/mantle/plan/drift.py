@@ -6,10 +6,12 @@ there is nothing to invert: defaults the cloud fills in were filled in then as n
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mantle.model.drift import GONE, Difference
+from mantle.model.drift import GONE, STATUS, Difference, DriftPolicy
+from mantle.model.ids import StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 
@@ -55,7 +57,7 @@ def differences(
     known = before if before in LASTING else "ACTIVE"
     now = live.get("status")
     if now == "ERROR" or (before in LASTING and now != before):
-        found.append(_difference(row, "status", known, now))
+        found.append(_difference(row, STATUS, known, now))
     return found
 
 
@@ -92,6 +94,75 @@ def _difference(row: ResourceRecord, path: str, expected: Any, actual: Any) -> D
     )
 
 
+NOTE = "@drift"
+"""In the data of a row as it is shown to the planner, never of a stored one: what was found."""
+
+
+def as_seen(
+    rows: Iterable[ResourceRecord],
+    differences: Iterable[Difference],
+    inside: Mapping[StackId, Sequence[Difference]],
+) -> list[ResourceRecord]:
+    """The rows as a plan that is to bring back what was has to see them.
+
+    `inside` is what differs in the stacks below, by the id of the stack right below: its resource
+    needs an update, which reaches what is inside.
+    """
+    by_row: dict[str, list[Difference]] = {}
+    for each in differences:
+        by_row.setdefault(each.resource_id, []).append(each)
+    return [_noted(row, by_row.get(row.id, ()), inside) for row in rows]
+
+
+def _noted(
+    row: ResourceRecord,
+    differences: Sequence[Difference],
+    inside: Mapping[StackId, Sequence[Difference]],
+) -> ResourceRecord:
+    below = inside.get(StackId(row.physical_id or ""), ())
+    if not differences and not below:
+        return row
+    note = {
+        "lost": any(each.is_loss for each in differences),
+        "gone": any(each.path == GONE for each in differences),
+        "told": [told(each) for each in differences]
+        + [f"drift inside: {within(each)}" for each in below[:3]],
+        "values": {each.path: (each.actual, each.expected) for each in differences},
+    }
+    return replace(row, data={**row.data, NOTE: note})
+
+
+def within(difference: Difference) -> str:
+    """For the reason of an update that is for something inside."""
+    if difference.path == GONE:
+        return f"{difference.resource} is gone"
+    return f"{difference.path} of {difference.resource}"
+
+
+def note_of(row: ResourceRecord) -> Mapping[str, Any] | None:
+    """What was found of a row that `as_seen` shows."""
+    note: Mapping[str, Any] | None = row.data.get(NOTE)
+    return note
+
+
+def reach(
+    drifted: Collection[str], lost: Collection[str], needs: Mapping[str, Collection[str]]
+) -> set[str]:
+    """What a correction may touch: what drifts, and whatever needs what is to be made anew."""
+    found = set(drifted) & needs.keys()
+    pending = [name for name in lost if name in needs]
+    dependents: dict[str, list[str]] = {}
+    for name, required in needs.items():
+        for other in required:
+            dependents.setdefault(other, []).append(name)
+    while pending:
+        for name in dependents.get(pending.pop(), ()):
+            if name not in found:
+                found.add(name)
+                pending.append(name)
+    return found
+
+
 def told(difference: Difference) -> str:
     """For the event."""
     if difference.path == GONE:
@@ -105,3 +176,54 @@ def told(difference: Difference) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+# --- policies --------------------------------------------------------------------------------
+
+POLICY = "mantle:drift"
+"""In a resource's metadata: what becomes of its drift. Metadata is free to Heat."""
+
+
+def policy_said(metadata: Any) -> DriftPolicy | None:
+    """What the template says; None when it says nothing that is a policy."""
+    said = metadata.get(POLICY) if isinstance(metadata, Mapping) else None
+    known = {str(each): each for each in DriftPolicy}
+    return known.get(str(said).strip().lower()) if said is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """What is to become of drift, wherever it was said."""
+
+    chosen: Mapping[tuple[str, str], DriftPolicy]
+    """By hand: (stack, resource or empty for the whole stack)."""
+    metadata: Mapping[tuple[str, str], Any]
+    """By the template: (stack, resource)."""
+    above: Mapping[str, tuple[str, str]]
+    """For a stack inside another: that one, and the resource there it stands for."""
+
+    def of(self, stack_id: str, resource: str) -> DriftPolicy:
+        """The nearest word counts."""
+        return self.told(stack_id, resource)[0]
+
+    def told(self, stack_id: str, resource: str) -> tuple[DriftPolicy, str]:
+        """The policy and who says so.
+
+        By hand for the resource, its metadata, by hand for its stack; then the same of the
+        resource that the stack stands for in the one above; at last alert.
+        """
+        inherited = ""
+        while True:
+            chosen = self.chosen.get((stack_id, resource))
+            if chosen is not None and resource:
+                return chosen, f"{inherited}resource"
+            said = policy_said(self.metadata.get((stack_id, resource)))
+            if said is not None:
+                return said, f"{inherited}template"
+            whole = self.chosen.get((stack_id, ""))
+            if whole is not None:
+                return whole, f"{inherited}stack"
+            if stack_id not in self.above:
+                return DriftPolicy.ALERT, "default"
+            stack_id, resource = self.above[stack_id]
+            inherited = "parent's "

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from mantle.model.drift import SEEN
 from mantle.model.graph import DeletionPolicy, ResourceDefinition
 from mantle.model.plan import Change
 from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action, Status
 from mantle.model.values import Value
+from mantle.plan import drift
 from mantle.plan.adoption import note_of
 from mantle.plan.diff import (
     changes_between,
@@ -117,6 +119,9 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
     changes = changes_between(wanted.facts.schema, row.properties, wanted.properties, mask)
     if row.action in MAKING and row.status is not Status.COMPLETE:
         return _unfinished(row, changes)
+    seen = drift.note_of(row)
+    if seen is not None and seen["lost"]:
+        return _replaced("; ".join(seen["told"]), changes)
     if row.action is Action.CHECK and row.status is Status.FAILED:
         return _replaced(f"it is {row.state}: {row.reason}")
     if wanted.facts.renewed and wanted.renews:
@@ -173,6 +178,7 @@ def _changed(
     both = (*changes, *beside, *_settings(row, wanted))
     reasons = [described(both)] if both else []
     reasons += _circumstances(row, wanted)
+    both += tuple(_brought_back(row))
     if not reasons:
         return KEEP
     return Verdict(fate=Fate.UPDATE, reason="; ".join(reasons), changes=both)
@@ -190,6 +196,13 @@ def _settings(row: ResourceRecord, wanted: Wanted) -> Iterator[Change]:
         )
 
 
+def _brought_back(row: ResourceRecord) -> Iterator[Change]:
+    """What was changed beside us, from what it is to what it was."""
+    seen = drift.note_of(row)
+    for path, (actual, expected) in (seen["values"] if seen is not None else {}).items():
+        yield Change(path=f"{SEEN}{path}", before=actual, after=expected)
+
+
 def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
     """Why the row needs an update though none of its properties changes."""
     if row.resolved_type != wanted.definition.resolved_type:
@@ -199,6 +212,9 @@ def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
             yield f"its template {wanted.definition.resolved_type} changes"
         else:
             yield "the files or environment its members are made from change"
+    seen = drift.note_of(row)
+    if seen is not None:
+        yield "; ".join(seen["told"])
     if row.status is Status.FAILED:
         yield f"it is {row.state}: {row.reason}"
     elif row.status is Status.IN_PROGRESS:

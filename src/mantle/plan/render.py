@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from typing import Any
 
-from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
+from mantle.model.ids import OperationId, PlanId, ResourceId, StackId, StepKey, Token
 from mantle.model.plan import Change, Plan, Step, StepKind
 from mantle.model.policies import Effect, PolicyVerdict
 from mantle.model.status import Action
@@ -161,6 +161,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "verdicts": [verdict_json(verdict) for verdict in plan.verdicts],
         "part_of": plan.part_of,
         "whole": plan.whole,
+        "within": None if plan.within is None else list(plan.within),
+        "corrects": plan.corrects,
     }
 
 
@@ -215,6 +217,8 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         verdicts=tuple(verdict_of(one) for one in data.get("verdicts", ())),
         part_of=PlanId(data["part_of"]) if data.get("part_of") else None,
         whole=data.get("whole", True),
+        within=None if data.get("within") is None else tuple(data["within"]),
+        corrects=OperationId(data["corrects"]) if data.get("corrects") else None,
     )
 
 

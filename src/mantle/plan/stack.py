@@ -19,7 +19,7 @@ from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
-from mantle.plan import protection, steps
+from mantle.plan import drift, protection, steps
 from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
 from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
@@ -331,7 +331,10 @@ class _Planning:
         )
 
     def _replace(self, wanted: Wanted, row: ResourceRecord, verdict: Verdict) -> None:
-        keep(row, f"it would be replaced: {verdict.reason}", self.findings, wanted)
+        seen = drift.note_of(row)
+        if seen is None or not seen["gone"]:
+            # What is gone already cannot be destroyed.
+            keep(row, f"it would be replaced: {verdict.reason}", self.findings, wanted)
         self._create(wanted, None, verdict.reason, replaces=row.id, changes=verdict.changes or None)
 
     def _keep(self, definition: ResourceDefinition, row: ResourceRecord) -> None:

@@ -146,6 +146,9 @@ class Context:
     """The definition's `update_policy`, resolved; defaults are not filled in."""
     family: Family | None = None
     """What the child stack holds now, for a type that delegated before; None without a child."""
+    drifted: Mapping[str, Any] = field(default_factory=dict)
+    """In an update that brings back what was changed beside us: the fields of the object, and
+    `status`, that are not as they were left though the properties are, with what they were."""
     config_text: Callable[[str], Awaitable[str | None]] = no_config_text
     """The text of the software config with this id, or None when there is no such config in the
     project. An id is a stored config's, or the row id of a resource whose type `holds_config`:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mantle.access.catalog import REGION
 from mantle.engine.delegates import Errand
+from mantle.engine.drifting import rows_to_correct
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
 from mantle.model.errors import LimitExceeded, MantleError
@@ -140,11 +141,12 @@ class Children:
             adopted = rows = adopted_rows(
                 record.id, loaded, note.get("resources") or {}, new_id=machine.new_id, now=now
             )
+        seen = await rows_to_correct(machine, record.id, rows, errand.corrects)
         plan = (
             None
             if live
             else await make_plan(
-                machine, record, action, loaded, rows, asker=errand.operation.requester
+                machine, record, action, loaded, seen, asker=errand.operation.requester
             )
         )
         record = replace(
@@ -218,8 +220,8 @@ class Children:
         document: dict[str, Any] | None = None
         if planned is not None:
             plan, rows = planned
-            if errand.part_of is not None:
-                plan = replace(plan, part_of=errand.part_of)
+            if errand.part_of is not None or errand.corrects is not None:
+                plan = replace(plan, part_of=errand.part_of, corrects=errand.corrects)
                 planned = (plan, rows)
             made = new_rows(plan, loaded, rows, operation.id, operation.created_at)
             operation = replace(operation, plan_id=plan.id, steps_total=len(plan.steps))

@@ -22,6 +22,7 @@ from mantle.plan.lifetime import End, Nothing, Warn, due, spoken
 from mantle.stacks.control import Control
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.waves import KEPT_SECONDS, carry_on
+from mantle.store import drift as drift_rows
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
 from mantle.store import moves as move_rows
@@ -118,6 +119,9 @@ class Upkeep:
         ):
             while await write(purge, bound) >= retention.BATCH:
                 pass
+        before = now - settings.drift_history_seconds
+        while await write(drift_rows.purge_history, before, retention.BATCH) >= retention.BATCH:
+            pass
         await write(retention.purge_events, settings.events_per_stack)
 
     # --- the ends of stacks ------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Resource rows."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
@@ -52,6 +53,14 @@ def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[Reso
         resource_of(row)
         for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name))
     ]
+
+
+def metadata_of(connection: Connection, stack_ids: Sequence[StackId]) -> dict[tuple[str, str], Any]:
+    """By stack and resource, where there is any."""
+    query = select(resources.c.stack_id, resources.c.name, resources.c.metadata).where(
+        resources.c.stack_id.in_(stack_ids), func.length(resources.c.metadata) > len(b"{}")
+    )
+    return {(row.stack_id, row.name): row.metadata for row in connection.execute(query)}
 
 
 def get(connection: Connection, resource_id: ResourceId | str) -> ResourceRecord | None:

@@ -127,6 +127,19 @@ def children(connection: Connection, stack_id: StackId) -> list[StackRecord]:
     return [stack_of(row) for row in connection.execute(query)]
 
 
+def below(connection: Connection, stack: StackRecord) -> list[StackRecord]:
+    """The stack and every live one inside it, each behind the one it is in."""
+    query = select(stacks).where(stacks.c.root_id == stack.root_id, stacks.c.deleted_at.is_(None))
+    inside: dict[StackId | None, list[StackRecord]] = {}
+    for row in connection.execute(query.order_by(stacks.c.created_at, stacks.c.id)):
+        each = stack_of(row)
+        inside.setdefault(each.parent_id, []).append(each)
+    found = [stack]
+    for each in found:
+        found += inside.get(each.id, ())
+    return found
+
+
 def count_live(connection: Connection, project_id: ProjectId) -> int:
     """Live root stacks of a project, for its quota."""
     query = select(func.count()).where(

@@ -2,7 +2,8 @@
 
 What a change means is decided while planning, by `replace_when`: the policies of flavor, image and
 user_data say whether the server is resized, rebuilt, replaced or left alone. An update therefore
-has at most two deeds, a rebuild and then the rest; the row's data notes which the cloud accepted.
+has at most three deeds, a rebuild, the rest, and the power state that somebody changed beside us;
+the row's data notes which the cloud accepted.
 """
 
 from collections.abc import Mapping
@@ -121,7 +122,7 @@ BLUEPRINT = Blueprint(
 
 
 def _changed(ctx: Context, name: str) -> bool:
-    return bool(ctx.before.get(name) != ctx.properties.get(name))
+    return name in ctx.drifted or bool(ctx.before.get(name) != ctx.properties.get(name))
 
 
 def deeds(ctx: Context) -> list[str]:
@@ -129,7 +130,8 @@ def deeds(ctx: Context) -> list[str]:
     rebuild = _changed(ctx, "image") or (
         _changed(ctx, "user_data") and ctx.properties["user_data_update_policy"] == "REBUILD"
     )
-    return ["rebuild", "adjust"] if rebuild else ["adjust"]
+    power = ["power"] if "status" in ctx.drifted else []
+    return ["rebuild", "adjust", *power] if rebuild else ["adjust", *power]
 
 
 async def update(ctx: Context) -> Outcome:
@@ -138,16 +140,16 @@ async def update(ctx: Context) -> Outcome:
     if server is None:
         return await generic.update(BLUEPRINT, ctx)
     accepted = list(ctx.ref.data.get(STAGES, ())) if generic.sent(ctx) else []
-    if accepted and server.status not in {ObjectStatus.ACTIVE, ObjectStatus.STOPPED}:
+    if accepted and server.status not in SETTLED:
         return progress(BLUEPRINT, server)
     left = [deed for deed in deeds(ctx) if deed not in accepted]
     if not left:
         return progress(BLUEPRINT, server)
-    server = await _rebuild(ctx, server) if left[0] == "rebuild" else await _adjust(ctx, server)
+    server = await DEEDS[left[0]](ctx, server)
     data = {**generic.marked(ctx), STAGES: [*accepted, left[0]]}
     outcome = progress(BLUEPRINT, server, data=data)
     if isinstance(outcome, Done) and len(left) > 1:
-        return Wait(reason="server is rebuilt", again_after_seconds=0.0, data=data)
+        return Wait(reason=f"{left[0]} is done", again_after_seconds=0.0, data=data)
     return outcome
 
 
@@ -169,7 +171,7 @@ async def _rebuild(ctx: Context, server: Server) -> Server:
 async def _adjust(ctx: Context, server: Server) -> Server:
     """Everything that a running server can take; its image and boot script stay."""
     kept = server.spec
-    same_nics = ctx.before.get("networks") == ctx.properties.get("networks")
+    same_nics = "nics" not in ctx.drifted and not _changed(ctx, "networks")
     wanted = replace(
         kept,
         name=name_of(ctx),
@@ -180,6 +182,26 @@ async def _adjust(ctx: Context, server: Server) -> Server:
         admin_password=ctx.properties.get("admin_pass"),
     )
     return await ctx.cloud.servers.update(server.id, wanted)
+
+
+async def _repower(ctx: Context, server: Server) -> Server:
+    """The power state it was left in."""
+    goal = str(ctx.drifted["status"])
+    verb = {
+        ("STOPPED", "ACTIVE"): Power.ON,
+        ("SUSPENDED", "ACTIVE"): Power.RESUME,
+        ("ACTIVE", "STOPPED"): Power.OFF,
+    }.get((server.status.value, goal))
+    if verb is None:
+        return server
+    await ctx.cloud.servers.power(server.id, verb)
+    return await ctx.cloud.servers.get(server.id)
+
+
+DEEDS = {"rebuild": _rebuild, "adjust": _adjust, "power": _repower}
+
+SETTLED = {ObjectStatus.ACTIVE, ObjectStatus.STOPPED, ObjectStatus.SUSPENDED}
+"""States in which the next deed of an update may follow."""
 
 
 # --- the rest --------------------------------------------------------------------------------

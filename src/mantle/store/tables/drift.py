@@ -19,8 +19,11 @@ drift_findings = Table(
     Column("last_seen", Float, nullable=False),
     Column("ended_at", Float),
     Column("ending", String(32)),
+    Column("operation_id", String(36)),
+    Column("note", Text),
 )
 Index("drift_findings_by_stack", drift_findings.c.stack_id, drift_findings.c.ended_at)
+Index("drift_findings_by_operation", drift_findings.c.operation_id)
 
 drift_policies = Table(
     "drift_policies",
@@ -38,4 +41,25 @@ drift_looks = Table(
     Column("looked_at", Float, nullable=False),
     Column("calls", Integer, nullable=False),
     Column("objects", Integer, nullable=False),
+    Column("claimed_at", Float),
 )
+"""One row for each place that is looked at; `claimed_at` is the lease, by the database's time."""
+
+drift_sights = Table(
+    "drift_sights",
+    metadata,
+    Column("stack_id", String(36), primary_key=True),
+    Column("looked_at", Float),
+    Column("blind", Json),
+)
+"""When each stack was last looked at whole, and what of it could not be seen the last time."""
+
+drift_corrections = Table(
+    "drift_corrections",
+    metadata,
+    Column("operation_id", String(36), primary_key=True),
+    Column("stack_id", String(36), nullable=False),
+    Column("begun_at", Float, nullable=False),
+)
+"""Updates that were begun only to correct drift of a (root) stack."""
+Index("drift_corrections_by_stack", drift_corrections.c.stack_id, drift_corrections.c.begun_at)

@@ -1,0 +1,237 @@
+"""Looks for drift: live state read in bulk and compared with what operations left.
+
+One list call for each type of object and project, whatever the number of resources. What is found
+is stored with when it was first and last seen. A type that cannot be listed is told as not seen
+since: what was known of it stays as old as it is.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from mantle.clouds.ports import CloudError, CloudObject, Session
+from mantle.model.drift import Difference, DriftPolicy, Ending, Finding, Look
+from mantle.model.errors import MantleError
+from mantle.model.ids import ProjectId, StackId
+from mantle.model.records import ResourceRecord, StackRecord
+from mantle.plan.drift import differences, is_settled, told
+from mantle.plan.masking import Mask, mask_of
+from mantle.resources.cloud_object import shown
+from mantle.stacks.control import Control
+from mantle.stacks.drift_policies import read_policies
+from mantle.stacks.queries import load_stack
+from mantle.store import drift as drift_rows
+from mantle.store import events as event_rows
+from mantle.store import operations as operation_rows
+from mantle.store import resources as resource_rows
+from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
+
+log = structlog.get_logger()
+
+OWN = {"id", "token", "status", "fault", "created_at"}
+"""What every object has, whatever it was asked for."""
+
+Seen = Mapping[str, tuple[Mapping[str, Any], Iterable[str]]]
+"""Objects by id as `show` shows them, and the fields that were asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one look saw."""
+
+    look: Look
+    due: Mapping[DriftPolicy, Sequence[StackId]]
+    """Stacks in which something is to be corrected or accepted."""
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is there, type by type, and what could not be asked."""
+
+    by_type: dict[str, Seen] = field(default_factory=dict)
+    blind: dict[str, str] = field(default_factory=dict)
+    calls: int = 0
+
+
+async def observe(control: Control, project_id: ProjectId, cloud: str) -> Sight:
+    """Read what is there and store what differs. Safe to repeat, and to kill."""
+    now = control.clock.now()
+    session = control.cloud_named(cloud).session(project_id)
+    ids, rows = await control.database.read(_settled_rows, project_id, cloud)
+    live = await _live(control, session, rows)
+    found = []
+    for row in rows:
+        objects = live.by_type.get(row.resolved_type)
+        if objects is not None:
+            seen, fields = objects.get(row.physical_id or "", (None, ()))
+            found += differences(row, seen, fields)
+    looked_at = [row for row in rows if row.resolved_type in live.by_type]
+    blind: dict[StackId, dict[str, str]] = {stack_id: {} for stack_id in ids}
+    for row in rows:
+        if row.resolved_type in live.blind:
+            blind[row.stack_id][row.resolved_type] = live.blind[row.resolved_type]
+    store = _Store(control, now, looked_at, await _masked(control, found), ids)
+    objects_seen = sum(map(len, live.by_type.values()))
+
+    def write(connection: Connection) -> Mapping[DriftPolicy, Sequence[StackId]]:
+        cost = drift_rows.Cost(calls=live.calls, objects=objects_seen, whole=not live.blind)
+        drift_rows.note_look(connection, project_id, cloud, cost, now)
+        drift_rows.note_sights(connection, blind, now)
+        return store(connection)
+
+    due = await control.database.write(write)
+    looked = None if live.blind else now
+    return Sight(look=Look(looked_at=looked, calls=live.calls, objects=objects_seen), due=due)
+
+
+async def observe_stack(control: Control, stack: StackRecord) -> list[Finding]:
+    """Look wherever the stack and those inside it are; the answer is what is to be brought back."""
+    tree = await control.database.read(stack_rows.below, stack)
+    for project_id, cloud in sorted({(each.project_id, each.cloud) for each in tree}):
+        await observe(control, project_id, cloud)
+    return await control.database.read(unwanted, [each.id for each in tree])
+
+
+def unwanted(connection: Connection, stack_ids: Sequence[StackId]) -> list[Finding]:
+    """What differs in these stacks and is not ignored."""
+    findings = drift_rows.open_findings(connection, stack_ids)
+    policies = read_policies(connection, sorted({each.difference.stack_id for each in findings}))
+    return [
+        each
+        for each in findings
+        if policies.of(each.difference.stack_id, each.difference.resource) is not DriftPolicy.IGNORE
+    ]
+
+
+def _settled_rows(
+    connection: Connection, project_id: ProjectId, cloud: str
+) -> tuple[list[StackId], list[ResourceRecord]]:
+    """Stacks at rest, and their resources of which it is said what they should be."""
+    ids = drift_rows.live_stacks(connection, project_id, cloud)
+    idle = [each for each in ids if not operation_rows.live_of_stack(connection, each)]
+    rows = resource_rows.of_stacks(connection, idle)
+    return idle, [row for row in rows if is_settled(row)]
+
+
+async def _live(control: Control, session: Session, rows: Sequence[ResourceRecord]) -> _Live:
+    found = _Live()
+    for name in sorted({row.resolved_type for row in rows}):
+        kind = control.registry.types.get(name)
+        if kind is None or kind.live is None:
+            continue
+        found.calls += 1
+        try:
+            objects = await kind.live(session).list()
+        except CloudError as error:
+            log.warning("drift was not looked for", type=name, reason=str(error))
+            found.blind[name] = str(error)
+            continue
+        found.by_type[name] = {
+            # Through JSON, as what was stored went: a tuple is a list there.
+            each.id: (
+                msgspec.json.decode(msgspec.json.encode(shown(each))),
+                _asked_for(each),
+            )
+            for each in objects
+        }
+        await asyncio.sleep(0)
+    return found
+
+
+def _asked_for(found: CloudObject) -> Collection[str]:
+    """The fields that a request set; an object without a spec is all request."""
+    fields: dict[str, Any] = msgspec.to_builtins(found)
+    asked: Collection[str] = fields.get("spec") or fields.keys() - OWN
+    return asked
+
+
+async def _masked(control: Control, found: Sequence[Difference]) -> list[Difference]:
+    """With the values of hidden parameters hidden, wherever they stand."""
+    masks: dict[StackId, Mask] = {}
+    for stack_id in {each.stack_id for each in found}:
+        stack = await control.database.read(stack_rows.get, stack_id)
+        try:
+            loaded = await load_stack(control, stack) if stack is not None else None
+        except MantleError:
+            loaded = None
+        masks[stack_id] = mask_of(loaded.graph.secret_values if loaded is not None else ())
+    return [
+        replace(
+            each,
+            expected=masks[each.stack_id].value(each.expected),
+            actual=masks[each.stack_id].value(each.actual),
+        )
+        for each in found
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Writes what was found; the answer is what is to be done about it."""
+
+    control: Control
+    now: float
+    rows: Sequence[ResourceRecord]
+    found: Sequence[Difference]
+    ids: Sequence[StackId]
+    """Every stack that was looked at."""
+
+    def __call__(self, connection: Connection) -> Mapping[DriftPolicy, Sequence[StackId]]:
+        present = {row.id: row for row in resource_rows.of_stacks(connection, self.ids)}
+        # What an operation changed meanwhile was compared with the wrong thing.
+        steady = {
+            row.id: row
+            for row in self.rows
+            if row.id in present and present[row.id].version == row.version
+        }
+        known = {
+            (each.difference.resource_id, each.difference.path): each
+            for each in drift_rows.open_findings(connection, self.ids)
+        }
+        mine = {each.stack_id for each in self.found}
+        mine |= {each.difference.stack_id for each in known.values()}
+        policies = read_policies(connection, sorted(mine))
+        events = []
+        for difference in self.found:
+            row = steady.get(difference.resource_id)
+            if row is None:
+                continue
+            finding = known.pop((difference.resource_id, difference.path), None)
+            policy = policies.of(difference.stack_id, difference.resource)
+            if policy is DriftPolicy.IGNORE:
+                ended = [finding.sequence] if finding is not None else []
+                drift_rows.end(connection, ended, Ending.IGNORED, self.now)
+            elif finding is None:
+                drift_rows.begin(connection, difference, self.now)
+                shown_row = replace(row, reason=told(difference))
+                events.append(self.control.machine.resource_event(shown_row))
+            else:
+                drift_rows.see(connection, finding, difference.actual, self.now)
+        for finding in known.values():
+            row_id = finding.difference.resource_id
+            if row_id in steady:
+                how = _ending(finding, steady[row_id])
+                drift_rows.end(connection, [finding.sequence], how, self.now)
+            elif row_id not in present:
+                drift_rows.end(connection, [finding.sequence], Ending.UPDATED, self.now)
+        event_rows.add(connection, events)
+        due: dict[DriftPolicy, list[StackId]] = {}
+        for finding in drift_rows.open_findings(connection, sorted(mine)):
+            where = finding.difference
+            stacks = due.setdefault(policies.of(where.stack_id, where.resource), [])
+            if where.stack_id not in stacks:
+                stacks.append(where.stack_id)
+        return due
+
+
+def _ending(finding: Finding, row: ResourceRecord) -> Ending:
+    """How a finding ended that is found no more."""
+    if finding.operation_id is not None:
+        return Ending.CORRECTED
+    changed = row.updated_at is not None and row.updated_at > finding.last_seen
+    return Ending.UPDATED if changed else Ending.GONE

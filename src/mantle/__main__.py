@@ -22,6 +22,7 @@ def up(
     keystone_url: Annotated[str | None, Parameter(env_var="MANTLE_KEYSTONE_URL")] = None,
     loopback_block: Annotated[str | None, Parameter(env_var="MANTLE_LOOPBACK_BLOCK")] = None,
     destinations: Annotated[str, Parameter(env_var="MANTLE_DESTINATIONS")] = "public",
+    environment_dir: Annotated[Path | None, Parameter(env_var="MANTLE_ENVIRONMENT_DIR")] = None,
 ) -> int:
     """Run the whole control plane in this process: API, engine, identity, local cloud.
 
@@ -46,6 +47,8 @@ def up(
     destinations
         Where requests to addresses that users name may go (templates by URL, event sinks, other
         Heats): public, none, networks such as 10.1.0.0/16 and host names, separated by commas.
+    environment_dir
+        A folder of environment files that lie under every stack's environment.
     """
     from mantle.engine.settings import Settings  # noqa: PLC0415
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
@@ -61,6 +64,7 @@ def up(
         keystone_url=keystone_url,
         default_cloud=cloud,
         loopback_block=loopback_block,
+        environment_dir=environment_dir.absolute() if environment_dir else None,
         settings=Settings(destinations=_destinations(destinations)),
     )
     return serve(options)

@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -30,6 +30,7 @@ from mantle.clouds.ports import Cloud
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.links import Links
 from mantle.engine.machine import Machine
+from mantle.engine.operator_files import read_operator
 from mantle.engine.recovery import Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
 from mantle.engine.settings import Settings
@@ -68,6 +69,8 @@ class Options:
     loopback_block: str | None = None
     """Where the local cloud's addresses come from; None: its default."""
     settings: Settings = field(default_factory=Settings)
+    environment_dir: Path | None = None
+    """Where the operator's environment files are."""
     durable: bool = True
     """False performs operations as plain tasks: for benchmarks and simulations."""
 
@@ -152,6 +155,10 @@ async def opened(options: Options) -> AsyncIterator[Control]:
     database = Database.at(options.data_dir / "mantle.sqlite")
     try:
         await asyncio.to_thread(migrate, database)
+        settings = options.settings
+        if options.environment_dir is not None:
+            operator = await asyncio.to_thread(read_operator, options.environment_dir)
+            settings = replace(settings, operator=operator)
         key = await database.write(event_rows.setting, "signing_key")
         clouds = build_clouds(options)
         runtime: Runtime = (
@@ -167,7 +174,7 @@ async def opened(options: Options) -> AsyncIterator[Control]:
                 key=bytes.fromhex(key),
                 identity=options.keystone_url is None,
             ),
-            settings=options.settings,
+            settings=settings,
         )
         for cloud in clouds.values():
             await cloud.start()

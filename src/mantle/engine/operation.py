@@ -130,6 +130,7 @@ async def load(
         environment=environment,
         depth=stack.depth,
         asked=asked,
+        operator=machine.settings.operator,
     )
 
 

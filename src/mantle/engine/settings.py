@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mantle.lib.outbound import Destinations
+from mantle.template.operator import NOBODY, Operator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +50,5 @@ class Settings:
     destinations: Destinations = field(default_factory=Destinations)
     """Where requests to addresses that users name may go: templates by URL, event sinks, other
     Heats. Private networks only when they are listed."""
+    operator: Operator = NOBODY
+    """The environment under every stack's own."""

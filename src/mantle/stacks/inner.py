@@ -95,6 +95,7 @@ async def _check(
             environment=inside,
             depth=stack.depth + 1,
             asked=asked,
+            operator=control.settings.operator,
         )
 
     try:

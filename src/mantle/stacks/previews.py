@@ -82,6 +82,7 @@ async def _child(
             preview.loaded.child_environment(definition), parameters=dict(source.parameters)
         ),
         depth=child.depth,
+        operator=control.settings.operator,
     )
     child = replace(child, description=loaded.graph.description)
     action = Action.UPDATE if rows else Action.CREATE

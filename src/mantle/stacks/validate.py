@@ -45,6 +45,7 @@ async def validate_template(
             require_values=False,
             strict=strict,
             asked=asked,
+            operator=control.settings.operator,
         )
 
     catalogue = catalogue_of(control, caller.project_id)

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from mantle.model.errors import Findings
 from mantle.model.graph import TemplateSource
@@ -23,6 +23,8 @@ HOOK_NAMES = frozenset(
 )
 RESTRICTIONS = frozenset({"update", "replace"})
 STRATEGIES = frozenset({"overwrite", "merge", "deep_merge"})
+SUFFIXES = (".yaml", ".yml", ".template")
+"""What names a template file ends with."""
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
 
@@ -50,7 +52,7 @@ class Environment:
             if step is None or step == type_name:
                 return type_name
             type_name = step
-            if type_name.endswith((".yaml", ".yml", ".template")):
+            if type_name.endswith(SUFFIXES):
                 return type_name
         return type_name
 
@@ -125,7 +127,7 @@ def _words(said: Any) -> list[str]:
 
 def _makes(key: str, target: Any, type_name: str) -> bool:
     """Whether a registry entry gives the type a template file."""
-    if not isinstance(target, str) or not target.endswith((".yaml", ".yml", ".template")):
+    if not isinstance(target, str) or not target.endswith(SUFFIXES):
         return False
     return key == type_name or (key.endswith("*") and type_name.startswith(key[:-1]))
 
@@ -147,10 +149,30 @@ def _match(registry: Mapping[str, Any], type_name: str) -> str | None:
     return best[1] if best else None
 
 
-def load_environment(source: TemplateSource) -> Environment:
-    """The environment files in their order, then the environment, then the parameters."""
+class Under(Protocol):
+    """What lies under every environment: the operator's (see `operator.py`)."""
+
+    @property
+    def environment(self) -> Environment: ...
+
+    def touches(self, pattern: str) -> str | None:
+        """The fixed type that a registry entry would change, or None."""
+        ...
+
+
+def load_environment(
+    source: TemplateSource, under: Under | None = None, *, refuse: bool = False
+) -> Environment:
+    """The environment files in their order, then the environment, then the parameters.
+
+    All of it lies over the operator's, whose fixed types it cannot change: `refuse` makes an entry
+    that would a problem; without it the entry has no effect.
+    """
     findings = Findings()
     merged = Environment()
+    if under is not None:
+        merged = replace(merged, resource_registry=under.environment.resource_registry)
+    limits = _Limits(under, refuse=refuse)
     strategies: dict[str, str] = {}
     for key in source.environment_files:
         text = source.files.get(key)
@@ -161,11 +183,63 @@ def load_environment(source: TemplateSource) -> Environment:
                 remedy="Send its text in `files` under this key.",
             )
             continue
-        merged = _onto(merged, _document(text, key), findings, strategies)
-    merged = _onto(merged, _document(source.environment, "environment"), findings)
+        merged = onto(merged, _document(text, key), findings, strategies, limits)
+    merged = onto(merged, _document(source.environment, "environment"), findings, limits=limits)
     findings.raise_if_any()
     given = {**merged.parameters, **source.parameters}
-    return replace(merged, parameters=given)
+    merged = replace(merged, parameters=given)
+    if under is None:
+        return merged
+    base = under.environment
+    return replace(
+        merged,
+        parameter_defaults={**base.parameter_defaults, **merged.parameter_defaults},
+        event_sinks=(*base.event_sinks, *merged.event_sinks),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a user's environment may not change."""
+
+    under: Under | None = None
+    refuse: bool = False
+
+    def apply(
+        self, registry: Mapping[str, Any], document: Document, findings: Findings
+    ) -> dict[str, Any]:
+        """The registry without entries that would change a fixed type, however deep they stand."""
+        return self._kept(registry, ("resource_registry",), document, findings)
+
+    def _kept(
+        self,
+        entries: Mapping[str, Any],
+        path: tuple[str, ...],
+        document: Document,
+        findings: Findings,
+    ) -> dict[str, Any]:
+        under = self.under
+        if under is None:
+            return dict(entries)
+        kept: dict[str, Any] = {}
+        for name, target in entries.items():
+            place = (*path, str(name))
+            if isinstance(target, Mapping):
+                kept[name] = self._kept(target, place, document, findings)
+                continue
+            fixed = under.touches(str(name)) if name not in OWN_KEYS else None
+            if fixed is None:
+                kept[name] = target
+            elif self.refuse and target != under.environment.resource_registry.get(fixed):
+                findings.add(
+                    "fixed-type",
+                    f"What {fixed} stands for is fixed by the operator; this environment may not "
+                    "change it.",
+                    place,
+                    mark=document.mark(place),
+                    remedy="Remove the entry, or give your type a name of its own.",
+                )
+        return kept
 
 
 def _document(given: str | Mapping[str, Any], file: str) -> Document:
@@ -174,13 +248,17 @@ def _document(given: str | Mapping[str, Any], file: str) -> Document:
     return document_of(given, file)
 
 
-def _onto(
+def onto(
     base: Environment,
     document: Document,
     findings: Findings,
     seen: dict[str, str] | None = None,
+    limits: "_Limits | None" = None,
 ) -> Environment:
-    """`seen` are the merge strategies of the files before; None where none apply."""
+    """The base with one more document over it.
+
+    `seen` are the merge strategies of the files before; None where none apply.
+    """
     data = document.data
     if data is None or data == {}:
         return base
@@ -219,12 +297,15 @@ def _onto(
         sections.get("parameter_merge_strategies", {}), document, findings, seen
     )
     report = partial(_unmergeable, document, findings)
+    registry = sections.get("resource_registry", {})
+    if limits is not None:
+        registry = limits.apply(registry, document, findings)
     return Environment(
         parameters=_merge(base.parameters, sections.get("parameters", {}), strategies, report),
         parameter_defaults=_merge(
             base.parameter_defaults, sections.get("parameter_defaults", {}), strategies, report
         ),
-        resource_registry=_registry(base.resource_registry, sections.get("resource_registry", {})),
+        resource_registry=_registry(base.resource_registry, registry),
         event_sinks=(*base.event_sinks, *sections.get("event_sinks", ())),
         encrypted_param_names=(
             *base.encrypted_param_names,

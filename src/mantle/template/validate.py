@@ -41,6 +41,7 @@ from mantle.template.hot.parse import Parser, Reference
 from mantle.template.hot.versions import version_of
 from mantle.template.limits import check_limitations
 from mantle.template.load import Document, document_of, parse
+from mantle.template.operator import NOBODY, Operator
 from mantle.template.parameters import Parameters
 from mantle.template.properties import coerce_properties
 from mantle.template.resolve import Scope, resolve
@@ -139,16 +140,25 @@ def load_template(
     custom: Mapping[str, Check] | None = None,
     strict: bool = True,
     asked: list[Asked] | None = None,
+    operator: Operator = NOBODY,
 ) -> Loaded:
     """Parse and check; raises `Invalid` with every problem of template, files and environment.
 
-    What only a cloud can check is added to `asked`, also when there are problems.
+    `asked` is given where a request is judged: what only a cloud can check is added to it, also
+    when there are problems, and what the operator has fixed may not be mapped otherwise. The
+    operator's environment lies under that of a stack of its own; what is inside one inherits it.
 
     `require_values` false is for templates on their own: parameters without a value are unknown.
     `strict` false leaves the properties inside nested templates unchecked.
     """
     try:
-        found = environment if environment is not None else load_environment(source)
+        if operator.files:
+            source = replace(source, files={**source.files, **operator.files})
+        if environment is not None:
+            found = environment
+        else:
+            under = operator if depth == 0 else None
+            found = load_environment(source, under, refuse=asked is not None)
     except Invalid as error:
         raise Invalid(
             [

@@ -57,6 +57,7 @@ def create(
     waves: Path | None = None,
     lifetime: str | None = None,
     on: str = "",
+    refresh: bool = False,
     common: Common = NOTHING,
 ) -> Exit:
     """Make a plan and keep it. Changes nothing.
@@ -83,6 +84,7 @@ def create(
         waves: A YAML file with a list of {resources, percent, layer, gate}.
         lifetime: The plan expires after so long: 30m, 8h (default 24h).
         on: For a new stack: the cloud to build it on.
+        refresh: Look at the cloud first, and plan to bring back what was changed beside Mantle.
     """
     screen = common.screen
     body: dict[str, Any] = {
@@ -106,6 +108,8 @@ def create(
             body["cloud"] = on
         if existing:
             body["existing"] = True
+        if refresh:
+            body["converge"] = True
         made = placed(lambda: client.post("plans", body=body), places(gathered))
     return show_saved(screen, made)
 

@@ -67,6 +67,7 @@ def plan(
     source: Source = NO_SOURCE,
     delete: bool = False,
     save: bool = False,
+    refresh: bool = False,
     common: Common = NOTHING,
 ) -> Exit:
     """Show what would be done, step by step, with the reasons. Changes nothing.
@@ -83,6 +84,7 @@ def plan(
         name: The stack, existing or to be.
         delete: Plan its deletion.
         save: Keep the plan: `mantle plan apply` does precisely that (see `mantle plan create`).
+        refresh: Look at the cloud first, and plan to bring back what was changed beside Mantle.
     """
     screen = common.screen
     with common.client() as client:
@@ -92,7 +94,11 @@ def plan(
             action = "update" if find_stack(client, name) else "create"
             if action == "create" and not source.given:
                 raise _no_template(name)
-        made = show_plan(screen, client, action, name, source, {"save": True} if save else None)
+        extra: dict[str, Any] = {"save": True} if save else {}
+        if refresh and action == "update":
+            # Bringing back what was keeps template and parameters, unless others are given.
+            extra |= {"converge": True, "existing": source.template is None}
+        made = show_plan(screen, client, action, name, source, extra)
     if screen.json:
         screen.answer(made)
     denied = any(one["effect"] == "deny" for one in made["plan"].get("verdicts", ()))
@@ -153,6 +159,7 @@ def update(
     *,
     source: Source = NO_SOURCE,
     existing: bool = False,
+    converge: bool = False,
     clear_parameter: tuple[str, ...] = (),
     settings: Settings = AS_IT_IS,
     manner: Manner = USUAL,
@@ -164,10 +171,12 @@ def update(
 
         mantle stack update web -t web.yaml
         mantle stack update web --existing -p members=4
+        mantle stack update web --existing --converge
 
     Args:
         name: Name or id.
         existing: Keep template, files and parameters, except those given now.
+        converge: Look at the cloud first, and bring back what was changed beside Mantle as well.
         clear_parameter: With --existing: back to the default. Repeatable.
     """
     if not source.given and not existing:
@@ -176,7 +185,11 @@ def update(
             "An update needs the whole template (-t FILE), or --existing to keep the present one.",
         )
     screen = common.screen
-    extra = {"existing": existing, "clear_parameters": list(clear_parameter)}
+    extra = {
+        "existing": existing,
+        "converge": converge,
+        "clear_parameters": list(clear_parameter),
+    }
     with common.client() as client:
         agree(screen, client, "update", name, source, manner, extra)
         gathered = source.gathered()

@@ -5,7 +5,7 @@ that brings back what was is made from rows that carry the findings about them, 
 moment leaves both as they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mantle.engine.machine import Machine
 from mantle.model.drift import Difference, Finding
@@ -59,6 +59,30 @@ def inside_of(
         if way is not None:
             inside.setdefault(way, []).append(each.difference)
     return inside
+
+
+def leading_to(
+    connection: Connection,
+    stack_id: StackId,
+    rows: Sequence[ResourceRecord],
+    findings: Sequence[Finding],
+    names: Collection[str],
+) -> list[Finding]:
+    """Those of the findings that are about these resources of the stack, or inside them."""
+    inside = inside_of(connection, stack_id, findings)
+    children = {str(row.physical_id) for row in rows if row.name in names}
+    below = {
+        difference.resource_id
+        for child, differences in inside.items()
+        if child in children
+        for difference in differences
+    }
+    return [
+        each
+        for each in findings
+        if each.difference.resource_id in below
+        or (each.difference.stack_id == stack_id and each.difference.resource in names)
+    ]
 
 
 def _right_below(connection: Connection, above: StackId, below: StackId) -> StackId | None:

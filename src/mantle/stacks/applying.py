@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mantle.access.caller import Caller
+from mantle.engine.drifting import leading_to, seen_rows
 from mantle.engine.operation import load, plan_in_full
+from mantle.model.drift import Finding
 from mantle.model.errors import Conflict, MantleError, NotFound
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId, ResourceId, StepKey
@@ -30,8 +32,10 @@ from mantle.stacks.control import Control
 from mantle.stacks.create import refuse_taken
 from mantle.stacks.drafts import Draft, nested_of
 from mantle.stacks.guards import fresh_guard, refuse_protected
+from mantle.stacks.observing import observe_stack, unwanted_below
 from mantle.stacks.saving import find_saved, resources_of
 from mantle.stacks.update import refuse_update
+from mantle.store import drift as drift_rows
 from mantle.store import guards as guard_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -145,7 +149,7 @@ async def apply_part(
     control: Control, caller: Caller, saved: SavedPlan, part: Part, request_id: str = ""
 ) -> Applied:
     """Verify the part against what is there, and accept it in one transaction."""
-    draft, busy = await _now(control, asker_of(caller), saved, part)
+    draft, busy = await _now(control, asker_of(caller), saved, part, look=True)
     nested, _ = await nested_of(control, draft, _steps(saved, part.steps))
     problems = moved(
         saved.plan,
@@ -162,6 +166,8 @@ async def apply_part(
         raise stale(saved, problems)
     plan = part_of(saved.plan, set(part.steps), PlanId(control.new_id()), fresh=draft.fresh)
     operation = new_operation(control, caller, draft.stack, plan.action)
+    if draft.drift:
+        plan = replace(plan, corrects=operation.id)
     requests = dict(saved.requests)
     if request_id:
         requests = dict(list({**requests, request_id: operation.id}.items())[-MOST_REQUESTS:])
@@ -232,8 +238,13 @@ async def what_moved(control: Control, caller: Caller, plan_id: str) -> list[str
 # --- the stack as it is now ------------------------------------------------------------------
 
 
-async def _now(control: Control, asker: Asker, saved: SavedPlan, part: Part) -> tuple[Draft, bool]:
-    """The change planned again from what is there; and whether the stack is busy elsewhere."""
+async def _now(
+    control: Control, asker: Asker, saved: SavedPlan, part: Part, *, look: bool = False
+) -> tuple[Draft, bool]:
+    """The change planned again from what is there; and whether the stack is busy elsewhere.
+
+    A plan made with a look at the cloud is compared with what was found there; `look` looks again.
+    """
     database = control.database
     stack = await database.read(stack_rows.get, saved.stack_id)
     fresh = stack is None
@@ -251,7 +262,13 @@ async def _now(control: Control, asker: Asker, saved: SavedPlan, part: Part) -> 
     if source is not None:
         stack = _with_options(stack, saved)
         loaded = await load(control.machine, stack, source)
+    found: list[Finding] = []
+    if saved.options.get("converge"):
+        if look and not busy:
+            await observe_stack(control, stack)
+        found = await database.read(unwanted_below, stack)
     rows = [] if fresh else await database.read(resource_rows.of_stack, stack.id)
+    seen = await database.read(seen_rows, stack.id, rows, found)
     action = Action.UPDATE if saved.plan.action is Action.CREATE else saved.plan.action
     chosen = {(step.kind, step.resource) for step in _steps(saved, part.steps)}
     planned = await plan_in_full(
@@ -259,7 +276,7 @@ async def _now(control: Control, asker: Asker, saved: SavedPlan, part: Part) -> 
         stack,
         Action.CREATE if fresh else action,
         loaded,
-        rows,
+        seen,
         asker=asker,
         only=lambda step: (step.kind, step.resource) in chosen,
         within={name for _, name in chosen},
@@ -272,6 +289,7 @@ async def _now(control: Control, asker: Asker, saved: SavedPlan, part: Part) -> 
         loaded=loaded,
         rows=rows,
         planned=planned,
+        drift=found,
     )
     return draft, busy
 
@@ -378,6 +396,9 @@ class _Store:
                 fault="PlanNotApplicable",
             )
         stack = self._created(connection) if self.draft.fresh else self._changed(connection)
+        ours = {step.resource for step in self.plan.steps}
+        drift = leading_to(connection, stack.id, self.draft.rows, self.draft.drift, ours)
+        drift_rows.give_to(connection, [each.sequence for each in drift], self.operation.id)
         self._same_rows(connection)
         return stack
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mantle.access.caller import Caller
-from mantle.engine.drifting import inside_of, seen_rows
+from mantle.engine.drifting import inside_of, leading_to, seen_rows
 from mantle.engine.operation import plan_in_full
 from mantle.model.drift import DriftPolicy, Finding
 from mantle.model.errors import Conflict, NotFound
@@ -122,7 +122,8 @@ def _case(
         if policies.of(each.difference.stack_id, each.difference.resource) in only
     ]
     if resource:
-        findings = _of_resource(connection, stack, resource, findings)
+        here = resource_rows.of_stack(connection, stack.id)
+        findings = leading_to(connection, stack.id, here, findings, {resource})
     root = stack_rows.get(connection, stack.root_id) or stack
     if not findings:
         return None
@@ -149,30 +150,6 @@ def _case(
         lost=frozenset(lost),
         confined=_is_at_rest(connection, root),
     )
-
-
-def _of_resource(
-    connection: Connection, stack: StackRecord, resource: str, findings: Sequence[Finding]
-) -> list[Finding]:
-    """Those of one resource of the stack, and of what is inside it."""
-    children = {
-        child.id
-        for child in stack_rows.children(connection, stack.id)
-        if child.parent_resource == resource
-    }
-    inside = inside_of(connection, stack.id, findings)
-    below = {
-        difference.resource_id
-        for child, differences in inside.items()
-        if child in children
-        for difference in differences
-    }
-    return [
-        each
-        for each in findings
-        if (each.difference.stack_id == stack.id and each.difference.resource == resource)
-        or each.difference.resource_id in below
-    ]
 
 
 def _is_at_rest(connection: Connection, root: StackRecord) -> bool:

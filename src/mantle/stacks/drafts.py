@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.engine.drifting import seen_rows
 from mantle.engine.operation import load, plan_in_full
 from mantle.engine.shelter import is_container
+from mantle.model.drift import Finding
 from mantle.model.errors import NotSupported
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.ids import StepKey
@@ -24,6 +26,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room
 from mantle.stacks.create import draft as new_stack
 from mantle.stacks.inner import load_whole
+from mantle.stacks.observing import observed
 from mantle.stacks.previews import Preview, with_children
 from mantle.stacks.update import UpdateRequest, wanted_update
 from mantle.store import resources as resource_rows
@@ -44,6 +47,8 @@ class Draft:
     loaded: Loaded | None
     rows: Sequence[ResourceRecord]
     planned: Planned
+    drift: Sequence[Finding] = ()
+    """What it brings back besides, here and inside."""
 
     @property
     def definitions(self) -> Mapping[str, ResourceDefinition]:
@@ -67,7 +72,9 @@ async def draft_update(
 ) -> Draft:
     """A change of an existing one."""
     wanted, source, loaded = await wanted_update(control, stack, request)
-    return await _planned(control, asker_of(caller), Action.UPDATE, wanted, source, loaded)
+    found = await observed(control, stack) if request.converge else []
+    asker = asker_of(caller)
+    return await _planned(control, asker, Action.UPDATE, wanted, source, loaded, found=found)
 
 
 async def draft_delete(control: Control, caller: Caller, stack: StackRecord) -> Draft:
@@ -96,12 +103,14 @@ async def _planned(
     loaded: Loaded | None,
     *,
     fresh: bool = False,
+    found: Sequence[Finding] = (),
 ) -> Draft:
     rows: list[ResourceRecord] = []
     if not fresh:
         rows = await control.database.read(resource_rows.of_stack, stack.id)
+    seen = await control.database.read(seen_rows, stack.id, rows, found)
     planned = await plan_in_full(
-        control.machine, stack, action, loaded, rows, asker=asker, only_shown=True
+        control.machine, stack, action, loaded, seen, asker=asker, only_shown=True
     )
     return Draft(
         action=action,
@@ -111,6 +120,7 @@ async def _planned(
         loaded=loaded,
         rows=rows,
         planned=planned,
+        drift=found,
     )
 
 
@@ -132,7 +142,9 @@ async def nested_of(
             names[step.resource] = step.key
     if not names or draft.loaded is None:
         return {}, {}
-    preview = Preview(stack=draft.stack, loaded=draft.loaded, plan=draft.planned.plan)
+    preview = Preview(
+        stack=draft.stack, loaded=draft.loaded, plan=draft.planned.plan, drift=draft.drift
+    )
     whole = await with_children(control, preview)
     shown = {name: child for name, child in whole.children.items() if name in names}
     return {names[name]: _deeds(child) for name, child in shown.items()}, shown

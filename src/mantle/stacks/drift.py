@@ -38,6 +38,13 @@ async def look(control: Control, project_id: ProjectId, cloud: str) -> Look:
     return sight.look
 
 
+async def look_at_stack(control: Control, stack: StackRecord) -> None:
+    """The same wherever the stack and those inside it are."""
+    tree = await control.database.read(stack_rows.below, stack)
+    for project_id, cloud in sorted({(each.project_id, each.cloud) for each in tree}):
+        await look(control, project_id, cloud)
+
+
 def _roots(connection: Connection, stack_ids: Sequence[StackId]) -> list[StackId]:
     """The root stacks of these, each once: a correction is one update of the whole tree."""
     found = (stack_rows.get(connection, stack_id) for stack_id in stack_ids)

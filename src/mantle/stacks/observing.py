@@ -15,7 +15,7 @@ import structlog
 
 from mantle.clouds.ports import CloudError, CloudObject, Session
 from mantle.model.drift import Difference, DriftPolicy, Ending, Finding, Look
-from mantle.model.errors import MantleError
+from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.plan.drift import differences, is_settled, told
@@ -89,16 +89,40 @@ async def observe(control: Control, project_id: ProjectId, cloud: str) -> Sight:
     return Sight(look=Look(looked_at=looked, calls=live.calls, objects=objects_seen), due=due)
 
 
-async def observe_stack(control: Control, stack: StackRecord) -> list[Finding]:
-    """Look wherever the stack and those inside it are; the answer is what is to be brought back."""
+async def observed(control: Control, stack: StackRecord) -> list[Finding]:
+    """Look now, and say what differs in a stack that nobody changes; what is ignored does not.
+
+    Raises `Conflict` while an operation is under way: what is there then is nobody's last word.
+    """
+    if await control.database.read(operation_rows.live_of_stack, stack.id):
+        raise Conflict(
+            f"Stack {stack.name!r} has an operation under way, so that nothing can be said of "
+            "what is there.",
+            remedy="Wait for its end, or update without `converge` to overtake it.",
+        )
+    await observe_stack(control, stack)
+    return await control.database.read(unwanted_below, stack)
+
+
+async def observe_stack(control: Control, stack: StackRecord) -> None:
+    """Look wherever the stack and those inside it are; raises when something cannot be seen."""
     tree = await control.database.read(stack_rows.below, stack)
     for project_id, cloud in sorted({(each.project_id, each.cloud) for each in tree}):
         await observe(control, project_id, cloud)
-    return await control.database.read(unwanted, [each.id for each in tree])
+    sights = await control.database.read(drift_rows.sights, [each.id for each in tree])
+    missed = {name: each.reason for _, blind in sights.values() for name, each in blind.items()}
+    if missed:
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(missed.items()))
+        raise MantleError(
+            f"What is there of stack {stack.name!r} could not be looked at ({told}).",
+            remedy="Try again later, or do without the look.",
+            fault="ServiceUnavailable",
+        )
 
 
-def unwanted(connection: Connection, stack_ids: Sequence[StackId]) -> list[Finding]:
-    """What differs in these stacks and is not ignored."""
+def unwanted_below(connection: Connection, stack: StackRecord) -> list[Finding]:
+    """What differs in a stack and those inside it, and is not ignored."""
+    stack_ids = [each.id for each in stack_rows.below(connection, stack)]
     findings = drift_rows.open_findings(connection, stack_ids)
     policies = read_policies(connection, sorted({each.difference.stack_id for each in findings}))
     return [

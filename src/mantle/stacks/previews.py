@@ -5,12 +5,14 @@ resource will know stays unknown on the way down: the inner template gets it as 
 has no value yet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mantle.engine.drifting import seen_rows
 from mantle.engine.operation import computed, make_plan, size_of
 from mantle.engine.resource import name_hint
+from mantle.model.drift import Finding
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.ids import ResourceId, StackId, Token
 from mantle.model.plan import Plan
@@ -35,6 +37,8 @@ class Preview:
     loaded: Loaded
     plan: Plan
     children: Mapping[str, "Preview"] = field(default_factory=dict)
+    drift: Sequence[Finding] = ()
+    """What it brings back besides, here and inside."""
 
 
 async def with_children(control: Control, preview: Preview) -> Preview:
@@ -86,8 +90,10 @@ async def _child(
     )
     child = replace(child, description=loaded.graph.description)
     action = Action.UPDATE if rows else Action.CREATE
-    plan = await make_plan(control.machine, child, action, loaded, rows, only_shown=True)
-    return await with_children(control, Preview(stack=child, loaded=loaded, plan=plan))
+    seen = await control.database.read(seen_rows, child.id, rows, preview.drift)
+    plan = await make_plan(control.machine, child, action, loaded, seen, only_shown=True)
+    inner = Preview(stack=child, loaded=loaded, plan=plan, drift=preview.drift)
+    return await with_children(control, inner)
 
 
 async def _existing(control: Control, parent: StackRecord, name: str) -> StackRecord | None:

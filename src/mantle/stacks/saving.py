@@ -150,6 +150,7 @@ def _options(stack: StackRecord, request: SaveRequest) -> dict[str, Any]:
         "description": stack.description,
         "protected": guard.protected if guard else False,
         "ttl_seconds": guard.ttl_seconds if guard else None,
+        "converge": request.update is not None and request.update.converge,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.engine.drifting import seen_rows
 from mantle.model.errors import Conflict, Invalid, MantleError, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.plan import Plan
@@ -15,8 +16,10 @@ from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, pl
 from mantle.stacks.control import Control
 from mantle.stacks.inner import load_whole
 from mantle.stacks.names import check_tags
+from mantle.stacks.observing import observed
 from mantle.stacks.previews import Preview
 from mantle.stacks.queries import load_stack
+from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -41,6 +44,8 @@ class UpdateRequest:
     timeout_minutes: int | None = None
     tags: tuple[str, ...] | None = None
     template_name: str = "template"
+    converge: bool = False
+    """Look at what is there first, and bring back what was changed beside us as well."""
 
 
 async def update_stack(
@@ -57,17 +62,22 @@ async def update_stack(
     the operation's turn comes.
 
     An operation under way is overtaken: its running steps finish, then this one plans from what is
-    there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted.
+    there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted, and for
+    one that is being changed when it is asked to converge.
     """
     wanted, source, loaded = await wanted_update(control, stack, request)
+    found = await observed(control, stack) if request.converge else []
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
+    seen = await control.database.read(seen_rows, stack.id, rows, found)
     plan = (
         None
         if busy or prepare is not None
-        else await _plan_if_it_may_be(control, stack, loaded, rows, asker_of(caller))
+        else await _plan_if_it_may_be(control, stack, loaded, seen, asker_of(caller))
     )
     operation = new_operation(control, caller, wanted, Action.UPDATE)
+    if plan is not None and found:
+        plan = replace(plan, corrects=operation.id)
 
     def store(connection: Connection) -> StackRecord:
         now = stack_rows.get(connection, stack.id)
@@ -80,6 +90,7 @@ async def update_stack(
                 f"Stack {stack.name!r} was changed by someone else in this moment.",
                 remedy="Look at it and send the update again.",
             )
+        drift_rows.give_to(connection, [each.sequence for each in found], operation.id)
         source_id = stack_rows.add_source(connection, source, operation.created_at)
         updated = replace(
             wanted,
@@ -173,11 +184,13 @@ async def preview_update(
     """What the update would do, with nothing stored."""
     refuse_update(stack)
     _, loaded = await _wanted(control, stack, request)
+    found = await observed(control, stack) if request.converge else []
     rows = await control.database.read(resource_rows.of_stack, stack.id)
+    seen = await control.database.read(seen_rows, stack.id, rows, found)
     plan = await plan_for(
-        control, stack, Action.UPDATE, loaded, rows, asker=asker_of(caller), only_shown=True
+        control, stack, Action.UPDATE, loaded, seen, asker=asker_of(caller), only_shown=True
     )
-    return Preview(stack=stack, loaded=loaded, plan=plan)
+    return Preview(stack=stack, loaded=loaded, plan=plan, drift=found)
 
 
 def refuse_update(stack: StackRecord) -> None:

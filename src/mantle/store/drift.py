@@ -124,6 +124,8 @@ def see(connection: Connection, finding: Finding, actual: Any, now: float) -> No
 
 def give_to(connection: Connection, sequences: Sequence[int], operation_id: OperationId) -> None:
     """An operation is to correct them."""
+    if not sequences:
+        return
     connection.execute(
         update(drift_findings)
         .where(drift_findings.c.sequence.in_(sequences))

@@ -101,6 +101,7 @@ def update_request(body: Body, *, existing: bool) -> UpdateRequest:
         disable_rollback=None if rollback is None else as_bool(rollback, "disable_rollback"),
         timeout_minutes=_timeout(body),
         tags=_tags(body),
+        converge=_flag(body, "converge", default=False),
     )
 
 

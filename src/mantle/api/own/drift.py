@@ -15,7 +15,7 @@ from mantle.model.drift import DriftPolicy, DriftQuery, Look
 from mantle.model.errors import MantleError
 from mantle.stacks.control import Control
 from mantle.stacks.correcting import correct_drift
-from mantle.stacks.drift import look
+from mantle.stacks.drift import look_at_stack
 from mantle.stacks.drift_policies import (
     PolicyView,
     drop_drift_policy,
@@ -202,7 +202,7 @@ class DriftController(Controller):
         """One list call for each type of object, for all stacks of the project on that cloud."""
         enforce(caller, "drift:check")
         stack = await find_stack(control, caller.project_id, name_or_id)
-        await look(control, stack.project_id, stack.cloud)
+        await look_at_stack(control, stack)
         return await _answer(control, caller.project_id, name_or_id)
 
     @get("/policy", summary="Show what becomes of drift")

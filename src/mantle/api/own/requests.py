@@ -80,6 +80,7 @@ def update_request(body: ChangeBody) -> UpdateRequest:
         disable_rollback=body.disable_rollback,
         timeout_minutes=body.timeout_minutes,
         tags=None if body.tags is None else tuple(body.tags),
+        converge=body.converge,
     )
 
 

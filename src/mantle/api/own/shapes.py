@@ -47,6 +47,8 @@ class ChangeBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     disable_rollback: bool | None = None
     timeout_minutes: int | None = None
     tags: list[str] | None = None
+    converge: bool = False
+    """Look at what is there first, and bring back what was changed beside Mantle as well."""
 
 
 class PlanBody(ChangeBody, kw_only=True, forbid_unknown_fields=True):

@@ -33,6 +33,8 @@ COMMANDS = (
     *(("drift", verb) for verb in ("list", "show", "check", "policy", "correct")),
     ("cloud", "list"),
     ("cloud", "show"),
+    ("cloud", "unmanaged"),
+    ("cloud", "adopt"),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line

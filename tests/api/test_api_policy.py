@@ -56,7 +56,7 @@ def test_every_route_names_a_deed():
     assert deeds <= set(POLICY)
     own = {"plans:create", "plans:show", "operations:index", "operations:show", "clouds:index"}
     own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
-    own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged"}
+    own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged", "clouds:generate"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -184,6 +184,8 @@ OWN = [
     ("GET", "/clouds", "clouds:index"),
     ("GET", "/clouds/simulated", "clouds:index"),
     ("GET", "/clouds/simulated/unmanaged", "clouds:unmanaged"),
+    ("POST", "/clouds/simulated/generate", "clouds:generate"),
+    ("POST", "/clouds/simulated/adopt", "stacks:create"),
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
@@ -192,6 +194,8 @@ BODIES = {
     ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},
     ("POST", "/stacks/{name}/snapshots"): {"name": "n" * 300},
     ("POST", "/plans/none/apply"): {},
+    ("POST", "/clouds/simulated/generate"): {"stack_name": "taken"},
+    ("POST", "/clouds/simulated/adopt"): {"stack_name": "taken"},
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("PUT", "/stacks/{name}/protection"): {"protected": False},
     ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},

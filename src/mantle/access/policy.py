@@ -92,6 +92,7 @@ POLICY: Mapping[str, Need] = {
     "operations:show": Need.READER,
     "clouds:index": Need.READER,
     "clouds:unmanaged": Need.READER,
+    "clouds:generate": Need.MEMBER,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact

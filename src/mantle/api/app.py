@@ -26,6 +26,7 @@ from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
 from mantle.api.open_doors import Door, metadata, signals
+from mantle.api.own.adoptions import AdoptionsController
 from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
@@ -159,6 +160,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             GuardsController,
             PoliciesController,
             CloudsController,
+            AdoptionsController,
             whoami,
         ],
         dependencies={"control": Provide(provide_control), "caller": Provide(provide_caller)},

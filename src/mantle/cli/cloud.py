@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from mantle.cli.cloud_adopt import adopt
 from mantle.cli.exits import Exit
 from mantle.cli.options import NOTHING, Common
 
@@ -14,6 +15,7 @@ def build_cloud() -> App:
     app.command(list_clouds, name="list")
     app.command(show)
     app.command(unmanaged)
+    app.command(adopt)
     return app
 
 

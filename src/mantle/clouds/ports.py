@@ -97,6 +97,10 @@ class CloudObject:
     created_at: float = 0.0
 
 
+GIVEN = "given-"
+"""How the tokens begin of what a cloud gives to every project, such as its first network."""
+
+
 # --- compute ---------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ another, and delete finds it by its token instead of believing that there is not
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ from mantle.clouds.ports import (
     Session,
 )
 from mantle.model.schema import TypeFacts
+from mantle.resources.inverse import Inverse, Peers, nothing_elsewhere
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 
 SpecT = TypeVar("SpecT")
@@ -54,6 +55,11 @@ class Blueprint(Generic[SpecT, ObjectT]):
     attributes: Callable[[Context, ObjectT], Awaitable[Mapping[str, Any]]]
     remedy: str = "Correct the properties, then update the stack."
     """What to do when the object ends in ERROR."""
+    written: Callable[[ObjectT, Peers], Mapping[str, Any]] | None = None
+    """The properties that ask for an object, read back from it; see `resources/inverse.py`."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unseen: frozenset[str] = frozenset()
+    elsewhere: Callable[[ObjectT, Peers], frozenset[str]] = nothing_elsewhere
 
 
 def cloud_object(blueprint: Blueprint[SpecT, ObjectT]) -> ResourceType:
@@ -66,6 +72,15 @@ def cloud_object(blueprint: Blueprint[SpecT, ObjectT]) -> ResourceType:
         check=functools.partial(check, blueprint),
         attributes=functools.partial(attributes, blueprint),
         live=blueprint.collection,
+        inverse=None
+        if blueprint.written is None
+        else Inverse(
+            written=blueprint.written,
+            spec=blueprint.spec,
+            unreadable=blueprint.unreadable,
+            unseen=blueprint.unseen,
+            elsewhere=blueprint.elsewhere,
+        ),
     )
 
 

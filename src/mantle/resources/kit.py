@@ -8,12 +8,15 @@ a crash at any line: it looks before it acts, and a delete of something absent i
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mantle.clouds.ports import Collection, Session
 from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.schema import ResourceSchema, TypeFacts
+
+if TYPE_CHECKING:
+    from mantle.resources.inverse import Inverse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +249,8 @@ class ResourceType:
     context's `ref` has then the physical id and data that the outcome gave."""
     live: Callable[[Session], Collection[Any, Any]] | None = None
     """Where its objects are listed, all at once; for what is looked for in bulk."""
+    inverse: "Inverse | None" = None
+    """How the properties that ask for an object are read back from it."""
     family_attributes: Callable[[Context, Family], Mapping[str, Any]] | None = None
     """For types that delegate."""
     reference: Callable[[Ref], str] = field(default=lambda ref: ref.physical_id or ref.name)

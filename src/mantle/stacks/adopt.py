@@ -124,7 +124,7 @@ async def adopt_stack(
 
     def store(connection: Connection) -> StackRecord:
         refuse_taken(connection, stack)
-        _refuse_owned(connection, stack, request.document)
+        refuse_owned(connection, stack, request.document)
         stored = replace(
             stack, source_id=stack_rows.add_source(connection, source, stack.created_at)
         )
@@ -201,7 +201,7 @@ def refuse_twice(document: Mapping[str, Any]) -> None:
             )
 
 
-def _refuse_owned(connection: Connection, stack: StackRecord, document: Mapping[str, Any]) -> None:
+def refuse_owned(connection: Connection, stack: StackRecord, document: Mapping[str, Any]) -> None:
     """No object belongs to two stacks, nor is about to."""
     for _, kind, physical_id in _claims(document.get("resources")):
         for other in resource_rows.by_physical_id(connection, physical_id):

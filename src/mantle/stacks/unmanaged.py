@@ -6,9 +6,10 @@ external networks, is left out.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from mantle.clouds.ports import CloudError
+from mantle.clouds.ports import GIVEN, CloudError, CloudObject
 from mantle.model.errors import NotFound
 from mantle.model.ids import ProjectId
 from mantle.stacks.control import Control
@@ -39,10 +40,38 @@ class Inventory:
     """Type and why."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The objects themselves, each with its type."""
+
+    objects: tuple[tuple[str, CloudObject], ...]
+    unseen: tuple[tuple[str, str], ...]
+
+
 async def unmanaged(
     control: Control, project_id: ProjectId, cloud: str, only: str | None = None
 ) -> Inventory:
     """Everything of the project on the cloud that no live stack knows, by type and name."""
+    found = await unmanaged_objects(control, project_id, cloud, only)
+    return Inventory(
+        objects=tuple(
+            Unmanaged(
+                type=name,
+                id=each.id,
+                name=each.name,
+                status=each.status,
+                created_at=each.created_at,
+            )
+            for name, each in found.objects
+        ),
+        unseen=found.unseen,
+    )
+
+
+async def unmanaged_objects(
+    control: Control, project_id: ProjectId, cloud: str, only: str | None = None
+) -> Found:
+    """The same, with all that the cloud says of them."""
     session = control.cloud_named(cloud).session(project_id)
     ids, tokens = await control.database.read(_known, project_id, cloud)
     kinds = {name: kind for name, kind in control.registry.types.items() if kind.live is not None}
@@ -51,7 +80,7 @@ async def unmanaged(
             f"Objects of type {only!r} are not listed.",
             remedy=f"These are: {', '.join(sorted(kinds))}.",
         )
-    found: list[Unmanaged] = []
+    found: list[tuple[str, CloudObject]] = []
     unseen: list[tuple[str, str]] = []
     for name, kind in sorted(kinds.items()):
         if only not in {None, name} or kind.live is None:
@@ -62,21 +91,24 @@ async def unmanaged(
             unseen.append((name, error.message))
             continue
         found += [
-            Unmanaged(
-                type=name,
-                id=each.id,
-                name=each.name,
-                status=each.status,
-                created_at=each.created_at,
-            )
+            (name, each)
             for each in sorted(objects, key=lambda each: (each.name, each.id))
-            if each.token
-            and not getattr(each, "external", False)
-            and each.id not in ids
-            and not {each.token, each.token.partition("/")[0]} & tokens
+            if each.id not in ids and not _of_the_cloud(each, tokens)
         ]
         await asyncio.sleep(0)
-    return Inventory(objects=tuple(found), unseen=tuple(unseen))
+    return Found(objects=tuple(found), unseen=tuple(unseen))
+
+
+def made_on_the_way(found: CloudObject, tokens: Collection[str]) -> bool:
+    """Whether the cloud made it for one of these: a server's port, a load balancer's address."""
+    maker, slash, _ = found.token.partition("/")
+    return bool(slash) and maker in tokens
+
+
+def _of_the_cloud(found: CloudObject, tokens: Collection[str]) -> bool:
+    """Given by the cloud, or known under the token of what it was made for."""
+    given = not found.token or found.token.startswith(GIVEN) or getattr(found, "external", False)
+    return given or found.token in tokens or made_on_the_way(found, tokens)
 
 
 def _known(connection: Connection, project_id: ProjectId, cloud: str) -> tuple[set[str], set[str]]:

@@ -13,6 +13,7 @@ from mantle.clouds.local.collection import LocalCollection
 from mantle.clouds.local.shelf import Entry
 from mantle.clouds.local.state import NetworkNotes, Project, State, SubnetNotes
 from mantle.clouds.ports import (
+    GIVEN,
     Clash,
     Network,
     NetworkSpec,
@@ -197,7 +198,7 @@ def ensure_given(state: State, project: Project) -> None:
         ("private", PRIVATE_PREFIX, False),
         ("public", PUBLIC_PREFIX, True),
     ):
-        token = Token(f"given-{name}")
+        token = Token(f"{GIVEN}{name}")
         with state.lock:
             entry = project.networks.find(token)
             if entry is None:

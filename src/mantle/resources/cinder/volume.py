@@ -10,6 +10,7 @@ from mantle.clouds.ports import ObjectStatus, Volume, VolumeSpec
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Failed, Outcome, ResourceType
 from mantle.resources.names import find_object, name_of
 from mantle.resources.schemas import (
@@ -106,6 +107,27 @@ async def spec(ctx: Context) -> VolumeSpec:
     )
 
 
+def written(volume: Volume, _: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this volume."""
+    spec = volume.spec
+    return {
+        "name": volume.name,
+        "size": spec.size_gib,
+        "description": spec.description or None,
+        "volume_type": spec.volume_type,
+        "availability_zone": spec.availability_zone,
+        "image": spec.image,
+        "metadata": dict(spec.metadata),
+        "read_only": True if spec.read_only else None,
+    }
+
+
+UNREADABLE = dict.fromkeys(
+    ("snapshot_id", "backup_id", "source_volid"),
+    "what it was copied from may be gone, and is not asked for again",
+)
+
+
 async def attributes(_: Context, volume: Volume) -> Mapping[str, Any]:
     """As Cinder's, which prints several of them as text."""
     spec = volume.spec
@@ -145,6 +167,9 @@ BLUEPRINT = Blueprint(
     collection=lambda session: session.volumes,
     spec=spec,
     attributes=attributes,
+    written=written,
+    unreadable=UNREADABLE,
+    unseen=frozenset({"snapshot_id", "backup_id", "source_volume_id"}),
     remedy="Choose another size, type or source, then update the stack.",
 )
 
@@ -163,7 +188,15 @@ async def update(ctx: Context) -> Outcome:
 
     async def whole(inner: Context) -> VolumeSpec:
         wanted = await spec(inner)
-        return replace(wanted, size_gib=size, source_volume_id=found.spec.source_volume_id)
+        then = found.spec
+        return replace(
+            wanted,
+            size_gib=size,
+            source_volume_id=then.source_volume_id,
+            image=then.image,
+            snapshot_id=then.snapshot_id,
+            backup_id=then.backup_id,
+        )
 
     return await generic.update(replace(BLUEPRINT, spec=whole), ctx)
 

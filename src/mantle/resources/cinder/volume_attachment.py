@@ -11,7 +11,8 @@ from typing import Any
 
 from mantle.clouds.ports import Missing, ObjectStatus, VolumeAttachment, VolumeAttachmentSpec
 from mantle.model.schema import TypeFacts
-from mantle.resources.cloud_object import Blueprint, cloud_object, progress
+from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Outcome, ResourceType, Wait
 from mantle.resources.names import find_id
 from mantle.resources.schemas import schema, string
@@ -41,6 +42,16 @@ async def spec(ctx: Context) -> VolumeAttachmentSpec:
     )
 
 
+def written(attachment: VolumeAttachment, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this attachment."""
+    spec = attachment.spec
+    return {
+        "instance_uuid": peer("OS::Nova::Server", spec.server_id),
+        "volume_id": peer("OS::Cinder::Volume", spec.volume_id),
+        "mountpoint": spec.mountpoint,
+    }
+
+
 async def attributes(_: Context, __: VolumeAttachment) -> Mapping[str, Any]:
     """None but `show`."""
     return {}
@@ -52,6 +63,7 @@ BLUEPRINT = Blueprint(
     collection=lambda session: session.volume_attachments,
     spec=spec,
     attributes=attributes,
+    written=written,
 )
 
 
@@ -67,6 +79,9 @@ async def update(ctx: Context) -> Outcome:
     wanted = await spec(ctx)
     attachments = ctx.cloud.volume_attachments
     found = await attachments.find(ctx.ref.token)
+    if found is None and ctx.ref.data.get("adopted"):
+        # Another made it: the cloud knows it by another's token.
+        found = await look(BLUEPRINT, ctx)
     if found is None:
         found = await attachments.create(wanted, ctx.ref.token)
     elif not _as_wanted(found, wanted):

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FloatingIp, FloatingIpSpec
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id
 from mantle.resources.schemas import mapping, not_offered, old_name, schema, string
@@ -70,6 +71,25 @@ async def spec(ctx: Context) -> FloatingIpSpec:
     )
 
 
+def written(floating: FloatingIp, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this address; where it leads, an association may say."""
+    spec = floating.spec
+    own = not joined(floating, peer)
+    return {
+        "floating_network": peer("OS::Neutron::Net", spec.network_id),
+        "port_id": peer("OS::Neutron::Port", spec.port_id) if own else None,
+        "fixed_ip_address": spec.fixed_ip_address if own else None,
+        "floating_ip_address": spec.address,
+    }
+
+
+def joined(floating: FloatingIp, peer: Peers) -> frozenset[str]:
+    """What an association of this address asks for instead of it."""
+    if peer.find("OS::Neutron::FloatingIPAssociation", floating.id) is None:
+        return frozenset()
+    return frozenset({"port_id", "fixed_ip_address"})
+
+
 async def attributes(ctx: Context, floating: FloatingIp) -> Mapping[str, Any]:
     """As Neutron's."""
     return {
@@ -91,5 +111,7 @@ TYPE = cloud_object(
         collection=lambda session: session.floating_ips,
         spec=spec,
         attributes=attributes,
+        written=written,
+        elsewhere=joined,
     )
 )

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FloatingIpAssociation, FloatingIpAssociationSpec
 from mantle.model.schema import Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id
 from mantle.resources.schemas import schema, string
@@ -45,6 +46,16 @@ async def spec(ctx: Context) -> FloatingIpAssociationSpec:
     )
 
 
+def written(joined: FloatingIpAssociation, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this association."""
+    spec = joined.spec
+    return {
+        "floatingip_id": peer("OS::Neutron::FloatingIP", spec.floating_ip_id),
+        "port_id": peer("OS::Neutron::Port", spec.port_id),
+        "fixed_ip_address": spec.fixed_ip_address,
+    }
+
+
 async def attributes(_: Context, __: FloatingIpAssociation) -> Mapping[str, Any]:
     """None but `show`."""
     return {}
@@ -57,5 +68,6 @@ TYPE = cloud_object(
         collection=lambda session: session.floating_ip_associations,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

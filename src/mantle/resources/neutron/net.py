@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Network, NetworkSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import name_of, tags_of
 from mantle.resources.schemas import (
@@ -79,6 +80,20 @@ async def spec(ctx: Context) -> NetworkSpec:
     )
 
 
+def written(network: Network, _: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this network."""
+    spec = network.spec
+    return {
+        "name": network.name,
+        "admin_state_up": spec.admin_state_up,
+        "shared": spec.shared,
+        "port_security_enabled": spec.port_security_enabled,
+        "value_specs": {} if spec.mtu is None else {"mtu": spec.mtu},
+        "dns_domain": spec.dns_domain or None,
+        "tags": list(spec.tags),
+    }
+
+
 async def attributes(ctx: Context, network: Network) -> Mapping[str, Any]:
     """As Neutron's; what no cloud here has is null."""
     return described(network, ctx.ref.project_id)
@@ -109,5 +124,6 @@ TYPE = cloud_object(
         collection=lambda session: session.networks,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

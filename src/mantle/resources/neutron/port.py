@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FixedIp, Missing, Port, PortSpec, Session
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, Property, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, name_of, tags_of
 from mantle.resources.neutron import net, subnet
@@ -191,6 +192,35 @@ def extra_fields(wanted: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def written(port: Port, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this port. Whose it is, its user says."""
+    spec = port.spec
+    groups = spec.security_groups
+    return {
+        "name": port.name,
+        "network": peer("OS::Neutron::Net", spec.network_id),
+        "fixed_ips": [
+            {
+                "subnet": peer("OS::Neutron::Subnet", each.subnet_id),
+                "ip_address": each.ip_address,
+            }
+            for each in spec.fixed_ips
+        ],
+        "security_groups": None
+        if groups is None
+        else [peer("OS::Neutron::SecurityGroup", each) for each in groups],
+        "dns_name": spec.dns_name or None,
+        "admin_state_up": spec.admin_state_up,
+        "mac_address": spec.mac_address,
+        "allowed_address_pairs": [
+            {"mac_address": mac_address or None, "ip_address": ip_address}
+            for mac_address, ip_address in spec.allowed_address_pairs
+        ],
+        "port_security_enabled": spec.port_security_enabled,
+        "tags": list(spec.tags),
+    }
+
+
 async def attributes(ctx: Context, port: Port) -> Mapping[str, Any]:
     """As Neutron's; what no cloud here has is null."""
     return {
@@ -250,6 +280,8 @@ TYPE = cloud_object(
         collection=lambda session: session.ports,
         spec=spec,
         attributes=attributes,
+        written=written,
+        unseen=frozenset({"device_id", "device_owner"}),
         remedy="Choose another network or address, then update the stack.",
     )
 )

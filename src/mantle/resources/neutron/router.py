@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Router, RouterSpec
 from mantle.model.schema import Kind, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of, tags_of
 from mantle.resources.neutron.port import subnets_of_network
@@ -97,6 +98,23 @@ async def spec(ctx: Context) -> RouterSpec:
     )
 
 
+def written(router: Router, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this router."""
+    spec = router.spec
+    gateway = None
+    if spec.external_network_id is not None:
+        gateway = {
+            "network": peer("OS::Neutron::Net", spec.external_network_id),
+            "enable_snat": spec.enable_snat,
+        }
+    return {
+        "name": router.name,
+        "external_gateway_info": gateway,
+        "admin_state_up": spec.admin_state_up,
+        "tags": list(spec.tags),
+    }
+
+
 async def attributes(ctx: Context, router: Router) -> Mapping[str, Any]:
     """As Neutron's."""
     gateway = None
@@ -127,5 +145,6 @@ TYPE = cloud_object(
         collection=lambda session: session.routers,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import RouterInterface, RouterInterfaceSpec
 from mantle.model.schema import TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id
 from mantle.resources.schemas import old_name, one_of, schema, string
@@ -36,6 +37,16 @@ async def spec(ctx: Context) -> RouterInterfaceSpec:
     )
 
 
+def written(interface: RouterInterface, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this connection."""
+    spec = interface.spec
+    return {
+        "router": peer("OS::Neutron::Router", spec.router_id),
+        "subnet": peer("OS::Neutron::Subnet", spec.subnet_id),
+        "port": peer("OS::Neutron::Port", spec.port_id),
+    }
+
+
 async def attributes(_: Context, __: RouterInterface) -> Mapping[str, Any]:
     """None but `show`."""
     return {}
@@ -48,5 +59,6 @@ TYPE = cloud_object(
         collection=lambda session: session.router_interfaces,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

@@ -12,6 +12,7 @@ from mantle.clouds.ports import SecurityGroup, SecurityGroupSpec, SecurityRule
 from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Done, Outcome, ResourceType
 from mantle.resources.names import maybe_id, name_of
 from mantle.resources.schemas import boolean, integer, maps, schema, string
@@ -130,6 +131,32 @@ async def spec(ctx: Context) -> SecurityGroupSpec:
     )
 
 
+def written(group: SecurityGroup, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this group."""
+    spec = group.spec
+    return {
+        "name": group.name,
+        "description": spec.description or None,
+        "rules": [_written(rule, group, peer) for rule in spec.rules],
+        "stateful": spec.stateful,
+    }
+
+
+def _written(rule: SecurityRule, group: SecurityGroup, peer: Peers) -> dict[str, Any]:
+    other = rule.remote_group_id
+    return {
+        "direction": rule.direction,
+        "ethertype": rule.ethertype,
+        "protocol": rule.protocol,
+        "port_range_min": rule.port_min,
+        "port_range_max": rule.port_max,
+        "remote_mode": "remote_group_id" if other else None,
+        "remote_group_id": None if other == group.id else peer("OS::Neutron::SecurityGroup", other),
+        "remote_ip_prefix": rule.remote_ip_prefix,
+        "description": rule.description or None,
+    }
+
+
 async def attributes(_: Context, __: SecurityGroup) -> Mapping[str, Any]:
     """None but `show`."""
     return {}
@@ -141,6 +168,7 @@ BLUEPRINT = Blueprint(
     collection=lambda session: session.security_groups,
     spec=spec,
     attributes=attributes,
+    written=written,
 )
 
 

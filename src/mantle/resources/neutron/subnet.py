@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Subnet, SubnetSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of, tags_of
 from mantle.resources.schemas import (
@@ -109,6 +110,26 @@ async def spec(ctx: Context) -> SubnetSpec:
     )
 
 
+def written(subnet: Subnet, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this subnet."""
+    spec = subnet.spec
+    return {
+        "name": subnet.name,
+        "network": peer("OS::Neutron::Net", spec.network_id),
+        "cidr": spec.cidr,
+        "ip_version": spec.ip_version,
+        "gateway_ip": spec.gateway_ip,
+        "enable_dhcp": spec.enable_dhcp,
+        "allocation_pools": [{"start": start, "end": end} for start, end in spec.allocation_pools],
+        "dns_nameservers": list(spec.dns_nameservers),
+        "host_routes": [
+            {"destination": destination, "nexthop": nexthop}
+            for destination, nexthop in spec.host_routes
+        ],
+        "tags": list(spec.tags),
+    }
+
+
 async def attributes(ctx: Context, subnet: Subnet) -> Mapping[str, Any]:
     """As Neutron's."""
     return described(subnet, ctx.ref.project_id)
@@ -146,5 +167,6 @@ TYPE = cloud_object(
         collection=lambda session: session.subnets,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

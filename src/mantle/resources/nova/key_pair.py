@@ -14,6 +14,7 @@ from mantle.clouds.ports import KeyPair, KeyPairSpec, Missing, ObjectStatus
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.cloud_object import delete as delete_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Done, Outcome, ResourceType, Wait
 from mantle.resources.schemas import boolean, not_offered, schema, string
 
@@ -49,6 +50,18 @@ async def spec(ctx: Context) -> KeyPairSpec:
     )
 
 
+def written(pair: KeyPair, _: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this key pair."""
+    return {
+        "name": pair.name,
+        "public_key": pair.public_key,
+        "type": None if pair.type == "ssh" else pair.type,
+    }
+
+
+UNREADABLE = {"save_private_key": "the private key was told once, when the pair was made"}
+
+
 async def attributes(ctx: Context, pair: KeyPair) -> Mapping[str, Any]:
     """Both halves; the private one only if it was made here and kept."""
     return {
@@ -63,6 +76,8 @@ BLUEPRINT = Blueprint(
     collection=lambda session: session.key_pairs,
     spec=spec,
     attributes=attributes,
+    written=written,
+    unreadable=UNREADABLE,
 )
 
 

@@ -15,6 +15,7 @@ from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.heat.stored_config import text_of
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import name_of, tags_of
 from mantle.resources.nova.server_networks import (
@@ -87,6 +88,57 @@ def _index(entry: Mapping[str, Any]) -> int:
     return 0 if index is None else int(index)
 
 
+def written(server: Server, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this server."""
+    spec = server.spec
+    by_port = any(nic.port_id for nic in spec.nics)
+    groups = [peer("OS::Neutron::SecurityGroup", each) for each in spec.security_groups]
+    return {
+        "name": server.name,
+        "flavor": spec.flavor,
+        "image": spec.image,
+        "key_name": peer("OS::Nova::KeyPair", spec.key_name),
+        "metadata": dict(spec.metadata),
+        "networks": [
+            {"port": peer("OS::Neutron::Port", nic.port_id)}
+            if nic.port_id
+            else {"network": peer("OS::Neutron::Net", nic.network_id), "fixed_ip": nic.fixed_ip}
+            for nic in spec.nics
+        ],
+        "security_groups": [] if by_port else groups,
+        "block_device_mapping_v2": [_disk(each, peer) for each in spec.block_devices],
+        "availability_zone": spec.availability_zone,
+        "config_drive": spec.config_drive,
+        "scheduler_hints": dict(spec.scheduler_hints),
+        "tags": list(spec.tags),
+    }
+
+
+def _disk(device: BlockDevice, peer: Peers) -> dict[str, Any]:
+    return {
+        "volume_id": peer("OS::Cinder::Volume", device.volume_id),
+        "image": device.image,
+        "snapshot_id": device.snapshot_id,
+        "volume_size": device.size_gib,
+        "boot_index": device.boot_index,
+        "device_name": device.device_name,
+        "delete_on_termination": True if device.delete_on_termination else None,
+    }
+
+
+def by_ports(server: Server, _: Peers) -> frozenset[str]:
+    """Security groups of a server with ports of its own are the ports'."""
+    by_port = any(nic.port_id for nic in server.spec.nics)
+    return frozenset({"security_groups"}) if by_port else frozenset()
+
+
+UNREADABLE = {
+    "user_data": "clouds do not tell the boot script back; giving it later replaces the server, "
+    "unless user_data_update_policy is IGNORE",
+    "admin_pass": "clouds do not tell passwords back",
+}
+
+
 async def attributes(ctx: Context, server: Server) -> Mapping[str, Any]:
     """As Heat's; networks and addresses are found by the network's name and id."""
     addresses = address_map(server, await network_ids(ctx.cloud))
@@ -114,6 +166,10 @@ BLUEPRINT = Blueprint(
     collection=lambda session: session.servers,
     spec=spec,
     attributes=attributes,
+    written=written,
+    unreadable=UNREADABLE,
+    unseen=frozenset({"user_data", "admin_password"}),
+    elsewhere=by_ports,
     remedy="See its console log; correct its properties, then update the stack.",
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import HealthMonitor, HealthMonitorSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id
 from mantle.resources.schemas import boolean, integer, not_offered, rules, schema, string
@@ -69,6 +70,23 @@ async def spec(ctx: Context) -> HealthMonitorSpec:
     )
 
 
+def written(monitor: HealthMonitor, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this monitor."""
+    spec = monitor.spec
+    by_http = spec.type in {"HTTP", "HTTPS"}
+    return {
+        "pool": peer("OS::Octavia::Pool", spec.pool_id),
+        "type": spec.type,
+        "delay": spec.delay_seconds,
+        "timeout": spec.timeout_seconds,
+        "max_retries": spec.max_retries,
+        "http_method": spec.http_method if by_http else None,
+        "url_path": spec.url_path if by_http else None,
+        "expected_codes": spec.expected_codes if by_http else None,
+        "admin_state_up": spec.admin_state_up,
+    }
+
+
 async def attributes(_: Context, monitor: HealthMonitor) -> Mapping[str, Any]:
     """As Octavia's."""
     return {"pools": [{"id": monitor.spec.pool_id}]}
@@ -81,5 +99,6 @@ TYPE = cloud_object(
         collection=lambda session: session.health_monitors,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Listener, ListenerSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, name_of
 from mantle.resources.schemas import (
@@ -85,6 +86,30 @@ async def spec(ctx: Context) -> ListenerSpec:
     )
 
 
+def written(listener: Listener, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this listener."""
+    spec = listener.spec
+    pool = None if claimed(listener, peer) else spec.default_pool_id
+    return {
+        "name": listener.name,
+        "loadbalancer": peer("OS::Octavia::LoadBalancer", spec.load_balancer_id),
+        "protocol": spec.protocol,
+        "protocol_port": spec.protocol_port,
+        "default_pool": peer("OS::Octavia::Pool", pool),
+        "connection_limit": spec.connection_limit,
+        "admin_state_up": spec.admin_state_up,
+        "description": spec.description,
+        "allowed_cidrs": list(spec.allowed_cidrs),
+    }
+
+
+def claimed(listener: Listener, peer: Peers) -> frozenset[str]:
+    """A pool that names the listener is its default pool already: both ways would be a circle."""
+    pool = peer.find("OS::Octavia::Pool", listener.spec.default_pool_id)
+    named = pool is not None and pool.spec.listener_id == listener.id
+    return frozenset({"default_pool_id"}) if named else frozenset()
+
+
 async def attributes(_: Context, listener: Listener) -> Mapping[str, Any]:
     """As Octavia's."""
     return {
@@ -102,5 +127,7 @@ TYPE = cloud_object(
         collection=lambda session: session.listeners,
         spec=spec,
         attributes=attributes,
+        written=written,
+        elsewhere=claimed,
     )
 )

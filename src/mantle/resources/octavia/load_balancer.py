@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import LoadBalancer, LoadBalancerSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of
 from mantle.resources.schemas import boolean, not_offered, schema, string
@@ -58,6 +59,18 @@ async def spec(ctx: Context) -> LoadBalancerSpec:
     )
 
 
+def written(balancer: LoadBalancer, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this load balancer."""
+    spec = balancer.spec
+    return {
+        "name": balancer.name,
+        "description": spec.description,
+        "vip_subnet": peer("OS::Neutron::Subnet", spec.vip_subnet_id),
+        "vip_address": spec.vip_address,
+        "admin_state_up": spec.admin_state_up,
+    }
+
+
 async def attributes(ctx: Context, balancer: LoadBalancer) -> Mapping[str, Any]:
     """As Octavia's."""
     pools = await ctx.cloud.pools.list()
@@ -77,5 +90,6 @@ TYPE = cloud_object(
         collection=lambda session: session.load_balancers,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

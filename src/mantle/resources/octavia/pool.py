@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Pool, PoolSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of
 from mantle.resources.octavia.listener import PROTOCOLS
@@ -103,6 +104,21 @@ async def spec(ctx: Context) -> PoolSpec:
     )
 
 
+def written(pool: Pool, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this pool."""
+    spec = pool.spec
+    return {
+        "name": pool.name,
+        "protocol": spec.protocol,
+        "lb_algorithm": spec.algorithm,
+        "listener": peer("OS::Octavia::Listener", spec.listener_id),
+        "loadbalancer": peer("OS::Octavia::LoadBalancer", spec.load_balancer_id),
+        "description": spec.description,
+        "admin_state_up": spec.admin_state_up,
+        "session_persistence": dict(spec.session_persistence or {}),
+    }
+
+
 async def attributes(_: Context, pool: Pool) -> Mapping[str, Any]:
     """As Octavia's."""
     return {
@@ -124,5 +140,6 @@ TYPE = cloud_object(
         collection=lambda session: session.pools,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

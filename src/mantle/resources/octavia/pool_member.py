@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Member, MemberSpec
 from mantle.model.schema import TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, tags_of
 from mantle.resources.schemas import boolean, integer, schema, string, strings
@@ -46,6 +47,22 @@ async def spec(ctx: Context) -> MemberSpec:
     )
 
 
+def written(member: Member, peer: Peers) -> Mapping[str, Any]:
+    """The properties that ask for this member."""
+    spec = member.spec
+    return {
+        "pool": peer("OS::Octavia::Pool", spec.pool_id),
+        "address": spec.address,
+        "protocol_port": spec.protocol_port,
+        "weight": spec.weight,
+        "admin_state_up": spec.admin_state_up,
+        "monitor_address": spec.monitor_address,
+        "monitor_port": spec.monitor_port,
+        "subnet": peer("OS::Neutron::Subnet", spec.subnet_id),
+        "tags": list(spec.tags),
+    }
+
+
 async def attributes(_: Context, __: Member) -> Mapping[str, Any]:
     """None but `show`."""
     return {}
@@ -58,5 +75,6 @@ TYPE = cloud_object(
         collection=lambda session: session.members,
         spec=spec,
         attributes=attributes,
+        written=written,
     )
 )

@@ -28,8 +28,13 @@ COMMANDS = (
             "events",
             "resources",
             "outputs",
+            "move",
+            "split",
+            "rename",
+            "rename-resource",
         )
     ),
+    *(("move", verb) for verb in ("list", "show", "apply", "delete")),
     *(("drift", verb) for verb in ("list", "show", "check", "policy", "correct")),
     ("cloud", "list"),
     ("cloud", "show"),

@@ -57,6 +57,7 @@ def test_every_route_names_a_deed():
     own = {"plans:create", "plans:show", "operations:index", "operations:show", "clouds:index"}
     own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
     own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged", "clouds:generate"}
+    own |= {f"moves:{deed}" for deed in ("create", "show", "apply", "delete")}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -178,6 +179,11 @@ OWN = [
     ("POST", "/plans/none/apply", "plans:apply"),
     ("POST", "/plans/none/continue", "plans:apply"),
     ("DELETE", "/plans/none", "plans:delete"),
+    ("POST", "/moves", "moves:create"),
+    ("GET", "/moves", "moves:show"),
+    ("GET", "/moves/none", "moves:show"),
+    ("POST", "/moves/none/apply", "moves:apply"),
+    ("DELETE", "/moves/none", "moves:delete"),
     ("GET", "/operations", "operations:index"),
     ("GET", "/operations/none", "operations:show"),
     ("GET", "/operations/none/explain", "operations:show"),
@@ -196,6 +202,7 @@ BODIES = {
     ("POST", "/plans/none/apply"): {},
     ("POST", "/clouds/simulated/generate"): {"stack_name": "taken"},
     ("POST", "/clouds/simulated/adopt"): {"stack_name": "taken"},
+    ("POST", "/moves"): {"kind": "rename_stack", "source": "guarded", "name": "guarded"},
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("PUT", "/stacks/{name}/protection"): {"protected": False},
     ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},
@@ -225,6 +232,7 @@ def test_the_table_of_own_routes_is_complete(server):
             method,
             path.replace("{snapshot_id}", "{id}")
             .replace("{plan_id}", "{id}")
+            .replace("{move_id}", "{id}")
             .replace("{operation_id}", "{id}"),
         )
         for method, path in served

@@ -137,7 +137,7 @@ def test_resources_move_and_both_plans_are_empty():
             request(MoveKind.MOVE, web, {"server": "frontend", "secret": "secret"}, other),
         )
         assert await names(control, "other") == ["other"]
-        assert [(each["name"], each["as"]) for each in saved.document["resources"]] == [
+        assert [(each["name"], each["new_name"]) for each in saved.document["resources"]] == [
             ("server", "frontend"),
             ("secret", "secret"),
         ]

@@ -31,6 +31,7 @@ from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.leaving import LeavingController
+from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
@@ -155,6 +156,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             HooksController,
             ValidationController,
             LeavingController,
+            MovesController,
             PlansController,
             OperationsController,
             GuardsController,

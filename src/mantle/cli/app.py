@@ -15,6 +15,7 @@ from mantle.cli.demo import demo
 from mantle.cli.drift import build_drift
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.login import login
+from mantle.cli.move import build_move
 from mantle.cli.operation import build_operation
 from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
@@ -50,6 +51,7 @@ def build_app() -> App:
     app.command(build_cloud())
     app.command(build_drift())
     app.command(build_plan())
+    app.command(build_move())
     app.command(build_operation())
     app.command(build_policy())
     app.command(build_template())

@@ -9,6 +9,7 @@ from mantle.cli.changes import agree, find_stack, last_event, placed, see_throug
 from mantle.cli.durations import seconds_of
 from mantle.cli.exits import Exit, Stop
 from mantle.cli.guard import add_guards
+from mantle.cli.move import add_moves
 from mantle.cli.options import (
     NO_SOURCE,
     NOTHING,
@@ -57,6 +58,7 @@ def build_stack() -> App:
     add_views(app)
     add_guards(app)
     add_leaving(app)
+    add_moves(app)
     return app
 
 

@@ -26,11 +26,13 @@ def document_of(
         "source": source,
         "target": target,
         "resources": [
-            {"name": row.name, "as": name, "type": row.type, "physical_id": row.physical_id}
+            {"name": row.name, "new_name": name, "type": row.type, "physical_id": row.physical_id}
             for row, name in rows
         ],
         "crossings": [_crossing(each) for each in cut.crossings],
-        "parameters": [{"name": name, "as": new} for name, new in sorted(cut.parameters.items())],
+        "parameters": [
+            {"name": name, "new_name": new} for name, new in sorted(cut.parameters.items())
+        ],
         "conditions": list(cut.conditions),
         "files": list(cut.files),
         "dropped": [
@@ -108,7 +110,7 @@ def render_move(document: Mapping[str, Any]) -> str:
     )
     lines = [f"{title}. Nothing on the cloud is touched."]
     for each in there:
-        new = "" if each["as"] == each["name"] else f" -> {each['as']}"
+        new = "" if each["new_name"] == each["name"] else f" -> {each['new_name']}"
         lines.append(f"  {each['name']}{new}  {each['type']}  {each['physical_id'] or '-'}")
     if document["crossings"]:
         lines += ["", "These references become parameters with the value of now:"]
@@ -143,7 +145,7 @@ def _told(each: Mapping[str, Any]) -> str:
 
 
 def _renamed(what: str, each: Mapping[str, Any]) -> str:
-    new = "" if each["as"] == each["name"] else f" as {each['as']}"
+    new = "" if each["new_name"] == each["name"] else f" as {each['new_name']}"
     return f"{what} {each['name']}{new}"
 
 

@@ -408,5 +408,6 @@ def _context(
         started_at=now,
         random=control.random,
         urls=control.machine.links.urls(ref),
+        callbacks=control.machine.links,
         name_hint=name_hint(stack.name, name, ref.token, known.schema.name_limit),
     )

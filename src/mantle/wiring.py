@@ -44,6 +44,7 @@ from mantle.stacks.children import Children
 from mantle.stacks.control import Control
 from mantle.stacks.drift import Observer
 from mantle.stacks.upkeep import Upkeep
+from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
@@ -144,7 +145,7 @@ def assemble(
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
     engine = Engine(machine, runtime)
-    engine.companions += [Upkeep(control), Observer(control)]
+    engine.companions += [Upkeep(control), Observer(control), Watchdog(control)]
     return control, engine
 
 

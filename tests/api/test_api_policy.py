@@ -58,6 +58,7 @@ def test_every_route_names_a_deed():
     own |= {"plans:index", "plans:apply", "plans:delete", "stacks:guard"}
     own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged", "clouds:generate"}
     own |= {f"moves:{deed}" for deed in ("create", "show", "apply", "delete")}
+    own |= {f"operations:{deed}" for deed in ("retry", "skip", "cancel", "take_over")}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -187,6 +188,10 @@ OWN = [
     ("GET", "/operations", "operations:index"),
     ("GET", "/operations/none", "operations:show"),
     ("GET", "/operations/none/explain", "operations:show"),
+    ("POST", "/operations/none/retry", "operations:retry"),
+    ("POST", "/operations/none/skip", "operations:skip"),
+    ("POST", "/operations/none/take-over", "operations:take_over"),
+    ("POST", "/operations/none/cancel", "operations:cancel"),
     ("GET", "/clouds", "clouds:index"),
     ("GET", "/clouds/simulated", "clouds:index"),
     ("GET", "/clouds/simulated/unmanaged", "clouds:unmanaged"),
@@ -208,6 +213,10 @@ BODIES = {
     ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},
     ("POST", "/policies/test"): {"expression": "true"},
     ("PUT", "/policies/nobody"): {"effect": "deny", "expression": ""},
+    ("POST", "/operations/none/retry"): {},
+    ("POST", "/operations/none/skip"): {"step": "create r"},
+    ("POST", "/operations/none/take-over"): {},
+    ("POST", "/operations/none/cancel"): {},
     ("POST", "/stacks"): {"stack_name": "guarded", "template": TEMPLATE},
     ("PUT", "/stacks/{name}"): {"existing": True, "timeout_minutes": 0, "parameters": {"x": 1}},
     ("POST", "/plans"): {"action": "delete", "stack_name": "guarded"},
@@ -271,6 +280,9 @@ def test_foreign_plans_and_operations_are_404(people):
     assert maker.own.get(f"/plans/{plan}").status_code == 200
     assert stranger.own.get(f"/plans/{plan}").status_code == 404
     assert stranger.own.get(f"/operations/{operation['id']}").status_code == 404
+    for verb in ("retry", "skip", "cancel"):
+        where = f"/operations/{operation['id']}/{verb}"
+        assert stranger.own.post(where, json={"step": "create r"}).status_code == 404
     assert stranger.own.post("/plans", json=body).status_code == 404
 
 

@@ -94,13 +94,18 @@ POLICY: Mapping[str, Need] = {
     "drift:set": Need.MEMBER,
     "operations:index": Need.READER,
     "operations:show": Need.READER,
+    "operations:retry": Need.MEMBER,
+    "operations:skip": Need.MEMBER,
+    "operations:cancel": Need.MEMBER,
+    "operations:take_over": Need.ADMIN,
     "clouds:index": Need.READER,
     "clouds:unmanaged": Need.READER,
     "clouds:generate": Need.MEMBER,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact
-values. An export holds the stack's whole state, so a reader may not take it along."""
+values. An export holds the stack's whole state, so a reader may not take it along. Taking an
+operation over is about engines, which are the operator's."""
 
 
 STACK_USER_DEEDS = frozenset(

@@ -30,6 +30,7 @@ from mantle.api.own.adoptions import AdoptionsController
 from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
+from mantle.api.own.interventions import InterventionsController
 from mantle.api.own.leaving import LeavingController
 from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
@@ -41,6 +42,7 @@ from mantle.api.settings import ApiSettings
 from mantle.model.errors import Forbidden, MantleError, Unauthorized
 from mantle.model.status import OperationStatus
 from mantle.stacks.control import Control
+from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 
 log = structlog.get_logger(__name__)
@@ -159,6 +161,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             MovesController,
             PlansController,
             OperationsController,
+            InterventionsController,
             GuardsController,
             PoliciesController,
             CloudsController,
@@ -217,6 +220,7 @@ def _probes(control: Control, metrics: Metrics) -> list[Any]:
         """For Prometheus."""
         counts = await control.database.read(operation_rows.counts)
         metrics.operations({OperationStatus(name): count for name, count in counts.items()})
+        metrics.stuck(await control.database.read(look_rows.all_stuck))
         return metrics.text()
 
     return [healthz, readyz, prometheus]

@@ -3,9 +3,14 @@
 The label is the route's pattern, never the path: names and ids would make a series each.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from mantle.model.ids import OperationId
+from mantle.model.interventions import Stuck
 from mantle.model.status import OperationStatus
+from mantle.plan.watchdog import Trouble
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -34,6 +39,18 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        self._stuck = Gauge(
+            "mantle_operations_stuck",
+            "Operations under way that cannot go on, by what keeps them.",
+            ["reason"],
+            registry=self.registry,
+        )
+
+    def stuck(self, found: Mapping[OperationId, Stuck]) -> None:
+        """How many operations each kind of trouble keeps; one with two kinds is in both."""
+        for kind in Trouble:
+            having = sum(any(each == kind for each, _, _ in one.reasons) for one in found.values())
+            self._stuck.labels(kind.value).set(having)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request has been answered."""

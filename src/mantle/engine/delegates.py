@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mantle.model.graph import ResourceDefinition
-from mantle.model.ids import OperationId, PlanId, StackId
+from mantle.model.ids import OperationId, PlanId, StackId, StepKey
 from mantle.model.plan import Step
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action
@@ -44,6 +44,14 @@ class Delegates(Protocol):
 
     async def begin(self, errand: Errand) -> OperationId | None:
         """Start it, or find it started; None when there is nothing to do (the child is gone)."""
+        ...
+
+    async def retry(self, parent: OperationId, step: StepKey, plan_id: PlanId) -> None:
+        """Have the operation that this step handed over go on, if it ended badly."""
+        ...
+
+    async def stop(self, parent: OperationId, step: StepKey, plan_id: PlanId, why: str) -> None:
+        """Cancel the operation that this step handed over, with its steps under way."""
         ...
 
     async def family(self, child_id: StackId) -> Family | None:

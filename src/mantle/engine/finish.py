@@ -15,6 +15,8 @@ from mantle.store import drift as drift_rows
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
 from mantle.store import hooks as hook_rows
+from mantle.store import interventions as intervention_rows
+from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import snapshots as snapshot_rows
@@ -31,6 +33,8 @@ class Verdict:
 
     failure: str | None = None
     cancelled: Cancel | None = None
+    skipped: tuple[str, ...] = ()
+    """What somebody had it go on without; the resources say themselves what they are."""
 
 
 async def finish(
@@ -62,6 +66,9 @@ async def finish(
         if ended.status is OperationStatus.COMPLETE:
             drift_rows.corrected(connection, operation.id, now)
         hook_rows.forget(connection, operation.id)
+        intervention_rows.close(connection, operation.id, now)
+        look_rows.drop(connection, operation.id)
+        look_rows.clear(connection, operation.id)
         if operation.action is Action.SNAPSHOT:
             taken = Status.FAILED if verdict.failure or verdict.cancelled else Status.COMPLETE
             snapshot_rows.settle(connection, operation.id, taken, ended.reason)
@@ -122,6 +129,9 @@ def _reason(operation: OperationRecord, verdict: Verdict) -> str:
         return f"{word} was overtaken by a newer operation"
     if verdict.cancelled is not None:
         return f"{word} was cancelled"
+    if verdict.skipped:
+        without = "; ".join(verdict.skipped)
+        return f"Stack {operation.action.value} completed, but for what was skipped: {without}"
     return f"Stack {operation.action.value} completed successfully"
 
 

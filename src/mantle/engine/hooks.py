@@ -65,7 +65,7 @@ async def hold(walk: "Walk", step: Step, hook: str, row: ResourceRecord) -> bool
         held = await machine.database.read(hook_rows.get, operation.id, step.resource, hook)
         if held is not None and held.cleared_at is not None:
             return True
-        if walk.cancel is not None or walk.timed_out:
+        if walk.cancel is not None or walk.timed_out or walk.broken is not None:
             return False
         if held is None:
             await _begin(walk, step, hook, row)

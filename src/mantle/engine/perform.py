@@ -10,6 +10,8 @@ is claimed again (epoch + 1); the row is CREATE_IN_PROGRESS with its token, so t
 called again, looks by the token and finds what was made.
 """
 
+import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -17,13 +19,16 @@ import structlog
 from mantle.engine.finish import Verdict, finish
 from mantle.engine.machine import Machine
 from mantle.engine.operation import load, make_plan, new_rows
+from mantle.engine.resource import backoff
 from mantle.engine.walk import Walk, Walked, summary
 from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId
 from mantle.model.plan import Plan, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel
+from mantle.plan.interventions import Standing, left_out, standing
 from mantle.plan.render import plan_from_json, plan_json
+from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -48,14 +53,17 @@ class Frame:
     rows: list[ResourceRecord]
     environment: Environment | None = None
     """Of a stack that is deleted: its hooks."""
+    skipped: tuple[str, ...] = ()
+    """What somebody had the operation go on without, in words."""
 
 
-async def perform(machine: Machine, operation_id: OperationId) -> None:
-    """Carry the operation to its end. Safe to call again at any time, from any engine."""
+async def perform(machine: Machine, operation_id: OperationId, attempt: int | None = None) -> None:
+    """Carry the operation to its end. Safe to call again at any time, from any engine.
+
+    With an attempt it is claimed from that epoch only.
+    """
     bound = log.bind(operation=operation_id)
-    operation = await machine.database.write(
-        operation_rows.claim, operation_id, machine.id, machine.clock.now()
-    )
+    operation = await _claimed(machine, operation_id, attempt)
     if operation is None:
         return
     try:
@@ -75,6 +83,29 @@ async def perform(machine: Machine, operation_id: OperationId) -> None:
         )
 
 
+async def _claimed(
+    machine: Machine, operation_id: OperationId, attempt: int | None
+) -> OperationRecord | None:
+    """Claim it; a database that cannot be written to is tried again until it can."""
+    tries = 0
+    while True:
+        try:
+            return await machine.database.write(
+                operation_rows.claim, operation_id, machine.id, machine.clock.now(), attempt
+            )
+        except Exception:
+            log.exception("an operation could not be claimed", operation=operation_id)
+            tries += 1
+            await _pause(machine, tries)
+
+
+async def _pause(machine: Machine, tries: int) -> None:
+    settings = machine.settings
+    await asyncio.sleep(
+        backoff(settings.retry_first_seconds, settings.retry_most_seconds, tries, 0.5)
+    )
+
+
 async def _performed(machine: Machine, operation: OperationRecord) -> None:
     operation = await _turn(machine, operation)
     stack = await machine.database.read(stack_rows.get, operation.stack_id)
@@ -91,35 +122,60 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
     for _ in range(machine.settings.rounds):
         rows = {row.id: row for row in frame.rows}
         walk = Walk(
-            machine, frame.operation, stack, frame.loaded, frame.plan, rows, frame.environment
+            machine,
+            frame.operation,
+            stack,
+            frame.loaded,
+            frame.plan,
+            rows,
+            frame.environment,
+            await _standing(machine, frame),
         )
         walked = await walk.run()
         frame.rows = list(walk.rows.values())
         frame.operation = replace(frame.operation, steps_done=walk.done_count)
+        frame.skipped += walked.skipped
         if frame.plan.binds:
             # What else there is to do now is for another plan to say.
             break
         if not walked.finished or not (walked.surprises or _may_need_more(frame.plan)):
             break
-        again = await make_plan(
-            machine,
-            stack,
-            frame.operation.action,
-            frame.loaded,
-            _present(frame.rows),
-            asker=frame.operation.requester,
-            again=True,
-            within=frame.plan.within,
-        )
-        again = replace(again, whole=frame.plan.whole)
+        again = await _planned_again(machine, frame, stack)
         if all(step.kind is StepKind.KEEP for step in again.steps):
             break
         await _adopt_plan(machine, frame, again)
-    verdict = _verdict(frame.operation, walked)
+    verdict = _verdict(frame.operation, walked, frame.skipped)
     if verdict.failure is not None and not frame.plan.whole:
         # One part of a plan has no way back of its own; it stops where it stands.
         verdict = replace(verdict, cancelled=verdict.cancelled or Cancel.STOP)
     await finish(machine, frame.operation, stack, verdict, frame.loaded, frame.rows)
+
+
+async def _standing(machine: Machine, frame: Frame) -> Standing:
+    """What people asked of the plan's steps before; nothing, for an operation just accepted."""
+    asked = await machine.database.read(intervention_rows.of_operation, frame.operation.id)
+    return standing(frame.plan, asked) if asked else Standing()
+
+
+async def _planned_again(machine: Machine, frame: Frame, stack: StackRecord) -> Plan:
+    """What there is still to do; what somebody skipped is left out of it."""
+    within: Collection[str] | None = frame.plan.within
+    asked = await machine.database.read(intervention_rows.of_operation, frame.operation.id)
+    without = left_out(asked)
+    if without and frame.loaded is not None:
+        every = {row.name for row in frame.rows} | set(frame.loaded.graph.resources)
+        within = (every if within is None else set(within)) - without
+    again = await make_plan(
+        machine,
+        stack,
+        frame.operation.action,
+        frame.loaded,
+        _present(frame.rows),
+        asker=frame.operation.requester,
+        again=True,
+        within=within,
+    )
+    return replace(again, whole=frame.plan.whole)
 
 
 async def _turn(machine: Machine, operation: OperationRecord) -> OperationRecord:
@@ -127,8 +183,12 @@ async def _turn(machine: Machine, operation: OperationRecord) -> OperationRecord
     while True:
         ticket = machine.nudges.ticket(("operations", operation.stack_id))
         waiting = await machine.database.read(operation_rows.live_of_stack, operation.stack_id)
-        if not waiting or waiting[0].id == operation.id:
-            return waiting[0] if waiting else operation
+        now = next((each for each in waiting if each.id == operation.id), None)
+        if now is None or now.epoch != operation.epoch:
+            # Whoever took it over goes on; reading on would make two holders of one epoch.
+            raise Fenced
+        if waiting[0].id == operation.id:
+            return now
         await machine.nudges.sleep(ticket, 1.0)
 
 
@@ -202,9 +262,11 @@ def _may_need_more(plan: Plan) -> bool:
     )
 
 
-def _verdict(operation: OperationRecord, walked: Walked) -> Verdict:
+def _verdict(operation: OperationRecord, walked: Walked, skipped: tuple[str, ...]) -> Verdict:
+    """A person who had it go on in spite of a failure does not want it rolled back."""
     if walked.failures:
-        return Verdict(failure=summary(walked.failures), cancelled=walked.cancel)
+        cancelled = walked.cancel or (Cancel.STOP if walked.tolerated else None)
+        return Verdict(failure=summary(walked.failures), cancelled=cancelled)
     if walked.timed_out:
         return Verdict(failure=f"{operation.action.title()} timed out", cancelled=walked.cancel)
     if walked.cancel is Cancel.ROLLBACK:
@@ -212,16 +274,30 @@ def _verdict(operation: OperationRecord, walked: Walked) -> Verdict:
         return Verdict(cancelled=walked.cancel)
     if walked.cancel is not None and not walked.finished:
         return Verdict(cancelled=walked.cancel)
-    return Verdict()
+    if skipped and operation.action is Action.DELETE:
+        # What was not removed is still there, and the stack with it: it must be found again.
+        return Verdict(failure=f"the stack stays, as not removed were: {'; '.join(skipped)}")
+    return Verdict(skipped=skipped)
 
 
 async def _refused(machine: Machine, operation: OperationRecord, reason: str) -> None:
-    """End an operation that could not even be walked."""
-    stack = await machine.database.read(stack_rows.get, operation.stack_id)
-    rows = await machine.database.read(resource_rows.of_stack, operation.stack_id)
-    if stack is None:
-        return
-    try:
-        await finish(machine, operation, stack, Verdict(failure=reason), None, rows)
-    except Fenced:
-        return
+    """End an operation that could not even be walked.
+
+    Often it is the database that failed it; then this cannot be written either. It is tried again
+    until it can, so that the operation is never left as running with nobody who performs it.
+    """
+    tries = 0
+    while True:
+        try:
+            stack = await machine.database.read(stack_rows.get, operation.stack_id)
+            rows = await machine.database.read(resource_rows.of_stack, operation.stack_id)
+            assert stack is not None, "an operation's stack is never deleted from the table"
+            await finish(machine, operation, stack, Verdict(failure=reason), None, rows)
+        except Fenced:
+            return
+        except Exception:
+            log.exception("an operation's end could not be written", operation=operation.id)
+            tries += 1
+            await _pause(machine, tries)
+        else:
+            return

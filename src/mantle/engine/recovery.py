@@ -79,8 +79,8 @@ class Engine:
             event_rows.stop_engine, self.machine.id, self.machine.clock.now()
         )
 
-    async def _perform(self, operation_id: OperationId) -> None:
-        await perform(self.machine, operation_id)
+    async def _perform(self, operation_id: OperationId, attempt: int | None) -> None:
+        await perform(self.machine, operation_id, attempt)
 
     async def _beats(self) -> None:
         while True:

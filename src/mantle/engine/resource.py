@@ -17,10 +17,12 @@ from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.again import AGAIN, Again, again_of
 from mantle.engine.delegates import Errand
 from mantle.engine.hooks import hold, hook_of
+from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId
+from mantle.model.interventions import Look
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
@@ -72,9 +74,6 @@ OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN)
 definition, the properties before an update that has not ended well, and how often a create was
 begun again."""
 
-TOLD_AFTER = 4
-"""Calls after which a wait is long enough to be told."""
-
 CLASH_RETRIES = 60
 """How often a conflicting state is waited out: a load balancer that is being changed, a port in
 use until its server is gone."""
@@ -118,6 +117,7 @@ class Drive:
         "after",
         "before",
         "fresh",
+        "looking",
         "metadata",
         "row",
         "step",
@@ -134,6 +134,7 @@ class Drive:
         self.before: Mapping[str, Any] = {}
         self.metadata: Mapping[str, Any] = self.row.metadata
         self.fresh = self.row.action is Action.INIT
+        self.looking = Looking(walk.operation.id, step.key)
         self._calls = 0
 
     @property
@@ -251,12 +252,28 @@ class Drive:
                 changes["deletion_policy"] = policy_of(definition)
                 if definition.external_id is not None:
                     changes["physical_id"] = definition.external_id
+        if again and self._differs():
+            # What the token leads to was made from other values: it is made again, from these.
+            note = replace(again_of(self.row), clearing=True, reason="its values have changed")
+            changes["data"] = {**self.row.data, AGAIN: note.noted()}
         if self.step.kind is StepKind.UPDATE:
             good = self._last_good()
             self.before = good if self.after == self.row.properties else self.row.properties
             changes["properties"] = self.after
             changes["data"] = {**self.row.data, "before": dict(good)}
         return replace(self.row, **changes)
+
+    def _differs(self) -> bool:
+        """Whether a create that was begun earlier would now be done from other values."""
+        if not self._makes_an_object:
+            return False
+        return bool(changes_between(self.type.schema, self.row.properties, self.after))
+
+    @property
+    def _makes_an_object(self) -> bool:
+        definition = self._definition()
+        ours = definition is None or definition.external_id is None
+        return self.step.kind is StepKind.CREATE and ours and not self._container
 
     def _noted(self, data: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """The type's new notes, with the engine's own kept."""
@@ -369,7 +386,7 @@ class Drive:
         if self._done_before():
             return await self._after(Ended())
         before = hook_of(self.walk, self.step, "pre")
-        if before is not None:
+        if before is not None and not self._begun_before():
             shown = self.walk.rows[self.step.replaces] if self.step.replaces else self.row
             if not await hold(self.walk, self.step, before, shown):
                 return Ended(interrupted=True)
@@ -382,6 +399,12 @@ class Drive:
         row = self.row
         there = row.plan_id == self.walk.plan.id and row.action is ACTIONS.get(self.step.kind)
         return there and row.status is Status.COMPLETE
+
+    def _begun_before(self) -> bool:
+        """Whether the deed was begun, which it never is before the hook is cleared."""
+        row = self.row
+        ours = row.plan_id == self.walk.plan.id and row.action is ACTIONS.get(self.step.kind)
+        return ours and row.status is Status.IN_PROGRESS
 
     async def _after(self, ended: Ended) -> Ended:
         """The hook behind the deed holds what depends on it; a cancel takes it as cleared."""
@@ -498,10 +521,8 @@ class Drive:
             )
 
     def _may_start_over(self) -> bool:
-        definition = self._definition()
-        ours = definition is None or definition.external_id is None
-        making = self.step.kind is StepKind.CREATE and ours and not self._container
-        return making and self.walk.cancel is None and not self.walk.interrupted
+        free = self.walk.cancel is None and not self.walk.interrupted
+        return self._makes_an_object and free
 
     async def _renoted(
         self,
@@ -544,6 +565,7 @@ class Drive:
                     return Failed(reason=error.message, remedy=error.remedy), None
                 errors += 1
                 last = error.message
+                self.looking.refused(error.message, self.walk.now())
                 await self._tell(f"try {errors + 1} follows: {error.message}", errors)
                 await self._sleep(
                     backoff(
@@ -558,6 +580,7 @@ class Drive:
             except MantleError as error:
                 return Failed(reason=error.message, remedy=error.remedy), None
             errors = 0
+            self.looking.answered()
             match outcome:
                 case Done() | Failed():
                     return outcome, attributes
@@ -597,6 +620,9 @@ class Drive:
     async def _sleep(self, seconds: float, ticket: asyncio.Event) -> None:
         if self.walk.interrupted:
             raise Interrupted
+        account = self.looking.account(self.walk.now(), seconds)
+        if account is not None:
+            self.walk.note(account)
         watch = self.type.signals_from is not None or self.type.hears_itself
         if watch:
             await self.walk.machine.nudges.sleep(ticket, seconds)
@@ -636,6 +662,15 @@ class Drive:
             return Failed(reason=error.message, remedy=error.remedy), None
         if operation_id is None:
             return Done(), None
+        self.walk.note(
+            Look(
+                operation_id=self.walk.operation.id,
+                step=self.step.key,
+                calls=1,
+                looked_at=self.walk.now(),
+                inner=operation_id,
+            )
+        )
         ended = await self._until_child_ends(operation_id)
         if ended.status is not OperationStatus.COMPLETE:
             return Failed(reason=f"resources.{self.row.name}: {ended.reason}"), None
@@ -659,6 +694,8 @@ class Drive:
             assert operation is not None, "a child's operation is stored before it is waited for"
             if operation.status.ended:
                 return operation
+            if self.walk.broken is not None:
+                raise Interrupted
             if self.walk.cancel is not None and passed_on != self.walk.cancel:
                 passed_on = self.walk.cancel
                 await machine.database.write(

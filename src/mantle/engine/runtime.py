@@ -23,7 +23,8 @@ import structlog
 
 from mantle.model.ids import OperationId
 
-Perform = Callable[[OperationId], Awaitable[None]]
+Perform = Callable[[OperationId, int | None], Awaitable[None]]
+"""Takes the operation, and the attempt: the epoch that it is to be claimed from."""
 
 _APPLICATION_VERSION = "1"
 """Constant: what is stored is rows, not a sequence of steps, so any version can go on."""
@@ -42,37 +43,69 @@ class Runtime(Protocol):
         """Perform this operation soon. It is in the store already; repeating this is harmless."""
         ...
 
+    async def let_go(self, operation_id: OperationId) -> None:
+        """Stop performing it here, as if killed; whoever claims it next goes on from the rows."""
+        ...
+
     async def close(self) -> None:
         """Stop where it stands; the next start goes on."""
         ...
 
 
 class Joined:
-    """Lets a second call for the same operation join the first."""
+    """Lets a second call for the same attempt at an operation join the first.
+
+    Note: freed while it ends. An operation has written that it failed; before its task is over,
+    somebody has it go on. That start has a newer attempt, so it does not join the task that is
+    ending, which would lose it, but waits behind it.
+    """
 
     def __init__(self, perform: Perform) -> None:
         self._perform = perform
-        self._running: dict[OperationId, asyncio.Task[None]] = {}
+        self._running: dict[OperationId, tuple[int, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, operation_id: OperationId) -> None:
+    async def __call__(self, operation_id: OperationId, attempt: int | None = None) -> None:
         """Perform it, or wait for the one who does."""
-        await asyncio.shield(self.task(operation_id))
+        await asyncio.shield(self.task(operation_id, attempt))
 
-    def task(self, operation_id: OperationId) -> "asyncio.Task[None]":
+    def task(self, operation_id: OperationId, attempt: int | None = None) -> "asyncio.Task[None]":
         """The task that performs it."""
-        task = self._running.get(operation_id)
-        if task is None:
-            task = asyncio.create_task(self._run(operation_id), name=f"operation {operation_id}")
-            self._running[operation_id] = task
-            task.add_done_callback(lambda _: self._running.pop(operation_id, None))
+        behind = None
+        if operation_id in self._running:
+            newest, behind = self._running[operation_id]
+            if attempt is None or attempt <= newest:
+                return behind
+        task = asyncio.create_task(
+            self._run(operation_id, attempt, behind), name=f"operation {operation_id}"
+        )
+        self._running[operation_id] = (attempt or 0, task)
+        self._tasks.add(task)
+        task.add_done_callback(lambda ended: self._ended(operation_id, ended))
         return task
 
-    async def _run(self, operation_id: OperationId) -> None:
-        await self._perform(operation_id)
+    async def _run(
+        self, operation_id: OperationId, attempt: int | None, behind: "asyncio.Task[None] | None"
+    ) -> None:
+        if behind is not None:
+            await asyncio.wait([behind])
+        await self._perform(operation_id, attempt)
+
+    def _ended(self, operation_id: OperationId, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if operation_id in self._running and self._running[operation_id][1] is task:
+            del self._running[operation_id]
+
+    async def let_go(self, operation_id: OperationId) -> None:
+        """Cancel the task that performs it, if there is one here."""
+        if operation_id in self._running:
+            _, task = self._running[operation_id]
+            task.cancel()
+            await asyncio.wait([task])
 
     async def stop(self) -> None:
         """Cancel whatever runs."""
-        tasks = list(self._running.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -88,10 +121,15 @@ class TaskRuntime:
         """Nothing to take over: whoever opens it starts what has not ended."""
         self._joined = Joined(perform)
 
-    async def start(self, operation_id: OperationId, attempt: int) -> None:  # noqa: ARG002 - the port's
+    async def start(self, operation_id: OperationId, attempt: int) -> None:
         """As a task."""
         assert self._joined is not None
-        self._joined.task(operation_id)
+        self._joined.task(operation_id, attempt)
+
+    async def let_go(self, operation_id: OperationId) -> None:
+        """Cancel the task."""
+        assert self._joined is not None
+        await self._joined.let_go(operation_id)
 
     async def close(self) -> None:
         """Cancel what runs."""
@@ -105,7 +143,7 @@ class DbosRuntime:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._joined: Joined | None = None
-        self._workflow: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self._workflow: Callable[[str, int | None], Coroutine[Any, Any, None]] | None = None
         self._starts: set[asyncio.Task[Any]] = set()
 
     async def open(self, perform: Perform, engine: str, earlier: Sequence[str]) -> None:
@@ -132,8 +170,9 @@ class DbosRuntime:
         DBOS(config=config)
 
         @DBOS.workflow(name="mantle.operation", max_recovery_attempts=None)
-        async def operation(operation_id: str) -> None:
-            work = joined(OperationId(operation_id))
+        async def operation(operation_id: str, attempt: int | None = None) -> None:
+            # Workflows of earlier releases were stored without the attempt.
+            work = joined(OperationId(operation_id), attempt)
             if asyncio.get_running_loop() is loop:
                 await work
             else:
@@ -157,7 +196,7 @@ class DbosRuntime:
 
         async def enter() -> None:
             with SetWorkflowID(f"{operation_id}:{attempt}"):
-                await DBOS.start_workflow_async(workflow, str(operation_id))
+                await DBOS.start_workflow_async(workflow, str(operation_id), attempt)
 
         def entered(task: asyncio.Task[Any]) -> None:
             self._starts.discard(task)
@@ -168,7 +207,7 @@ class DbosRuntime:
                 log.warning(
                     "entering the workflow failed", operation=operation_id, error=str(error)
                 )
-                joined.task(operation_id)
+                joined.task(operation_id, attempt)
 
         # Entering takes milliseconds of database work; the operation's own row, written before,
         # is what guarantees it, so the request's answer need not wait.
@@ -178,6 +217,11 @@ class DbosRuntime:
         task = asyncio.create_task(enter(), name=f"start {operation_id}", context=context)
         self._starts.add(task)
         task.add_done_callback(entered)
+
+    async def let_go(self, operation_id: OperationId) -> None:
+        """Cancel what performs it here; its workflow ends with that."""
+        assert self._joined is not None
+        await self._joined.let_go(operation_id)
 
     async def close(self) -> None:
         """Stop; what is unfinished stays so in the rows, and is found at the next start."""

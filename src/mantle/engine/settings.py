@@ -27,6 +27,14 @@ class Settings:
     again_most_seconds: float = 60.0
     rounds: int = 5
     """How often an operation plans again after in-place updates, at most."""
+    watch_seconds: float = 15.0
+    """How often the watchdog looks for what cannot go on; 0: never by itself."""
+    hung_seconds: float = 300.0
+    """A cloud call that has not come back for so long is told."""
+    hook_seconds: float = 3600.0
+    """A hook that has held an operation for so long is told."""
+    errors_in_a_row: int = 10
+    """So many refused calls of one step in a row are told."""
     drift_seconds: float = 600.0
     """How often live state is compared with what operations left; 0: never by itself."""
     drift_history_seconds: float = 30 * 86_400.0

@@ -7,23 +7,34 @@ except in a check, which looks at everything.
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Container, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from mantle.engine.hooks import hook_of
+from mantle.engine.intervening import Intervening
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
 from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
 from mantle.model.event import Event
-from mantle.model.ids import ResourceId, StepKey
+from mantle.model.ids import OperationId, ResourceId, StepKey
+from mantle.model.interventions import Intervention, Look
 from mantle.model.plan import Plan, Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
+from mantle.plan.interventions import REMOVALS, Standing, StepState, removes, spared, unsettled
+from mantle.store import interventions as intervention_rows
+from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
-from mantle.store.journal import Fenced
+from mantle.store.database import Connection
+from mantle.store.journal import Entry, Fenced
 from mantle.template.environment import Environment
 from mantle.template.validate import Loaded
+
+log = structlog.get_logger()
 
 MAKING = {StepKind.CREATE, StepKind.ADOPT}
 """Steps behind which there is a resource that was not there before."""
@@ -47,6 +58,13 @@ class Walked:
     """False when steps were left undone."""
     surprises: int = 0
     """Steps left for the next plan, which knows their values."""
+    skipped: tuple[str, ...] = ()
+    """Steps that somebody had it go on without, each with who and why."""
+    tolerated: bool = False
+    """Every failure is one that somebody had it go on in spite of."""
+
+
+NOTHING_ASKED = Standing()
 
 
 class Walk:
@@ -61,6 +79,7 @@ class Walk:
         plan: Plan,
         rows: Mapping[ResourceId, ResourceRecord],
         environment: Environment | None = None,
+        standing: Standing = NOTHING_ASKED,
     ) -> None:
         self.machine = machine
         self.operation = operation
@@ -71,13 +90,25 @@ class Walk:
         """What hooks there are; None when nobody may have asked for any."""
         self.rows = dict(rows)
         self.session = machine.session(stack)
-        self.current = current_rows(plan, self.rows)
+        self.skipped: dict[StepKey, str] = dict(standing.skipped)
+        """Steps to go on without, with the reason."""
+        self.cancelled: dict[StepKey, str] = dict(standing.cancelled)
+        """Steps that were stopped, or are not to be begun."""
+        self.tolerated: set[StepKey] = set(standing.tolerated)
+        """Steps whose failure does not keep others from being begun."""
+        self.current = current_rows(plan, self.rows, self.skipped)
         self.lookup = RowLookup(self.current, reference_of(machine.registry, stack))
         self.cancel: Cancel | None = operation.cancel
         self.done_count = 0
-        self.failures: list[tuple[str, str]] = []
+        self.failures: dict[StepKey, tuple[str, str]] = {}
+        """Resource name and reason."""
+        self.running: dict[asyncio.Future[Ended], Step] = {}
+        self.broken: BaseException | None = None
+        """Why nothing more can be written: mostly that another engine holds the operation."""
         self.surprises = 0
         """Updates that turned out to need a replacement once their values were known."""
+        self.postponed: set[StepKey] = set()
+        """Removals behind those, which the next plan does in their order."""
         self.timed_out = False
         self._steps = {step.key: step for step in plan.steps}
         self._missing = {step.key: len(step.requires) for step in plan.steps}
@@ -88,6 +119,12 @@ class Walk:
         self._ready = deque(step.key for step in plan.steps if not step.requires)
         self._unwritten: deque[asyncio.Future[Cancel | None]] = deque()
         self._stop = asyncio.Event()
+        self._ended: set[StepKey] = set()
+        self._asked: deque[Intervention] = deque()
+        self._heard_of: set[str] = set()
+        self._call: asyncio.Future[Ended] | None = None
+        """Ends when somebody asks for something, to wake the walk."""
+        self._intervening = Intervening(self)
 
     # --- what a step asks of its walk --------------------------------------------------------
 
@@ -98,7 +135,7 @@ class Walk:
     @property
     def interrupted(self) -> bool:
         """True when waits are to be given up."""
-        return self.cancel is Cancel.INTERRUPT or self.timed_out
+        return self.cancel is Cancel.INTERRUPT or self.timed_out or self.broken is not None
 
     def child_cancel(self) -> Cancel:
         """What a cancelled parent asks of its children: the parent does the rolling back."""
@@ -142,6 +179,18 @@ class Walk:
         self._unwritten.append(future)
         return future
 
+    async def write(self, entry: Entry) -> None:
+        """Write what a request led to; durable when this returns."""
+        future = self.machine.journal.write(entry)
+        future.add_done_callback(self._heard)
+        await future
+
+    def note(self, look: Look) -> None:
+        """Write how a step's waiting goes; nobody waits for that to be durable."""
+        entry = entry_of(self)
+        entry.also = functools.partial(_save_look, look=look)
+        self.machine.journal.write(entry).add_done_callback(self._heard)
+
     def _takes_over(self, row: ResourceRecord, written: list[ResourceRecord]) -> None:
         self.current[row.name] = row
         old = self.rows.get(row.replaces) if row.replaces else None
@@ -161,10 +210,20 @@ class Walk:
             written.append(old)
 
     def _heard(self, future: "asyncio.Future[Cancel | None]") -> None:
-        if future.cancelled() or future.exception() is not None:
-            self._stop.set()
+        if future.cancelled():
+            return  # the step that waited for it was stopped; what it wrote is written all the same
+        error = future.exception()
+        if error is not None:
+            self._break(error)
             return
         self.heed(future.result())
+
+    def _break(self, error: BaseException) -> None:
+        """What is done from here on could not be written: stop where it stands."""
+        if self.broken is None:
+            self.broken = error
+        self._stop.set()
+        self._wake()
 
     def heed(self, cancel: Cancel | None) -> None:
         """Take note of a request to cancel."""
@@ -178,31 +237,44 @@ class Walk:
     async def run(self) -> Walked:
         """Carry the plan out; the answer says how far it came. Everything is durable by then."""
         watch = asyncio.create_task(self._watch(), name=f"watch {self.operation.id}")
-        running: dict[asyncio.Task[Ended], Step] = {}
         try:
-            await self._walk(running)
+            await self._walk()
         finally:
             watch.cancel()
-            for task in running:
+            for task in self.running:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
-            if running:
-                await asyncio.gather(*running, return_exceptions=True)
+            if self.running:
+                await asyncio.gather(*self.running, return_exceptions=True)
+        if self.broken is not None:
+            raise self.broken
         while self._unwritten:
-            await self._unwritten.popleft()
+            await self._durable(self._unwritten.popleft())
         return Walked(
-            failures=tuple(self.failures),
+            failures=tuple(self.failures.values()),
             cancel=self.cancel,
             timed_out=self.timed_out,
             finished=self.done_count == len(self._steps),
             surprises=self.surprises,
+            skipped=tuple(f"{key} ({why})" for key, why in self.skipped.items()),
+            tolerated=bool(self.failures) and self.failures.keys() <= self.tolerated,
         )
 
-    async def _walk(self, running: dict[asyncio.Task[Ended], Step]) -> None:
+    async def _durable(self, written: "asyncio.Future[Cancel | None]") -> None:
+        """Wait for a write; one whose step was stopped is made durable by those behind it."""
+        if not written.cancelled():
+            await written
+
+    async def _walk(self) -> None:
+        running = self.running
         limit = self.operation.batch_size or self.machine.settings.steps_at_once
         in_line = 0
         while True:
+            if self.broken is not None:
+                return
+            while self._asked:
+                await self._intervening.honour(self._asked.popleft())
             while self._ready and len(running) < limit and not self._halted:
                 step = self._steps[self._ready.popleft()]
                 ended = self._settled(step)
@@ -218,22 +290,41 @@ class Walk:
                 else:
                     running[asyncio.create_task(drive.run())] = step
             if not running:
+                if self._asked or await self._asked_meanwhile():
+                    continue
                 return
-            finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if self._call is None or self._call.done():
+                self._call = asyncio.get_running_loop().create_future()
+            if self._asked or self.broken is not None:
+                continue
+            finished, _ = await asyncio.wait(
+                (*running, self._call), return_when=asyncio.FIRST_COMPLETED
+            )
             for task in finished:
-                self._end(running.pop(task), task.result())
+                if task is not self._call:
+                    self._end(running.pop(task), task.result())
             if self.operation.pause_seconds and not running:
                 await self.rest(self.operation.pause_seconds)
 
     @property
     def _halted(self) -> bool:
-        if self.cancel is not None or self.timed_out:
+        if self.cancel is not None or self.timed_out or self.broken is not None:
             return True
-        return bool(self.failures) and self.plan.action is not Action.CHECK
+        if not self.failures or self.plan.action is Action.CHECK:
+            return False
+        return not self.failures.keys() <= self.tolerated
 
     def _settled(self, step: Step) -> Ended | None:
         """A step that an earlier run of this plan has ended already."""
-        row = self.rows[step.resource_id]
+        if step.key in self.skipped or step.key in self.postponed:
+            return Ended()
+        if step.key in self.cancelled:
+            return Ended(self.cancelled[step.key])
+        row = self.rows.get(step.resource_id)
+        if row is None:
+            # Removed before this operation ended badly and was made to go on.
+            gone = removes(self.plan, step)
+            return Ended(None if gone else "its row is gone: update the stack instead")
         if step.kind is StepKind.KEEP or hook_of(self, step, "post"):
             return None  # the step looks itself how far it came
         if row.plan_id != self.plan.id or row.action is not ACTIONS[step.kind]:
@@ -249,11 +340,15 @@ class Walk:
             return
         if ended.surprise:
             self.surprises += 1
+            if step.key in self._dependents:
+                # Nothing was moved off what is removed behind it: the next plan does both.
+                self.postponed.update(spared(self.plan, {step.key: ""}))
         if ended.failure is not None:
-            self.failures.append((step.resource, ended.failure))
+            self.failures[step.key] = (step.resource, ended.failure)
             if self.plan.action is not Action.CHECK:
                 return
         self.done_count += 1
+        self._ended.add(step.key)
         for key in self._dependents.get(step.key, ()):
             self._missing[key] -= 1
             if not self._missing[key]:
@@ -262,18 +357,110 @@ class Walk:
     async def _breathe(self) -> None:
         """Let others run, and let the journal catch up when it is far behind."""
         while self._unwritten and (self._unwritten[0].done() or len(self._unwritten) > UNWRITTEN):
-            await self._unwritten.popleft()
+            await self._durable(self._unwritten.popleft())
         await asyncio.sleep(0)
 
+    # --- what people ask of it ---------------------------------------------------------------
+
+    def state_of(self, step: Step) -> StepState:
+        """How far a step is, as this walk knows it."""
+        if step.key in self.skipped:
+            return StepState.SKIPPED
+        if step.key in self.failures:
+            return StepState.FAILED
+        if any(each.key == step.key for each in self.running.values()):
+            return StepState.RUNNING
+        if step.key in self._ended:
+            return StepState.DONE
+        return StepState.BLOCKED if self._missing[step.key] else StepState.READY
+
+    def step_of(self, key: StepKey) -> Step | None:
+        """A step of the plan."""
+        return self._steps.get(key)
+
+    async def stopped(self, step: Step) -> bool:
+        """Stop a step as if killed; false when it ended by itself in this very moment."""
+        for task, each in list(self.running.items()):
+            if each.key != step.key:
+                continue
+            task.cancel()
+            await asyncio.wait([task])
+            del self.running[task]
+            if task.cancelled():
+                return True
+            ended = task.result()
+            self._end(step, ended)
+            return ended.interrupted
+        return True
+
+    def begin_again(self, step: Step) -> None:
+        """Have a step that failed or was stopped be begun."""
+        self.failures.pop(step.key, None)
+        self.cancelled.pop(step.key, None)
+        self.tolerated.discard(step.key)
+        if step.key in self._ended:
+            self._ended.discard(step.key)
+            self.done_count -= 1
+        if not self._missing[step.key] and step.key not in self._ready:
+            self._ready.append(step.key)
+
+    def settle(self, step: Step, ended: Ended) -> None:
+        """A step ends by a person's word; one that was not begun does so when its turn comes."""
+        if step.key in self._ended:
+            return  # a check that found something has ended with its failure
+        if not self._missing[step.key] and step.key not in self._ready:
+            self._end(step, ended)
+        elif ended.failure is not None:
+            self.failures[step.key] = (step.resource, ended.failure)
+
+    def leave_out(self, skipped: Mapping[StepKey, str]) -> None:
+        """Go on without these; what was to be replaced by one stands for its name again."""
+        for key, why in skipped.items():
+            self.skipped[key] = why
+            self.failures.pop(key, None)
+            self.cancelled.pop(key, None)
+            self.tolerated.discard(key)
+        self.current = current_rows(self.plan, self.rows, self.skipped)
+        self.lookup.rows = self.current
+
+    def _wake(self) -> None:
+        if self._call is not None and not self._call.done():
+            self._call.set_result(Ended())
+
+    def _hear(self, asked: list[Intervention]) -> bool:
+        found = unsettled(asked, self._heard_of)
+        self._asked.extend(found)
+        self._heard_of.update(each.id for each in found)
+        if found:
+            self._wake()
+        return bool(found)
+
+    async def _asked_meanwhile(self) -> bool:
+        """Before it ends other than well: whether somebody has just asked to go on."""
+        if not self.failures and self.done_count == len(self._steps):
+            return False
+        if self.broken is not None:
+            return False
+        return self._hear(
+            await self.machine.database.read(intervention_rows.open_of, self.operation.id)
+        )
+
     async def _watch(self) -> None:
-        """Notice a cancel request and the deadline while every step waits."""
+        """Notice a cancel request, verbs and the deadline while every step waits."""
         while True:
             ticket = self.machine.nudges.ticket(("cancel", self.operation.id))
-            operation = await self.machine.database.read(operation_rows.get, self.operation.id)
+            try:
+                operation, asked = await self.machine.database.read(_requests, self.operation.id)
+            except Exception:
+                # The next look may succeed; without this loop nobody could stop the operation.
+                log.exception("an operation's requests were not read", operation=self.operation.id)
+                await self.machine.nudges.sleep(ticket, 1.0)
+                continue
             if operation is None or operation.epoch != self.operation.epoch:
-                self._stop.set()
-                raise Fenced
+                self._break(Fenced())
+                return
             self.heed(operation.cancel)
+            self._hear(asked)
             deadline = self.operation.deadline_at
             left = 3600.0 if deadline is None else deadline - self.now()
             if left <= 0:
@@ -283,8 +470,19 @@ class Walk:
             await self.machine.nudges.sleep(ticket, max(0.05, min(1.0, left)))
 
 
+def _save_look(connection: Connection, look: Look) -> None:
+    look_rows.save(connection, look)
+
+
+def _requests(
+    connection: Connection, operation_id: OperationId
+) -> tuple[OperationRecord | None, list[Intervention]]:
+    operation = operation_rows.get(connection, operation_id)
+    return operation, intervention_rows.open_of(connection, operation_id)
+
+
 def current_rows(
-    plan: Plan, rows: Mapping[ResourceId, ResourceRecord]
+    plan: Plan, rows: Mapping[ResourceId, ResourceRecord], skipped: Container[StepKey] = ()
 ) -> dict[str, ResourceRecord]:
     """The row each name stands for before the plan's creates have ended.
 
@@ -292,7 +490,7 @@ def current_rows(
     replacement is there, nothing may refer to it.
     """
     leaving = {
-        step.resource_id for step in plan.steps if step.kind in {StepKind.DELETE, StepKind.FORGET}
+        step.resource_id for step in plan.steps if step.kind in REMOVALS and step.key not in skipped
     }
     creating = {step.resource_id: step for step in plan.steps if step.kind in MAKING}
     current: dict[str, ResourceRecord] = {}

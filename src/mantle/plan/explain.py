@@ -4,43 +4,47 @@ Pure: from the rows to words. What is said is read from what is durable, so that
 explain an operation that another carries out, or that none does.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
-from mantle.model.ids import ResourceId, StepKey
+from mantle.model.ids import OperationId, ResourceId, StepKey
+from mantle.model.interventions import Intervention, Look, Verb
 from mantle.model.plan import Plan, Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
+from mantle.plan.interventions import (
+    Stage,
+    Standing,
+    StepState,
+    helpful,
+    helpful_whole,
+    removes,
+    standing,
+)
+from mantle.plan.watchdog import (
+    Engine,
+    Patience,
+    Progress,
+    Reason,
+    Trouble,
+    Watched,
+    find_stuck,
+)
 
-SILENT_SECONDS = 30.0
-"""An engine that has not been heard of for so long is taken for gone."""
+__all__ = [
+    "Engine",
+    "Explanation",
+    "StepState",
+    "StepView",
+    "Trouble",
+    "explain",
+    "progress_of",
+    "views_of",
+]
 
 QUIET_SECONDS = 900.0
 """An operation none of whose steps has moved for so long is worth a look."""
-
-
-class StepState(StrEnum):
-    """How far a step is."""
-
-    DONE = "done"
-    RUNNING = "running"
-    HELD = "held"
-    """At a hook, until somebody clears it."""
-    FAILED = "failed"
-    READY = "ready"
-    BLOCKED = "blocked"
-
-
-class Trouble(StrEnum):
-    """Why an operation cannot go on, or may not."""
-
-    NO_ENGINE = "no-engine"
-    DEAD_ENGINE = "dead-engine"
-    OVERDUE = "overdue"
-    QUIET = "quiet"
-    HELD = "held"
-    BEHIND = "behind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +57,23 @@ class StepView:
     said: str
     """What it waits for, what failed, or what it will do."""
     since: float | None = None
-    """When it was begun."""
+    """When it was begun; of one that waits for others, when its operation was."""
     until: float | None = None
     """When it fails for want of time."""
     waits_for: tuple[StepKey, ...] = ()
     """Steps that must be complete before it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """Who holds an operation."""
-
-    id: str
-    host: str = ""
-    beat_at: float | None = None
-    """When it was last heard of; None when nothing is known of it any more."""
+    calls: int = 0
+    """How often it has asked its cloud, as far as that was told."""
+    errors: int = 0
+    """Calls in a row that were refused."""
+    last_error: str = ""
+    error_at: float | None = None
+    next_look_at: float | None = None
+    """When it asks again."""
+    inner: OperationId | None = None
+    """The operation of the stack inside that does the work."""
+    verbs: tuple[Verb, ...] = ()
+    """What may be done to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,28 @@ class Explanation:
     """Each with what to do about it."""
     next: str
     """What happens if nobody does anything."""
+    stuck: tuple[Reason, ...] = ()
+    """The troubles that nothing ends by itself."""
+    lease_age_seconds: float | None = None
+    """Since whoever holds it was last heard of."""
+    verbs: tuple[Verb, ...] = ()
+    """What may be done to the operation as a whole."""
+    interventions: tuple[Intervention, ...] = ()
+    """What was asked of it, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is stored about an operation, besides its plan and rows."""
+
+    held: Sequence[tuple[str, str, float]] = ()
+    """The hooks that hold it: resource, hook, since when."""
+    interventions: Sequence[Intervention] = ()
+    looks: Mapping[StepKey, Look] = field(default_factory=dict)
+    wait_until: Mapping[ResourceId, float] = field(default_factory=dict)
+    """When the time of wait conditions is over, by row."""
+    refusal: str = ""
+    """Why an operation that has ended badly cannot go on; empty when it can."""
 
 
 def explain(
@@ -94,41 +122,93 @@ def explain(
     rows: Mapping[ResourceId, ResourceRecord],
     held: Sequence[tuple[str, str, float]],
     now: float,
+    known: Known | None = None,
+    patience: Patience | None = None,
 ) -> Explanation:
     """`held` are the hooks that hold it: resource, hook, since when."""
-    steps = () if plan is None else tuple(_steps(operation, plan, rows, held))
-    troubles = (
-        () if operation.status.ended else tuple(_troubles(operation, engine, behind, steps, now))
+    known = Known() if known is None else known
+    steps: tuple[StepView, ...] = ()
+    if plan is not None:
+        steps = views_of(
+            operation,
+            plan,
+            rows,
+            held=held,
+            interventions=known.interventions,
+            looks=known.looks,
+            now=now,
+        )
+        if known.refusal:
+            steps = tuple(_without_verbs(view) for view in steps)
+    watched = Watched(
+        operation=operation,
+        engine=engine,
+        waits_since=waits_since(operation, known.interventions),
+        behind=None if behind is None else behind.id,
+        steps=() if plan is None else progress_of(plan, steps, known.looks, known.wait_until),
+        moved_at=max((row.updated_at or 0.0 for row in rows.values()), default=None),
+        held={resource: (hook, since) for resource, hook, since in held},
     )
+    stuck = find_stuck(watched, now, patience or Patience())
+    troubles: tuple[tuple[Trouble, str], ...] = ()
+    if not operation.status.ended:
+        troubles = tuple(_troubles(behind, steps, now))
+        troubles += tuple((reason.kind, reason.said) for reason in stuck)
     return Explanation(
         operation=operation,
         engine=engine,
         behind=behind,
         steps=steps,
         troubles=troubles,
-        next=_next(operation, behind, steps, troubles),
+        next=_next(operation, behind, steps, troubles, known),
+        stuck=stuck,
+        lease_age_seconds=None
+        if engine is None or engine.beat_at is None
+        else max(0.0, now - engine.beat_at),
+        verbs=() if known.refusal else helpful_whole(stage_of(operation)),
+        interventions=tuple(known.interventions),
     )
+
+
+def stage_of(operation: OperationRecord) -> Stage:
+    """How far it is."""
+    if not operation.status.ended:
+        return Stage.LIVE
+    return Stage.ENDED_WELL if operation.status is OperationStatus.COMPLETE else Stage.ENDED_BADLY
+
+
+def waits_since(operation: OperationRecord, interventions: Sequence[Intervention]) -> float:
+    """Since when an engine could have taken it: it was made, taken over, or made to go on then."""
+    moments = [each.asked_at for each in interventions if each.honoured]
+    return max([operation.created_at, *moments])
 
 
 # --- steps -----------------------------------------------------------------------------------
 
 
-def _steps(
+def views_of(
     operation: OperationRecord,
     plan: Plan,
     rows: Mapping[ResourceId, ResourceRecord],
-    held: Sequence[tuple[str, str, float]],
-) -> list[StepView]:
+    *,
+    held: Sequence[tuple[str, str, float]] = (),
+    interventions: Sequence[Intervention] = (),
+    looks: Mapping[StepKey, Look] | None = None,
+    now: float = 0.0,
+) -> tuple[StepView, ...]:
+    """Every step of the plan, in its order."""
     hooks = {resource: (hook, since) for resource, hook, since in held}
-    done: set[StepKey] = set()
+    stands = standing(plan, interventions)
+    settled: set[StepKey] = set()
     views = []
     for step in plan.steps:
-        row = rows.get(step.resource_id)
-        view = _view(operation, plan, step, row, hooks, done)
-        if view.state is StepState.DONE:
-            done.add(step.key)
+        view = _view(operation, plan, step, rows.get(step.resource_id), hooks, settled, stands)
+        if view.state in {StepState.DONE, StepState.SKIPPED}:
+            settled.add(step.key)
+        elif looks and view.state is StepState.RUNNING and step.key in looks:
+            view = _looked(view, looks[step.key], now)
         views.append(view)
-    return views
+    return tuple(views)
 
 
 def _view(
@@ -137,12 +217,21 @@ def _view(
     step: Step,
     row: ResourceRecord | None,
     hooks: Mapping[str, tuple[str, float]],
-    done: set[StepKey],
+    settled: set[StepKey],
+    stands: Standing,
 ) -> StepView:
-    missing = tuple(key for key in step.requires if key not in done)
+    missing = tuple(key for key in step.requires if key not in settled)
     state, said = _state(operation, plan, step, row, missing)
-    since = row.started_at if row is not None and state is StepState.RUNNING else None
-    if step.resource in hooks and state is not StepState.DONE:
+    if step.key in stands.skipped:
+        state, said = StepState.SKIPPED, stands.skipped[step.key]
+    elif step.key in stands.cancelled and state in {StepState.READY, StepState.BLOCKED}:
+        state, said = StepState.FAILED, stands.cancelled[step.key]
+    since = None
+    if state is StepState.RUNNING and row is not None:
+        since = row.started_at
+    elif state in {StepState.READY, StepState.BLOCKED}:
+        since = operation.started_at
+    if step.resource in hooks and state not in {StepState.DONE, StepState.SKIPPED}:
         hook, since = hooks[step.resource]
         state, said = StepState.HELD, f"its {hook} hook waits to be cleared"
     return StepView(
@@ -153,6 +242,7 @@ def _view(
         since=since,
         until=since + step.timeout_seconds if since and state is StepState.RUNNING else None,
         waits_for=missing if state is StepState.BLOCKED else (),
+        verbs=helpful(stage_of(operation), state, binds=plan.binds),
     )
 
 
@@ -165,7 +255,7 @@ def _state(
 ) -> tuple[StepState, str]:
     if row is None:
         # A row that was deleted and purged, or one of an operation long over.
-        over = operation.status is OperationStatus.COMPLETE or step.kind is StepKind.DELETE
+        over = operation.status is OperationStatus.COMPLETE or removes(plan, step)
         return (StepState.DONE, "done") if over else (StepState.READY, step.reason)
     if row.plan_id == plan.id and row.action is not Action.INIT:
         match row.status:
@@ -180,15 +270,70 @@ def _state(
     return (StepState.BLOCKED if missing else StepState.READY), step.reason
 
 
+def _looked(view: StepView, look: Look, now: float) -> StepView:
+    """With how its asking goes. A wait is told now and then: the next look is reckoned from it."""
+    due = look.looked_at + look.pause_seconds
+    if look.pause_seconds > 0 and due < now:
+        due += math.ceil((now - due) / look.pause_seconds) * look.pause_seconds
+    return StepView(
+        key=view.key,
+        state=view.state,
+        resource=view.resource,
+        said=view.said,
+        since=view.since,
+        until=view.until,
+        waits_for=view.waits_for,
+        calls=look.calls,
+        errors=look.errors,
+        last_error=look.last_error,
+        error_at=look.error_at,
+        next_look_at=due if look.pause_seconds > 0 else None,
+        inner=look.inner,
+        verbs=tuple(verb for verb in view.verbs if verb is not Verb.RETRY)
+        if look.inner is not None
+        else view.verbs,
+    )
+
+
+def _without_verbs(view: StepView) -> StepView:
+    return StepView(
+        key=view.key,
+        state=view.state,
+        resource=view.resource,
+        said=view.said,
+        since=view.since,
+        until=view.until,
+        waits_for=view.waits_for,
+    )
+
+
+def progress_of(
+    plan: Plan,
+    views: Sequence[StepView],
+    looks: Mapping[StepKey, Look],
+    wait_until: Mapping[ResourceId, float],
+) -> tuple[Progress, ...]:
+    """What the watchdog needs to know of the steps that are not done."""
+    return tuple(
+        Progress(
+            key=view.key,
+            resource=view.resource,
+            state=view.state,
+            since=view.since,
+            until=view.until,
+            wait_until=wait_until.get(step.resource_id),
+            look=looks.get(view.key),
+        )
+        for step, view in zip(plan.steps, views, strict=True)
+        if view.state not in {StepState.DONE, StepState.SKIPPED}
+    )
+
+
 # --- troubles --------------------------------------------------------------------------------
 
 
 def _troubles(
-    operation: OperationRecord,
-    engine: Engine | None,
-    behind: OperationRecord | None,
-    steps: Sequence[StepView],
-    now: float,
+    behind: OperationRecord | None, steps: Sequence[StepView], now: float
 ) -> list[tuple[Trouble, str]]:
     found: list[tuple[Trouble, str]] = []
     if behind is not None:
@@ -198,20 +343,6 @@ def _troubles(
                 (
                     f"It waits for operation {behind.id} ({behind.action}) of the same stack: "
                     f"`mantle operation explain {behind.id}`."
-                ),
-            )
-        )
-    if operation.status is OperationStatus.QUEUED and now - operation.created_at > SILENT_SECONDS:
-        found.append(
-            (Trouble.NO_ENGINE, "No engine has taken it: see whether one runs (`/readyz`).")
-        )
-    elif operation.status is OperationStatus.RUNNING and _silent(engine, now):
-        found.append(
-            (
-                Trouble.DEAD_ENGINE,
-                (
-                    "The engine that holds it is not heard of: the next engine that starts goes on "
-                    "with it where it stands."
                 ),
             )
         )
@@ -227,10 +358,6 @@ def _troubles(
                     ),
                 )
             )
-        elif step.until is not None and now > step.until:
-            found.append(
-                (Trouble.OVERDUE, f"{step.key!r} is past its time and will fail when next seen.")
-            )
     running = [step.since for step in steps if step.state is StepState.RUNNING and step.since]
     if running and now - max(running) > QUIET_SECONDS:
         found.append(
@@ -238,15 +365,11 @@ def _troubles(
                 Trouble.QUIET,
                 (
                     f"Nothing new was begun for {(now - max(running)) / 60:.0f} minutes; "
-                    "`mantle stack cancel` ends the wait."
+                    "`mantle operation cancel` ends the wait."
                 ),
             )
         )
     return found
-
-
-def _silent(engine: Engine | None, now: float) -> bool:
-    return engine is None or engine.beat_at is None or now - engine.beat_at > SILENT_SECONDS
 
 
 def _next(
@@ -254,21 +377,37 @@ def _next(
     behind: OperationRecord | None,
     steps: Sequence[StepView],
     troubles: Sequence[tuple[Trouble, str]],
+    known: Known,
 ) -> str:
     if operation.status.ended:
-        return f"It has ended: {operation.reason}"
+        return _after_the_end(operation, known)
     if behind is not None:
         return "It is planned and begun when the operation before it has ended."
+    asked = [each for each in known.interventions if each.settled_at is None]
+    if asked:
+        said = ", ".join(f"{each.verb} {each.step or 'of the operation'}" for each in asked[:3])
+        return f"It does what was asked of it: {said}."
     if operation.cancel is not None:
         back = " and then the stack goes back" if operation.cancel is Cancel.ROLLBACK else ""
         return f"It was asked to end ({operation.cancel}): what runs is finished{back}."
-    if any(step.state is StepState.FAILED for step in steps):
-        return "A step has failed: what runs is finished, nothing more is begun."
-    if any(trouble is Trouble.DEAD_ENGINE for trouble, _ in troubles):
+    kinds = {trouble for trouble, _ in troubles}
+    if Trouble.DEAD_ENGINE in kinds or Trouble.NO_ENGINE in kinds:
         return "Nothing, until an engine takes it over."
-    running = [step.resource for step in steps if step.state is StepState.RUNNING]
+    running = [step for step in steps if step.state is StepState.RUNNING]
+    if any(step.state is StepState.FAILED for step in steps) and not running:
+        return "A step has failed: what runs is finished, nothing more is begun."
     if running:
-        shown = ", ".join(running[:3]) + (" …" if len(running) > 3 else "")
+        shown = ", ".join(step.resource for step in running[:3])
+        shown += " …" if len(running) > 3 else ""
         freed = sum(1 for step in steps if step.state is StepState.BLOCKED)
         return f"{shown}: asked again until they are done; {freed} steps wait behind."
     return "The steps that are ready are begun."
+
+
+def _after_the_end(operation: OperationRecord, known: Known) -> str:
+    said = f"It has ended: {operation.reason}"
+    if stage_of(operation) is not Stage.ENDED_BADLY:
+        return said
+    if known.refusal:
+        return f"{said}. It cannot go on: {known.refusal}"
+    return f"{said}. `mantle operation retry {operation.id}` goes on from its failed steps."

@@ -16,20 +16,22 @@ from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
 from mantle.model.errors import LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
-from mantle.model.ids import OperationId, StackId
+from mantle.model.ids import OperationId, PlanId, StackId, StepKey
+from mantle.model.interventions import Intervention, Verb
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.plan.adoption import ADOPTS, adopted_rows
 from mantle.plan.render import plan_json
 from mantle.resources.kit import Family
+from mantle.stacks.handing import NAMESPACE, handed_over
+from mantle.stacks.resume import revive_if_ended
 from mantle.store import events as event_rows
+from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.template.validate import Loaded
-
-NAMESPACE = uuid.UUID("3f0e7a52-6a3c-4d7b-9a42-6d616e746c65")
 
 
 class Children:
@@ -55,8 +57,7 @@ class Children:
     async def begin(self, errand: Errand) -> OperationId | None:
         """Start the child's operation, or find it started."""
         machine = self.machine
-        step = f"{errand.operation.id}:{errand.step.key}:{errand.row.plan_id}"
-        operation_id = OperationId(str(uuid.uuid5(NAMESPACE, step)))
+        operation_id = handed_over(errand.operation.id, errand.step.key, errand.row.plan_id)
         if await machine.database.read(operation_rows.get, operation_id) is not None:
             return operation_id
         child = await machine.database.read(stack_rows.get, self.child_id(errand.row))
@@ -69,6 +70,21 @@ class Children:
         else:
             await self._build(errand, child, operation_id)
         return operation_id
+
+    async def retry(self, parent: OperationId, step: StepKey, plan_id: PlanId) -> None:
+        """Have the child's operation go on, if it ended badly; one under way goes on anyway."""
+        machine = self.machine
+        child = handed_over(parent, step, plan_id)
+        revived = await machine.database.write(revive_if_ended, machine, child)
+        for operation_id, epoch in revived:
+            await machine.start(operation_id, epoch)
+
+    async def stop(self, parent: OperationId, step: StepKey, plan_id: PlanId, why: str) -> None:
+        """Cancel the child's operation with its steps under way; repeating it changes nothing."""
+        machine = self.machine
+        child = handed_over(parent, step, plan_id)
+        if await machine.database.write(stop_inner, machine, child, why):
+            machine.nudges.nudge(("cancel", child))
 
     async def family(self, child_id: StackId) -> Family | None:
         """The child's members in the order they were made, and its outputs."""
@@ -264,6 +280,32 @@ class Children:
             )
         machine.nudges.nudge(child.id)
         await machine.start(operation.id, operation.epoch)
+
+
+def stop_inner(
+    connection: Connection, machine: Machine, operation_id: OperationId, why: str
+) -> bool:
+    """Ask a child's operation to end now; false when it has ended or never began."""
+    operation = operation_rows.get(connection, operation_id)
+    if operation is None or operation.status.ended or operation.cancel is Cancel.INTERRUPT:
+        return False
+    operation_rows.ask_to_cancel(connection, operation_id, Cancel.INTERRUPT)
+    intervention_rows.add(
+        connection,
+        Intervention(
+            id=machine.new_id(),
+            operation_id=operation_id,
+            stack_id=operation.stack_id,
+            project_id=operation.project_id,
+            verb=Verb.CANCEL,
+            why=f"the step it is done for: {why}",
+            user_name="mantle",
+            asked_at=machine.clock.now(),
+            before=operation.status,
+            now=True,
+        ),
+    )
+    return True
 
 
 def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mantle.engine.machine import Machine
 from mantle.model.ids import ResourceId
-from mantle.model.plan import Plan
 from mantle.model.records import OperationRecord, ResourceRecord
-from mantle.plan.explain import Engine, Explanation, explain
-from mantle.plan.render import plan_from_json
+from mantle.model.status import Status
+from mantle.plan.explain import Engine, Explanation, Known, explain
+from mantle.plan.interventions import Stage
+from mantle.plan.watchdog import Patience
 from mantle.stacks.control import Control
+from mantle.stacks.resume import plan_of, stage_of, why_not
 from mantle.store import events as event_rows
 from mantle.store import hooks as hook_rows
+from mantle.store import interventions as intervention_rows
+from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store.database import Connection
@@ -18,46 +23,88 @@ from mantle.store.database import Connection
 
 async def explain_operation(control: Control, operation: OperationRecord) -> Explanation:
     """Who holds it, what each step waits for since when, and what happens next."""
+    machine = control.machine
 
     def look(connection: Connection) -> Explanation:
         now = operation_rows.get(connection, operation.id) or operation
         live = operation_rows.live_of_stack(connection, now.stack_id)
         before = [each for each in live if each.id != now.id]
         first = bool(live) and live[0].id == now.id
+        rows = {row.id: row for row in resource_rows.of_stack(connection, now.stack_id)}
+        held = [
+            (held.resource, held.hook, held.held_at)
+            for held in hook_rows.waiting(connection, now.stack_id)
+            if held.operation_id == now.id
+        ]
         return explain(
             now,
-            engine=_engine(now, event_rows.list_engines(connection)),
+            engine=engine_of(now, event_rows.list_engines(connection)),
             behind=None if now.status.ended or first or not before else before[0],
-            plan=_plan(connection, now),
-            rows=_rows(connection, now),
-            held=[
-                (held.resource, held.hook, held.held_at)
-                for held in hook_rows.waiting(connection, now.stack_id)
-                if held.operation_id == now.id
-            ],
+            plan=plan_of(connection, now),
+            rows=rows,
+            held=held,
             now=control.clock.now(),
+            known=_known(connection, machine, now, rows),
+            patience=patience_of(machine),
         )
 
     return await control.database.read(look)
 
 
-def _engine(operation: OperationRecord, engines: list[dict[str, Any]]) -> Engine | None:
+def _known(
+    connection: Connection,
+    machine: Machine,
+    operation: OperationRecord,
+    rows: Mapping[ResourceId, ResourceRecord],
+) -> Known:
+    refusal = ""
+    if stage_of(operation) is Stage.ENDED_BADLY:
+        no = why_not(connection, operation)
+        refusal = "" if no is None else f"{no.reason}. {no.remedy}".strip()
+    return Known(
+        interventions=intervention_rows.of_operation(connection, operation.id),
+        looks=look_rows.of_operation(connection, operation.id),
+        wait_until=wait_ends(machine, rows),
+        refusal=refusal,
+    )
+
+
+def engine_of(operation: OperationRecord, engines: list[dict[str, Any]]) -> Engine | None:
+    """Who holds it, with when that was last heard of."""
     if not operation.engine:
         return None
     for known in engines:
         if known["id"] == operation.engine:
-            return Engine(id=operation.engine, host=known["host"], beat_at=known["beat_at"])
+            return Engine(
+                id=operation.engine,
+                host=known["host"],
+                beat_at=known["beat_at"],
+                started_at=known["started_at"],
+            )
     return Engine(id=operation.engine)
 
 
-def _plan(connection: Connection, operation: OperationRecord) -> Plan | None:
-    if operation.plan_id is None:
-        return None
-    document = operation_rows.plan_document(connection, operation.plan_id)
-    return None if document is None else plan_from_json(document)
+def wait_ends(
+    machine: Machine, rows: Mapping[ResourceId, ResourceRecord]
+) -> dict[ResourceId, float]:
+    """When the own time of each condition that is waited for is over."""
+    found = {}
+    for row in rows.values():
+        if row.status is not Status.IN_PROGRESS or row.started_at is None:
+            continue
+        kind = machine.registry.types.get(row.resolved_type)
+        timeout = row.properties.get("timeout")
+        if kind is None or kind.signals_from is None or not isinstance(timeout, int | float):
+            continue
+        found[row.id] = row.started_at + float(timeout)
+    return found
 
 
-def _rows(
-    connection: Connection, operation: OperationRecord
-) -> Mapping[ResourceId, ResourceRecord]:
-    return {row.id: row for row in resource_rows.of_stack(connection, operation.stack_id)}
+def patience_of(machine: Machine) -> Patience:
+    """The watchdog's limits, from the settings."""
+    settings = machine.settings
+    return Patience(
+        hung=settings.hung_seconds,
+        hook=settings.hook_seconds,
+        errors=settings.errors_in_a_row,
+    )

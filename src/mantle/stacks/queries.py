@@ -10,10 +10,12 @@ from mantle.model.errors import MantleError, NotFound
 from mantle.model.event import Event
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, StackId
+from mantle.model.interventions import Stuck
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.stacks.control import Control
 from mantle.store import events as event_rows
+from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -342,6 +344,24 @@ async def list_operations(
         return operation_rows.listing(
             connection, stack_id=stack.id if stack else None, project_id=project_id
         )
+
+    return await control.database.read(look)
+
+
+async def list_stuck(
+    control: Control, project_id: ProjectId, stack: StackRecord | None = None
+) -> list[tuple[OperationRecord, Stuck]]:
+    """Operations that the watchdog has marked, with why; newest first."""
+
+    def look(connection: Connection) -> list[tuple[OperationRecord, Stuck]]:
+        marked = look_rows.all_stuck(connection, project_id)
+        found = operation_rows.listing(
+            connection,
+            stack_id=stack.id if stack else None,
+            project_id=project_id,
+            ids=list(marked)[:1000],
+        )
+        return [(each, marked[each.id]) for each in found]
 
     return await control.database.read(look)
 

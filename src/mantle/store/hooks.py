@@ -81,6 +81,12 @@ def _held(row: Row[Any]) -> Held:
     )
 
 
+def leave(connection: Connection, operation_id: OperationId, resource: str) -> None:
+    """The step that came to these hooks was stopped: they hold nothing."""
+    mine = (hooks.c.operation_id == operation_id) & (hooks.c.resource == resource)
+    connection.execute(delete(hooks).where(mine & hooks.c.cleared_at.is_(None)))
+
+
 def forget(connection: Connection, operation_id: OperationId) -> None:
     """The operation has ended: nothing of it waits any more."""
     connection.execute(delete(hooks).where(hooks.c.operation_id == operation_id))

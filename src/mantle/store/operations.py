@@ -35,15 +35,23 @@ def get(connection: Connection, operation_id: OperationId | str) -> OperationRec
 
 
 def claim(
-    connection: Connection, operation_id: OperationId, engine: str, now: float
+    connection: Connection,
+    operation_id: OperationId,
+    engine: str,
+    now: float,
+    attempt: int | None = None,
 ) -> OperationRecord | None:
     """Make an operation this engine's: the epoch grows, so that an earlier holder's writes fail.
 
+    With an attempt only if the epoch is still that one: a call that comes late claims nothing.
     None when it has ended, or never was.
     """
+    chosen = (operations.c.id == operation_id) & operations.c.status.in_(_LIVE)
+    if attempt is not None:
+        chosen &= operations.c.epoch == attempt
     done = connection.execute(
         update(operations)
-        .where(operations.c.id == operation_id, operations.c.status.in_(_LIVE))
+        .where(chosen)
         .values(
             epoch=operations.c.epoch + 1,
             engine=engine,
@@ -92,6 +100,45 @@ def ask_to_cancel(connection: Connection, operation_id: OperationId, how: Cancel
     return bool(done.rowcount)
 
 
+def release(connection: Connection, operation_id: OperationId) -> int | None:
+    """Fence off whoever performs it; the answer is the epoch that the next holder claims from.
+
+    None when it has ended.
+    """
+    epoch: int | None = connection.scalar(
+        update(operations)
+        .where(operations.c.id == operation_id, operations.c.status.in_(_LIVE))
+        .values(epoch=operations.c.epoch + 1, engine="", status=OperationStatus.QUEUED)
+        .returning(operations.c.epoch)
+    )
+    return epoch
+
+
+def revive(connection: Connection, operation_id: OperationId, deadline_at: float) -> int | None:
+    """Have an operation that ended badly go on; the answer is the epoch to claim it from.
+
+    None when it has not ended, or ended well.
+    """
+    epoch: int | None = connection.scalar(
+        update(operations)
+        .where(
+            operations.c.id == operation_id,
+            operations.c.status.in_((OperationStatus.FAILED, OperationStatus.CANCELLED)),
+        )
+        .values(
+            epoch=operations.c.epoch + 1,
+            engine="",
+            status=OperationStatus.QUEUED,
+            cancel=None,
+            reason="",
+            ended_at=None,
+            deadline_at=deadline_at,
+        )
+        .returning(operations.c.epoch)
+    )
+    return epoch
+
+
 def live_of_stack(connection: Connection, stack_id: StackId) -> list[OperationRecord]:
     """Operations of a stack that have not ended, in the order they came."""
     query = select(operations).where(
@@ -112,6 +159,7 @@ def listing(
     stack_id: StackId | None = None,
     project_id: ProjectId | None = None,
     statuses: Sequence[OperationStatus] = (),
+    ids: Sequence[OperationId] | None = None,
     limit: int = 100,
 ) -> list[OperationRecord]:
     """Operations, newest first."""
@@ -120,6 +168,8 @@ def listing(
         query = query.where(operations.c.stack_id == stack_id)
     if project_id is not None:
         query = query.where(operations.c.project_id == project_id)
+    if ids is not None:
+        query = query.where(operations.c.id.in_(ids))
     if statuses:
         query = query.where(operations.c.status.in_(list(statuses)))
     return [operation_of(row) for row in connection.execute(query)]

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
@@ -43,6 +54,22 @@ def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
     """Every row of a stack, oldest first; deleted ones are gone."""
     query = select(resources).where(resources.c.stack_id == stack_id)
     query = query.order_by(resources.c.created_at, resources.c.name)
+    return [resource_of(row) for row in connection.execute(query)]
+
+
+def states_of(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
+    """Every row of a stack without its values; those of what is under way are there."""
+    busy = resources.c.status == Status.IN_PROGRESS
+    empty = literal({}, resources.c.properties.type)
+    light = [
+        case((busy, resources.c.properties), else_=empty).label("properties")
+        if name == "properties"
+        else empty.label(name)
+        if name in {"attributes", "data", "metadata"}
+        else resources.c[name]
+        for name in RESOURCE_COLUMNS
+    ]
+    query = select(*light).where(resources.c.stack_id == stack_id)
     return [resource_of(row) for row in connection.execute(query)]
 
 

@@ -8,6 +8,7 @@ and its events, a stack its sources, whatever their age.
 from sqlalchemy import Connection, delete, func, select
 
 from mantle.model.status import OperationStatus
+from mantle.store import interventions as intervention_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.tables.hooks import hooks
@@ -72,6 +73,7 @@ def purge_operations(connection: Connection, before: float) -> int:
         operations.c.sequence.not_in(last),
     )
     chosen = list(connection.scalars(old.limit(BATCH)))
+    intervention_rows.drop(connection, chosen)
     return connection.execute(delete(operations).where(operations.c.id.in_(chosen))).rowcount
 
 
@@ -86,6 +88,8 @@ def purge_stacks(connection: Connection, before: float) -> int:
         .limit(BATCH)
     ).all()
     ids = [row.id for row in chosen]
+    theirs = select(operations.c.id).where(operations.c.stack_id.in_(ids))
+    intervention_rows.drop(connection, list(connection.scalars(theirs)))
     named: list[str | None] = []
     connection.execute(delete(hooks).where(hooks.c.stack_id.in_(ids)))
     for stack_id in ids:

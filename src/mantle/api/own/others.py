@@ -20,7 +20,7 @@ from mantle.api.own.shapes import (
     when,
 )
 from mantle.stacks.explain import explain_operation
-from mantle.stacks.queries import find_operation, find_stack, list_operations
+from mantle.stacks.queries import find_operation, find_stack, list_operations, list_stuck
 from mantle.stacks.unmanaged import unmanaged
 
 
@@ -32,14 +32,23 @@ class OperationsController(Controller):
 
     @get("/", summary="List operations")
     async def index(
-        self, control: GivenControl, caller: GivenCaller, stack: FromQuery[str | None] = None
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        stack: FromQuery[str | None] = None,
+        stuck: FromQuery[bool] = False,
     ) -> OperationsAnswer:
-        """Newest first; of one stack when it is named."""
+        """Newest first; of one stack when it is named, only those that cannot go on if asked."""
         enforce(caller, "operations:index")
-        if stack is None:
+        of = None
+        if stack is not None:
+            of = await find_stack(control, caller.project_id, stack, deleted=True)
+        if stuck:
+            marked = await list_stuck(control, caller.project_id, of)
+            return OperationsAnswer(operations=[operation_shape(*each) for each in marked])
+        if of is None:
             found = await list_operations(control, project_id=caller.project_id)
         else:
-            of = await find_stack(control, caller.project_id, stack, deleted=True)
             found = await list_operations(control, of)
         return OperationsAnswer(operations=[operation_shape(one) for one in found])
 

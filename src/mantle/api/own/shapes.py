@@ -7,6 +7,7 @@ import msgspec
 
 from mantle.clouds.ports import Cloud
 from mantle.model.event import Event
+from mantle.model.interventions import Stuck
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.stacks.queries import OutputView, ResourceView
 
@@ -149,6 +150,10 @@ class Operation(msgspec.Struct, kw_only=True):
     started_at: str | None
     ended_at: str | None
     deadline_at: str | None
+    parent_id: str | None = None
+    """The operation that this one does a step for."""
+    stuck: list[str] = []
+    """What the watchdog found that keeps it; only in `?stuck=true`."""
 
 
 class CloudItem(msgspec.Struct, kw_only=True):
@@ -345,7 +350,7 @@ def event_shape(event: Event, stack_name: str, within: str = "") -> EventItem:
     )
 
 
-def operation_shape(operation: OperationRecord) -> Operation:
+def operation_shape(operation: OperationRecord, stuck: Stuck | None = None) -> Operation:
     """An operation."""
     return Operation(
         id=operation.id,
@@ -361,6 +366,8 @@ def operation_shape(operation: OperationRecord) -> Operation:
         started_at=when(operation.started_at),
         ended_at=when(operation.ended_at),
         deadline_at=when(operation.deadline_at),
+        parent_id=operation.parent_id,
+        stuck=[] if stuck is None else [said for _, _, said in stuck.reasons],
     )
 
 

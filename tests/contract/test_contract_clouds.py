@@ -1,6 +1,7 @@
 """One contract, run over every cloud: what `clouds/ports.py` promises.
 
-The simulated cloud runs in virtual time, the local one with real processes.
+The simulated cloud runs in virtual time, the local one with real processes, OpenStack against the
+real services of ../shared/openstack.
 """
 
 import asyncio
@@ -13,12 +14,15 @@ import pytest
 
 from mantle.clouds import ports as p
 from mantle.clouds.local import LocalCloud
+from mantle.clouds.openstack import Entry, OpenStackCloud
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
 from mantle.clouds.simulated.cloud import SimulatedCollection
 from mantle.lib import virtual_time
 from mantle.lib.clock import LoopClock, SystemClock
 from mantle.model.ids import ProjectId, Token
+from tests.support import openstack_lab
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGmFz1qK3yQp1a3wq0cQzJmVvYb1eQ2r0b0m8m3n1uYx"
 MINE, THEIRS = ProjectId("project-1"), ProjectId("project-2")
 BOOT = "#!/bin/sh\nexec sleep 86398\n"
 
@@ -55,7 +59,38 @@ def on_local(story) -> None:
         asyncio.run(run(folder))
 
 
-@pytest.fixture(params=[on_simulated, on_local], ids=["simulated", "local"])
+class Renamed:
+    """A cloud in whose story `project-1` and `project-2` are two fresh projects."""
+
+    def __init__(self, cloud, names) -> None:
+        self.cloud = cloud
+        self.names = names
+
+    def session(self, project_id):
+        return self.cloud.session(ProjectId(self.names[project_id]))
+
+
+def on_openstack(story) -> None:
+    async def run(lab):
+        cloud = OpenStackCloud(Entry(name=lab.entry, file=lab.file))
+        await cloud.start()
+        try:
+            await story(Renamed(cloud, {MINE: lab.mine, THEIRS: lab.theirs}))
+        finally:
+            await cloud.stop()
+
+    with openstack_lab.two_projects() as lab:
+        openstack_lab.furnish()
+        asyncio.run(run(lab))
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(on_simulated, id="simulated"),
+        pytest.param(on_local, id="local"),
+        pytest.param(on_openstack, id="openstack", marks=pytest.mark.openstack),
+    ]
+)
 def on(request):
     return request.param
 
@@ -121,7 +156,7 @@ class Laid:
 def specs(laid, public):
     """A spec for every collection that stands on nothing else, or on what is laid."""
     return {
-        "key_pairs": p.KeyPairSpec(name="k", public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"),
+        "key_pairs": p.KeyPairSpec(name="k", public_key=KEY),
         "networks": p.NetworkSpec(name="other"),
         "subnets": p.SubnetSpec(name="x", network_id=laid.network.id, cidr="10.5.0.0/24"),
         "ports": p.PortSpec(name="x", network_id=laid.network.id),
@@ -191,7 +226,8 @@ def test_lists_are_oldest_first(on):
         names = ["c", "a", "b"]
         for name in names:
             await volumes.create(p.VolumeSpec(name=name, size_gib=1), Token(name))
-            await asyncio.sleep(0.01)
+            # Services that stamp whole seconds know no order within one.
+            await asyncio.sleep(1.1)
         assert [each.name for each in await volumes.list()] == names
 
     on(story)

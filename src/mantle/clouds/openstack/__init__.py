@@ -1,0 +1,11 @@
+"""OpenStack behind the port, through openstacksdk.
+
+From the outside in: `cloud.py` (the port), one file per family of objects (`servers.py`,
+`networks.py`, …) over `collection.py` (the six verbs), `batch.py` (one list call answers everybody
+who waits), `caller.py` (pace, retries, errors) and `door.py`, the only module that knows the SDK.
+"""
+
+from mantle.clouds.openstack.cloud import OpenStackCloud
+from mantle.clouds.openstack.door import Entry
+
+__all__ = ["Entry", "OpenStackCloud"]

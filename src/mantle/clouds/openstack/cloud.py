@@ -1,0 +1,198 @@
+"""OpenStack behind the port: one project's view, and the cloud."""
+
+import asyncio
+import functools
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import structlog
+
+from mantle.clouds import ports as p
+from mantle.clouds.openstack.balancing import (
+    HEALTH_MONITORS,
+    LISTENERS,
+    LOAD_BALANCERS,
+    POOLS,
+    Members,
+    Tree,
+)
+from mantle.clouds.openstack.caller import Caller, Pace, Workshop
+from mantle.clouds.openstack.collection import RestCollection
+from mantle.clouds.openstack.door import Door, Entry, open_door
+from mantle.clouds.openstack.errors import Service
+from mantle.clouds.openstack.facts import Facts
+from mantle.clouds.openstack.groups import (
+    FLOATING_IPS,
+    SECURITY_GROUPS,
+    FloatingIps,
+    SecurityGroups,
+)
+from mantle.clouds.openstack.joins import Associations, RouterInterfaces
+from mantle.clouds.openstack.keypairs import KeyPairs
+from mantle.clouds.openstack.limitations import limitations
+from mantle.clouds.openstack.networks import NETWORKS, PORTS, ROUTERS, SUBNETS, Ports
+from mantle.clouds.openstack.servers import SERVERS, OpenStackServers
+from mantle.clouds.openstack.volumes import VOLUMES, Attachments, Volumes
+from mantle.clouds.ports import CloudInfo
+from mantle.model.ids import ProjectId
+from mantle.model.schema import Limitation
+
+log = structlog.get_logger()
+
+THREADS = 32
+AGAIN_SECONDS = 30.0
+"""How often a cloud that could not be reached at the start is tried."""
+
+Serves = Callable[[ProjectId], Awaitable[bool]]
+"""Whether a project of Mantle's may use the entry's own project."""
+
+
+class OpenStackSession:
+    """One project's view. Everything goes through one `Caller`, scoped to that project."""
+
+    def __init__(self, project_id: ProjectId, caller: Caller) -> None:
+        self.project_id = project_id
+        self.caller = caller
+        self.facts = Facts(caller)
+        self.networks: RestCollection[p.NetworkSpec, p.Network] = RestCollection(NETWORKS, caller)
+        self.subnets: RestCollection[p.SubnetSpec, p.Subnet] = RestCollection(SUBNETS, caller)
+        self.ports = Ports(PORTS, caller)
+        self.routers: RestCollection[p.RouterSpec, p.Router] = RestCollection(ROUTERS, caller)
+        self.router_interfaces = RouterInterfaces(caller, self.ports, self.subnets)
+        self.security_groups = SecurityGroups(SECURITY_GROUPS, caller)
+        self.floating_ips = FloatingIps(FLOATING_IPS, caller, self.networks)
+        self.floating_ip_associations = Associations(caller, self.floating_ips)
+        self.servers = OpenStackServers(SERVERS, caller, self.facts, self.ports)
+        self.key_pairs = KeyPairs(caller)
+        self.volumes = Volumes(VOLUMES, caller, self.facts)
+        self.volume_attachments = Attachments(caller, self.volumes)
+        self.load_balancers = Tree(LOAD_BALANCERS, caller)
+        self.listeners = Tree(LISTENERS, caller)
+        self.pools = Tree(POOLS, caller)
+        self.members = Members(caller, self.pools)
+        self.health_monitors = Tree(HEALTH_MONITORS, caller)
+
+    async def flavors(self) -> Sequence[p.Flavor]:
+        """The sizes a server can have."""
+        return await self.facts.flavors.all()
+
+    async def images(self) -> Sequence[p.Image]:
+        """What a server can boot."""
+        return await self.facts.images.all()
+
+    async def quotas(self) -> Sequence[p.Quota]:
+        """What the services say of the project's quotas."""
+        return await self.facts.quotas()
+
+
+class OpenStackCloud:
+    """A cloud of clouds.yaml.
+
+    Two ways to know whose objects are whose. Where Mantle's tokens come from this cloud's Keystone,
+    a project is that Keystone's project, and the entry's credentials are scoped to it (`serves` is
+    None). Where Mantle has its own accounts, the entry's one project serves the projects that
+    `serves` says, and no others.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        *,
+        name: str | None = None,
+        serves: Serves | None = None,
+        pace: Mapping[Service, Pace] | None = None,
+    ) -> None:
+        self.name = name or entry.name
+        self._entry = entry
+        self._serves = serves
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"openstack-{self.name}")
+        self._workshop = Workshop(threads=self._threads, pace=pace or {})
+        self._sessions: dict[ProjectId, OpenStackSession] = {}
+        self._own: Caller = Caller(self._workshop, functools.partial(open_door, entry, None))
+        self._known: Door | None = None
+        self._problem = "it has not been reached yet"
+        self._trying: asyncio.Task[None] | None = None
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Requests sent so far, by `service method`."""
+        return self._workshop.calls
+
+    @property
+    def info(self) -> CloudInfo:
+        """Services found, project, and how much was asked."""
+        facts = {"clouds.yaml": self._entry.name, "calls": str(self.calls.total())}
+        if self._entry.region:
+            facts["region"] = self._entry.region
+        if self._known is None:
+            facts["problem"] = self._problem
+        else:
+            facts["project"] = self._known.project_id
+            facts["services"] = ", ".join(sorted(each.value for each in self._known.services))
+        return CloudInfo(
+            name=self.name,
+            kind="openstack",
+            description="An OpenStack cloud of clouds.yaml.",
+            facts=facts,
+        )
+
+    @property
+    def limitations(self) -> Sequence[Limitation]:
+        """Types whose service is absent; none as long as the catalog is not known."""
+        return limitations(self._known.services) if self._known is not None else ()
+
+    def session(self, project_id: ProjectId) -> OpenStackSession:
+        """The view of one project; logging in waits for the first call."""
+        if project_id not in self._sessions:
+            self._sessions[project_id] = OpenStackSession(project_id, self._caller(project_id))
+        return self._sessions[project_id]
+
+    def _caller(self, project_id: ProjectId) -> Caller:
+        if self._serves is not None:
+            return Lent(self._own, self._serves, project_id, self.name)
+        return Caller(self._workshop, functools.partial(open_door, self._entry, project_id))
+
+    async def start(self) -> None:
+        """Log in; a cloud that is not there now is tried again and again, and Mantle starts."""
+        try:
+            self._known = await self._own.door()
+        except p.CloudError as error:
+            self._problem = error.message
+            log.warning("a cloud is not reached", cloud=self.name, reason=error.message)
+            self._trying = asyncio.create_task(self._try_again())
+
+    async def _try_again(self) -> None:
+        while self._known is None:
+            await asyncio.sleep(AGAIN_SECONDS)
+            with suppress(p.CloudError):
+                self._known = await self._own.door()
+
+    async def stop(self) -> None:
+        """Let the threads go; calls under way end by themselves."""
+        if self._trying is not None:
+            self._trying.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Lent(Caller):
+    """The entry's own connection, for the projects of Mantle's that may use it."""
+
+    def __init__(self, own: Caller, serves: Serves, project_id: ProjectId, cloud: str) -> None:
+        self._lender = own
+        self._may = serves
+        self._project_id = project_id
+        self._cloud = cloud
+        self._allowed = False
+        super().__init__(own.workshop, own.opener)
+
+    async def door(self) -> Door:
+        if not self._allowed:
+            self._allowed = await self._may(self._project_id)
+        if not self._allowed:
+            raise p.Denied(
+                f"The project may not use the cloud {self._cloud!r}.",
+                remedy="Choose another cloud, or have the operator offer it to the project.",
+            )
+        return await self._lender.door()

@@ -1,0 +1,269 @@
+"""The six verbs over any kind of OpenStack object.
+
+Looking is shared (`batch.py`): creates look for their tokens, and phases for their objects, in one
+call for all who ask. A delete that the service has accepted is not sent again while it works.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from mantle.clouds.openstack import marks
+from mantle.clouds.openstack.batch import Batch
+from mantle.clouds.openstack.caller import Caller
+from mantle.clouds.openstack.errors import Service
+from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search
+from mantle.clouds.ports import CloudObject, Missing, Refused
+from mantle.model.ids import Token
+
+SpecT = TypeVar("SpecT")
+ObjectT = TypeVar("ObjectT", bound=CloudObject)
+
+AT_ONCE = 60
+"""Keys in one call's address: services and proxies take addresses of some 8,000 characters."""
+PAUSE_SECONDS = 0.4
+"""Between two looks at the same kind of object of a project."""
+GOING_SECONDS = 60.0
+"""After that a delete that was accepted is asked for again."""
+
+
+class RestCollection(Generic[SpecT, ObjectT]):
+    """One kind of object of one project."""
+
+    def __init__(self, kind: Kind, caller: Caller) -> None:
+        self.kind = kind
+        self.caller = caller
+        self._ids: Batch[str, Raw] = Batch(self._by_ids, pause_seconds=PAUSE_SECONDS)
+        self._marks: Batch[Token, Raw] = Batch(self._by_tokens, pause_seconds=PAUSE_SECONDS)
+        self._locks: dict[Token, asyncio.Lock] = {}
+        self._going: dict[str, float] = {}
+        self._tokens: dict[str, Token] = {}
+        """By id, of what was seen: a search by tags finds by them."""
+        self._kept: dict[str, tuple[float, Raw]] = {}
+        self._kept_list: tuple[float, Raws] | None = None
+
+    # --- the port ----------------------------------------------------------------------------
+
+    async def create(self, spec: SpecT, token: Token) -> ObjectT:
+        """Look for the token, then make it; of several at once the first makes it."""
+        lock = self._locks.setdefault(token, asyncio.Lock())
+        async with lock:
+            try:
+                raw = await self._look_for(token)
+                if raw is None:
+                    raw = await self._make(spec, token)
+                return self._object(raw)
+            finally:
+                self._locks.pop(token, None)
+
+    async def find(self, token: Token) -> ObjectT | None:
+        raw = await self._look_for(token)
+        return None if raw is None else self._object(raw)
+
+    async def get(self, object_id: str) -> ObjectT:
+        return self._object(await self.raw(object_id))
+
+    async def list(self) -> Sequence[ObjectT]:
+        found = [self._object(each) for each in await self.raws()]
+        return sorted(found, key=lambda each: each.created_at)
+
+    async def update(self, object_id: str, spec: SpecT) -> ObjectT:
+        raw = await self.own(object_id)
+        if part := self.kind.fixed(spec, raw):
+            raise Refused(
+                f"{part} of {self.kind.noun} {object_id} cannot change in place.",
+                remedy="Have it replaced.",
+            )
+        change = self.kind.change(spec, raw)
+        if change:
+            path = f"{self.kind.path}/{quote(object_id, safe='')}"
+            answer = await self.caller.put(self.kind.service, path, {self.kind.one: change})
+            raw = answer[self.kind.one]
+        raw = await self._tag(raw, spec)
+        self.forget()
+        return self._object(raw)
+
+    async def delete(self, object_id: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._going.get(object_id, 0.0) > now:
+            await self.raw(object_id)
+            return
+        await self._check_own(object_id)
+        await self.remove(object_id)
+        self.forget()
+        if len(self._going) > 1000:
+            self._going = {key: end for key, end in self._going.items() if end > now}
+        self._going[object_id] = now + GOING_SECONDS
+
+    # --- what a kind may do in its own way ---------------------------------------------------
+
+    async def make(self, spec: SpecT, token: Token) -> Raw:
+        """The request that creates."""
+        body = {self.kind.one: self.kind.body(spec, token)}
+        answer = await self.caller.post(self.kind.service, self.kind.path, body)
+        raw: Raw = answer[self.kind.one]
+        return raw
+
+    async def remove(self, object_id: str) -> None:
+        """The request that deletes."""
+        await self.caller.delete(self.kind.service, f"{self.kind.path}/{quote(object_id, safe='')}")
+
+    async def seen(self, raws: Sequence[Raw]) -> Sequence[Raw]:
+        """Objects as they arrive; a kind may complete them."""
+        return raws
+
+    # --- reading -----------------------------------------------------------------------------
+
+    async def raw(self, object_id: str) -> Raw:
+        """As the service says it; `Missing` when it is not there."""
+        now = asyncio.get_running_loop().time()
+        until, kept = self._kept.get(object_id, (0.0, None))
+        raw = kept if kept is not None and until > now else await self._ids.ask(object_id)
+        if raw is None or self._gone(raw):
+            self._going.pop(object_id, None)
+            raise Missing(f"There is no {self.kind.noun} {object_id!r} in this project.")
+        if self.kind.kept_seconds and raw is not kept:
+            self._kept[object_id] = (now + self.kind.kept_seconds, raw)
+        return raw
+
+    async def own(self, object_id: str) -> Raw:
+        """The same, for something that is to be changed: others' may be seen, not touched."""
+        raw = await self.raw(object_id)
+        if not await self._is_own(raw):
+            raise Missing(f"There is no {self.kind.noun} {object_id!r} of this project.")
+        return raw
+
+    async def raws(self, *params: tuple[str, str]) -> Raws:
+        """All of this project, or those that the parameters ask for."""
+        now = asyncio.get_running_loop().time()
+        if self._kept_list is not None and not params and self._kept_list[0] > now:
+            return self._kept_list[1]
+        found = [each for each in await self._pages(*params) if await self._visible(each)]
+        found = [each for each in await self.seen(found) if not self._gone(each)]
+        if self.kind.kept_seconds and not params:
+            self._kept_list = (now + self.kind.kept_seconds, found)
+        return found
+
+    def forget(self) -> None:
+        """Something was written: what was kept may be wrong."""
+        self._kept.clear()
+        self._kept_list = None
+
+    async def _pages(self, *params: tuple[str, str]) -> Raws:
+        kind = self.kind
+        if kind.service is Service.BALANCER and (await self.caller.door()).admin:
+            params = (*params, ("project_id", (await self.caller.door()).project_id))
+        found: Raws = []
+        while True:
+            answer = await self.caller.get(kind.service, kind.path + kind.details, *params)
+            found += answer[kind.many]
+            links = answer.get(f"{kind.many}_links") or ()
+            following = next((each["href"] for each in links if each["rel"] == "next"), None)
+            if following is None or not answer[kind.many]:
+                return found
+            params = tuple(parse_qsl(urlsplit(following).query))
+
+    async def _by_ids(self, ids: Sequence[str]) -> Mapping[str, Raw]:
+        if len(ids) == 1:
+            return await self._by_id(ids[0])
+        match self.kind.search:
+            case Search.IDS_AND_DESCRIPTIONS:
+                found = await self._filtered([("id", each) for each in ids])
+            case Search.TAGS if all(each in self._tokens for each in ids):
+                found = await self._with_tags([self._tokens[each] for each in ids])
+            case _:
+                found = await self.raws()
+        return {str(raw["id"]): raw for raw in found}
+
+    async def _by_id(self, object_id: str) -> Mapping[str, Raw]:
+        kind = self.kind
+        try:
+            path = f"{kind.path}/{quote(object_id, safe='')}"
+            raw = (await self.caller.get(kind.service, path))[kind.one]
+        except Missing:
+            return {}
+        except Refused:
+            # Some services call an id malformed that is the name of something else.
+            return {}
+        visible = [raw] if await self._visible(raw) else []
+        return dict.fromkeys([object_id], (await self.seen(visible))[0]) if visible else {}
+
+    async def _by_tokens(self, tokens: Sequence[Token]) -> Mapping[Token, Raw]:
+        match self.kind.search:
+            case Search.IDS_AND_DESCRIPTIONS if self.kind.name != "security_groups":
+                asked = [("description", marks.description("", each)) for each in tokens]
+                found = await self._filtered(asked)
+            case Search.TAGS:
+                found = await self._with_tags(tokens)
+            case _:
+                found = await self.raws()
+        return {self.kind.token_of(raw): raw for raw in found}
+
+    async def _filtered(self, params: Sequence[tuple[str, str]]) -> Raws:
+        parts = [params[at : at + AT_ONCE] for at in range(0, len(params), AT_ONCE)]
+        found = await asyncio.gather(*(self.raws(*part) for part in parts))
+        return [raw for part in found for raw in part]
+
+    async def _with_tags(self, tokens: Sequence[Token]) -> Raws:
+        tags = [marks.tag(each) for each in tokens]
+        parts = [tags[at : at + AT_ONCE] for at in range(0, len(tags), AT_ONCE)]
+        found = await asyncio.gather(*(self.raws(("tags-any", ",".join(part))) for part in parts))
+        return [raw for part in found for raw in part]
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _look_for(self, token: Token) -> Raw | None:
+        raw = await self._marks.ask(token)
+        return None if raw is None or self._gone(raw) else raw
+
+    async def _make(self, spec: SpecT, token: Token) -> Raw:
+        raw = await self.make(spec, token)
+        self.forget()
+        return await self._tag(raw, spec)
+
+    async def _tag(self, raw: Raw, spec: SpecT) -> Raw:
+        """Neutron's tags are a request of their own."""
+        if self.kind.user_tags is None:
+            return raw
+        wanted = sorted(self.kind.user_tags(spec))
+        present = raw.get("tags") or []
+        if wanted == sorted(marks.other_tags(present)):
+            return raw
+        own = [each for each in present if each.startswith("mantle")]
+        path = f"{self.kind.path}/{raw['id']}/tags"
+        answer = await self.caller.put(self.kind.service, path, {"tags": wanted + own})
+        return {**raw, "tags": answer["tags"]}
+
+    def _object(self, raw: Raw) -> ObjectT:
+        found = self.kind.read(raw)
+        if found.token:
+            self._tokens[found.id] = found.token
+        return found  # type: ignore[return-value] # a kind reads its own type
+
+    def _gone(self, raw: Raw) -> bool:
+        """States in which a service still shows what no longer is."""
+        return str(raw.get("status", raw.get("provisioning_status", ""))).upper() in {
+            "DELETED",
+            "SOFT_DELETED",
+        }
+
+    async def _visible(self, raw: Raw) -> bool:
+        return (
+            (self.kind.shared
+            and not (await self.caller.door()).admin)
+            or (await self._is_own(raw) or self._offered(raw))
+        )
+
+    def _offered(self, raw: Raw) -> bool:
+        """Another project's, for everybody's use."""
+        return self.kind.shared and bool(raw.get("shared") or raw.get("router:external"))
+
+    async def _is_own(self, raw: Raw) -> bool:
+        owner = raw.get("project_id") or raw.get("tenant_id")
+        return owner is None or owner == (await self.caller.door()).project_id
+
+    async def _check_own(self, object_id: str) -> None:
+        """A token that sees other projects could delete there too."""
+        if (await self.caller.door()).admin or self.kind.shared:
+            await self.own(object_id)

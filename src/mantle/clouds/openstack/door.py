@@ -1,0 +1,219 @@
+"""The one door to openstacksdk: clouds.yaml, log-in, catalog, microversions, and sending a request.
+
+The SDK is used for what it is best at: finding credentials, renewing tokens (a 401 in the middle
+is one new log-in, unseen), finding endpoints and negotiating versions. Objects travel as the JSON
+the services speak: the SDK's own resource classes cost several times the processor time of the
+call they wrap, and each would have to be mapped to ours all the same.
+
+Everything here blocks; `caller.py` runs it in threads.
+"""
+
+import functools
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mantle.clouds.openstack.errors import Lost, Service
+from mantle.clouds.ports import CloudError, Denied, Refused, Unavailable
+
+TIMEOUT_SECONDS = 60.0
+"""For one answer of a service."""
+
+MICROVERSIONS: Mapping[Service, tuple[str, str]] = {
+    Service.COMPUTE: ("2.57", "2.79"),
+    Service.VOLUME: ("3.42", "3.59"),
+}
+"""The lowest that Mantle works with, and the highest it knows: the best both sides have is used.
+
+2.57 (Queens) brought user data at rebuild, 2.52 tags at boot; 3.42 growing a volume in use."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A cloud of clouds.yaml, and where that file is when not at its usual place."""
+
+    name: str
+    file: Path | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call of a service's API."""
+
+    service: Service
+    method: str
+    path: str
+    params: Pairs = ()
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back, whatever its status."""
+
+    status: int
+    body: Any = None
+    text: str = ""
+    """The beginning of a body that is no JSON."""
+    request_id: str = ""
+    retry_after_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Door:
+    """One project's connection to one cloud. May be used by many threads at once."""
+
+    connection: Any
+    project_id: str
+    user_id: str
+    admin: bool
+    """The token may see other projects: what is theirs must be left out by us."""
+    services: frozenset[Service]
+    _microversions: dict[Service, str] = field(default_factory=dict)
+
+    def send(self, request: Request) -> Reply:
+        """Ask and wait for the answer; `Lost` when there is none."""
+        extra: dict[str, Any] = {}
+        if request.service in MICROVERSIONS:
+            extra["microversion"] = self._microversion(request.service)
+        if request.body is not None:
+            extra["json"] = request.body
+        answer = _guarded(
+            request.service,
+            functools.partial(
+                self._adapter(request.service).request,
+                request.path,
+                request.method,
+                params=list(request.params),
+                raise_exc=False,
+                connect_retries=0,
+                **extra,
+            ),
+        )
+        return _reply(answer)
+
+    def has(self, service: Service) -> bool:
+        """Whether the catalog has it."""
+        return service in self.services
+
+    def _adapter(self, service: Service) -> Any:
+        if service not in self.services:
+            raise Refused(
+                f"This cloud has no {service.value} service in its catalog.",
+                remedy="Leave out what needs it, or choose another cloud.",
+            )
+        return getattr(self.connection, service.attribute)
+
+    def _microversion(self, service: Service) -> str:
+        if service not in self._microversions:
+            lowest, highest = MICROVERSIONS[service]
+            adapter = self._adapter(service)
+            data = _guarded(service, adapter.get_endpoint_data)
+            offered = data.max_microversion if data is not None else None
+            best = min(offered or (0, 0), _version(highest))
+            if best < _version(lowest):
+                raise Refused(
+                    f"The {service.value} service offers version {offered}; Mantle needs {lowest}.",
+                    remedy="Upgrade the service.",
+                )
+            self._microversions[service] = f"{best[0]}.{best[1]}"
+        return self._microversions[service]
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
+
+
+def open_door(entry: Entry, project_id: str | None) -> Door:
+    """Log in; `project_id` asks for another project than the entry's own."""
+    door: Door = _guarded(Service.IDENTITY, functools.partial(_open, entry, project_id))
+    return door
+
+
+def _open(entry: Entry, project_id: str | None) -> Door:
+    openstack = importlib.import_module("openstack")
+    config = importlib.import_module("openstack.config")
+    files = {"config_files": [str(entry.file)]} if entry.file is not None else {}
+    wanted: dict[str, Any] = {"region_name": entry.region} if entry.region else {}
+    if project_id is not None:
+        wanted["auth"] = {"project_id": project_id}
+    # The environment's OS_* belong to whoever started the process, not to this cloud.
+    known = config.OpenStackConfig(load_envvars=False, **files)
+    region = known.get_one(
+        cloud=entry.name, app_name="mantle", api_timeout=TIMEOUT_SECONDS, **wanted
+    )
+    connection = openstack.connection.Connection(config=region)
+    access = connection.session.auth.get_access(connection.session)
+    types = {str(each.get("type")) for each in access.service_catalog.catalog}
+    return Door(
+        connection=connection,
+        project_id=access.project_id or "",
+        user_id=access.user_id or "",
+        admin="admin" in (access.role_names or ()),
+        services=frozenset(each for each in Service if types & set(each.types)),
+    )
+
+
+def _reply(answer: Any) -> Reply:
+    try:
+        body = answer.json() if answer.content else None
+        text = ""
+    except ValueError:
+        body, text = None, answer.text[:500]
+    headers = answer.headers
+    return Reply(
+        status=answer.status_code,
+        body=body,
+        text=text,
+        request_id=headers.get("x-openstack-request-id")
+        or headers.get("x-compute-request-id")
+        or "",
+        retry_after_seconds=_seconds(headers.get("Retry-After")),
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _guarded(service: Service, call: Any) -> Any:
+    """The SDK's exceptions change nationality here, and nowhere else."""
+    sdk = importlib.import_module("openstack.exceptions")
+    auth = importlib.import_module("keystoneauth1.exceptions")
+    try:
+        return call()
+    except CloudError:
+        raise
+    except (auth.Unauthorized, auth.MissingRequiredOptions, auth.AuthPluginException) as error:
+        raise Denied(
+            f"Keystone does not let Mantle in: {_said(error)}",
+            remedy="Correct this cloud's credentials in clouds.yaml.",
+        ) from error
+    except (auth.ConnectFailure, auth.ConnectTimeout, auth.RequestTimeout, auth.SSLError) as error:
+        raise Lost(f"{service.title} does not answer: {_said(error)}") from error
+    except (auth.EndpointNotFound, auth.CatalogException, sdk.ServiceDiscoveryException) as error:
+        raise Unavailable(
+            f"{service.title} is in the catalog, but cannot be found: {_said(error)}",
+            remedy="Ask the operator to correct the service's endpoint.",
+        ) from error
+    except (auth.HttpError, auth.DiscoveryFailure, auth.InvalidResponse) as error:
+        raise Unavailable(f"{service.title} failed: {_said(error)}") from error
+    except sdk.ConfigException as error:
+        raise Refused(
+            f"clouds.yaml: {_said(error)}", remedy="Name a cloud that clouds.yaml has."
+        ) from error
+    except (auth.ClientException, sdk.SDKException) as error:
+        raise Unavailable(f"{service.title} failed: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]

@@ -1,0 +1,125 @@
+"""The real OpenStack of ../shared/openstack, as tests meet it.
+
+`make test-openstack` starts it and says where its clouds.yaml is (MANTLE_TEST_OPENSTACK). Tests
+that need it carry the marker `openstack` and are skipped, with that reason, when it is not there.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WHY = "needs the OpenStack of ../shared/openstack: run `make test-openstack`"
+
+
+def clouds_file() -> Path:
+    """Where the lab's clouds.yaml is; skips the test when there is none."""
+    given = os.environ.get("MANTLE_TEST_OPENSTACK", "")
+    if not given or not Path(given).exists():
+        pytest.skip(WHY)
+    return Path(given)
+
+
+def connect(name: str = "real-admin", **more: Any) -> Any:
+    """The plain SDK, to prepare and to look behind Mantle's back."""
+    import openstack
+    import openstack.config
+
+    known = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False)
+    return openstack.connection.Connection(config=known.get_one(cloud=name, **more))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Two fresh projects, and an entry of clouds.yaml whose user is a member of both."""
+
+    file: Path
+    entry: str
+    mine: str
+    theirs: str
+
+
+@contextmanager
+def two_projects() -> Iterator[Lab]:
+    """Made for one test and taken away after it, with everything in them."""
+    admin = connect()
+    user = admin.identity.find_user("demo")
+    role = admin.identity.find_role("member")
+    made = [admin.identity.create_project(name=f"mantle-{uuid.uuid4().hex[:8]}") for _ in range(2)]
+    for project in made:
+        admin.identity.assign_project_role_to_user(project, user, role)
+        admin.load_balancer.update_quota(project.id, load_balancers=-1)
+    try:
+        yield Lab(clouds_file(), "real-demo", made[0].id, made[1].id)
+    finally:
+        for project in made:
+            asyncio.run(emptied(project.id))
+            admin.identity.delete_project(project)
+
+
+def furnish() -> None:
+    """The flavor and the image that the contract's stories name."""
+    admin = connect()
+    if admin.compute.find_flavor("m1.tiny") is None:
+        admin.compute.create_flavor(name="m1.tiny", ram=512, vcpus=1, disk=1)
+    if admin.image.find_image("local") is None:
+        admin.create_image(
+            "local",
+            data=b"a system",
+            disk_format="raw",
+            container_format="bare",
+            visibility="public",
+            wait=True,
+        )
+
+
+KINDS = (
+    *("members", "health_monitors", "pools", "listeners", "load_balancers"),
+    *("floating_ip_associations", "floating_ips", "volume_attachments", "servers", "volumes"),
+    *("router_interfaces", "routers", "ports", "subnets", "networks", "security_groups"),
+    "key_pairs",
+)
+
+
+async def leftovers(project_id: str) -> list[tuple[str, str, str]]:
+    """(collection, id, name) of everything in the project that Mantle made."""
+    from mantle.clouds.openstack import Entry, OpenStackCloud
+    from mantle.model.ids import ProjectId
+
+    cloud = OpenStackCloud(Entry(name="real-demo", file=clouds_file()))
+    session = cloud.session(ProjectId(project_id))
+    found = []
+    for kind in KINDS:
+        for each in await getattr(session, kind).list():
+            if each.token:
+                found.append((kind, each.id, each.name))
+    await cloud.stop()
+    return found
+
+
+async def emptied(project_id: str) -> None:
+    """Delete whatever Mantle made in the project, from the leaves to the roots."""
+    from mantle.clouds.openstack import Entry, OpenStackCloud
+    from mantle.clouds.ports import CloudError
+    from mantle.model.ids import ProjectId
+
+    cloud = OpenStackCloud(Entry(name="real-demo", file=clouds_file()))
+    session = cloud.session(ProjectId(project_id))
+    for _ in range(60):
+        found = await leftovers(project_id)
+        if not found:
+            break
+        for kind, object_id, _name in found:
+            try:
+                await getattr(session, kind).delete(object_id)
+            except CloudError:
+                continue
+        await asyncio.sleep(0.5)
+    await cloud.stop()
+    assert not found, found

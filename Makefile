@@ -14,6 +14,7 @@ help:
 	@echo 'make test              set up, then check and run the quick suites'
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
+	@echo 'make test-openstack    the suites that need the real OpenStack of ../shared/openstack; starts and stops it'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
@@ -48,8 +49,11 @@ test: check
 test-clients: .venv/.synced .venv-clients/.synced
 	@.venv/bin/pytest -q -m "clients" $(ARGS)
 
+test-openstack: .venv/.synced .venv-clients/.synced
+	@scripts/test-openstack $(ARGS)
+
 test-long: .venv/.synced
-	@.venv/bin/pytest -q -m "slow and not clients" --timeout 1800 $(ARGS)
+	@.venv/bin/pytest -q -m "slow and not clients and not openstack" --timeout 1800 $(ARGS)
 
 fuzz: .venv/.synced
 	@SECONDS_TO_FUZZ=$(SECONDS) .venv/bin/python -m fuzz
@@ -72,4 +76,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-long fuzz bench openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up check test test-clients test-openstack test-long fuzz bench openstack docs pictures lock clean

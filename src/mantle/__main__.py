@@ -10,6 +10,7 @@ from mantle.cli.app import build_app, run
 from mantle.cli.exits import Exit, Stop
 
 if TYPE_CHECKING:
+    from mantle.clouds.openstack import Entry
     from mantle.lib.outbound import Destinations
 
 
@@ -23,6 +24,8 @@ def up(
     loopback_block: Annotated[str | None, Parameter(env_var="MANTLE_LOOPBACK_BLOCK")] = None,
     destinations: Annotated[str, Parameter(env_var="MANTLE_DESTINATIONS")] = "public",
     environment_dir: Annotated[Path | None, Parameter(env_var="MANTLE_ENVIRONMENT_DIR")] = None,
+    openstack: Annotated[str, Parameter(env_var="MANTLE_OPENSTACK")] = "",
+    openstack_config: Annotated[Path | None, Parameter(env_var="MANTLE_OPENSTACK_CONFIG")] = None,
 ) -> int:
     """Run the whole control plane in this process: API, engine, identity, local cloud.
 
@@ -39,7 +42,7 @@ def up(
         HOST:PORT for the CFN-compatible API alone, with paths as Heat's own (8000 is usual there).
         It also answers below /cfn on the port above.
     cloud
-        Where stacks go unless they say otherwise: local or simulated.
+        Where stacks go unless they say otherwise: local, simulated, or one of --openstack.
     keystone_url
         Check tokens at this Keystone instead of the embedded identity service.
     loopback_block
@@ -49,6 +52,11 @@ def up(
         Heats): public, none, networks such as 10.1.0.0/16 and host names, separated by commas.
     environment_dir
         A folder of environment files that lie under every stack's environment.
+    openstack
+        Clouds of clouds.yaml, separated by commas: ENTRY, ENTRY@REGION. With the embedded identity
+        service ENTRY=PROJECT: the entry's project serves that project of Mantle's, and no other.
+    openstack_config
+        The clouds.yaml they are in. Default: the places where openstack clients look.
     """
     from mantle.engine.settings import Settings  # noqa: PLC0415
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
@@ -65,6 +73,7 @@ def up(
         default_cloud=cloud,
         loopback_block=loopback_block,
         environment_dir=environment_dir.absolute() if environment_dir else None,
+        openstack=_entries(openstack, openstack_config),
         settings=Settings(destinations=_destinations(destinations)),
     )
     return serve(options)
@@ -84,6 +93,27 @@ def _destinations(text: str) -> "Destinations":
         return destinations_of(text)
     except ValueError as error:
         raise Stop(Exit.USAGE, f"--destinations {text!r}: {error}.") from error
+
+
+def _entries(text: str, file: Path | None) -> "tuple[Entry, ...]":
+    """`real-demo@RegionOne=demo,other`."""
+    from mantle.clouds.openstack import Entry  # noqa: PLC0415 - the server
+
+    found = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        where, _, project = part.partition("=")
+        name, _, region = where.partition("@")
+        if not name:
+            raise Stop(Exit.USAGE, f"--openstack takes ENTRY[@REGION][=PROJECT], not {part!r}.")
+        found.append(
+            Entry(
+                name=name,
+                region=region or None,
+                project=project or None,
+                file=file.absolute() if file else None,
+            )
+        )
+    return tuple(found)
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.clouds.local import LocalCloud
+from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
 from mantle.clouds.ports import Cloud
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.links import Links
@@ -72,6 +73,8 @@ class Options:
     settings: Settings = field(default_factory=Settings)
     environment_dir: Path | None = None
     """Where the operator's environment files are."""
+    openstack: tuple[Entry, ...] = ()
+    """Clouds of a clouds.yaml."""
     durable: bool = True
     """False performs operations as plain tasks: for benchmarks and simulations."""
 
@@ -161,7 +164,14 @@ async def opened(options: Options) -> AsyncIterator[Control]:
             operator = await asyncio.to_thread(read_operator, options.environment_dir)
             settings = replace(settings, operator=operator)
         key = await database.write(event_rows.setting, "signing_key")
-        clouds = build_clouds(options)
+        links = Links(
+            base_url=options.base_url,
+            key=bytes.fromhex(key),
+            identity=options.keystone_url is None,
+        )
+        clouds = build_clouds(options) | openstack_clouds(
+            options, IdentityStore(database, links.keys)
+        )
         runtime: Runtime = (
             DbosRuntime(options.data_dir / "dbos.sqlite") if options.durable else TaskRuntime()
         )
@@ -170,11 +180,7 @@ async def opened(options: Options) -> AsyncIterator[Control]:
             clouds=clouds,
             default_cloud=options.default_cloud,
             runtime=runtime,
-            links=Links(
-                base_url=options.base_url,
-                key=bytes.fromhex(key),
-                identity=options.keystone_url is None,
-            ),
+            links=links,
             settings=settings,
         )
         for cloud in clouds.values():
@@ -204,6 +210,32 @@ def build_clouds(options: Options) -> dict[str, Cloud]:
     )
     simulated = SimulatedCloud(clock=SystemClock())
     return {local.info.name: local, simulated.info.name: simulated}
+
+
+def openstack_clouds(options: Options, store: IdentityStore) -> dict[str, Cloud]:
+    """One for each entry of clouds.yaml that was named.
+
+    With a Keystone, projects are Keystone's, and the entry's credentials are scoped to each. With
+    Mantle's own accounts, the entry's one project serves the one project of Mantle's it was given.
+    """
+    found: dict[str, Cloud] = {}
+    for entry in options.openstack:
+        if options.keystone_url is None and entry.project is None:
+            raise MantleError(
+                f"Nothing says which project may use the cloud {entry.name!r}.",
+                remedy=f"Say --openstack {entry.name}=PROJECT, or --keystone-url.",
+            )
+        serves = _is_named(store, entry.project) if options.keystone_url is None else None
+        found[entry.name] = OpenStackCloud(entry, serves=serves)
+    return found
+
+
+def _is_named(store: IdentityStore, name: str | None) -> Serves:
+    async def serves(project_id: ProjectId) -> bool:
+        project = await store.find_project(name) if name else None
+        return project is not None and project.id == project_id
+
+    return serves
 
 
 # --- serving ---------------------------------------------------------------------------------

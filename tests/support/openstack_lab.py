@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openstack.config
 import pytest
+
+import openstack
+from mantle.clouds.openstack import Entry, OpenStackCloud
+from mantle.clouds.ports import CloudError
+from mantle.model.ids import ProjectId
 
 WHY = "needs the OpenStack of ../shared/openstack: run `make test-openstack`"
 
@@ -28,9 +34,6 @@ def clouds_file() -> Path:
 
 def connect(name: str = "real-admin", **more: Any) -> Any:
     """The plain SDK, to prepare and to look behind Mantle's back."""
-    import openstack
-    import openstack.config
-
     known = openstack.config.OpenStackConfig(config_files=[str(clouds_file())], load_envvars=False)
     return openstack.connection.Connection(config=known.get_one(cloud=name, **more))
 
@@ -83,15 +86,12 @@ KINDS = (
     *("members", "health_monitors", "pools", "listeners", "load_balancers"),
     *("floating_ip_associations", "floating_ips", "volume_attachments", "servers", "volumes"),
     *("router_interfaces", "routers", "ports", "subnets", "networks", "security_groups"),
-    "key_pairs",
+    *("volume_snapshots", "server_images", "key_pairs"),
 )
 
 
 async def leftovers(project_id: str) -> list[tuple[str, str, str]]:
     """(collection, id, name) of everything in the project that Mantle made."""
-    from mantle.clouds.openstack import Entry, OpenStackCloud
-    from mantle.model.ids import ProjectId
-
     cloud = OpenStackCloud(Entry(name="real-demo", file=clouds_file()))
     session = cloud.session(ProjectId(project_id))
     found = []
@@ -105,10 +105,6 @@ async def leftovers(project_id: str) -> list[tuple[str, str, str]]:
 
 async def emptied(project_id: str) -> None:
     """Delete whatever Mantle made in the project, from the leaves to the roots."""
-    from mantle.clouds.openstack import Entry, OpenStackCloud
-    from mantle.clouds.ports import CloudError
-    from mantle.model.ids import ProjectId
-
     cloud = OpenStackCloud(Entry(name="real-demo", file=clouds_file()))
     session = cloud.session(ProjectId(project_id))
     for _ in range(60):

@@ -258,6 +258,7 @@ class Limitation:
 
     `values` narrows it to certain values (None: any value but the property's default is refused).
     `path` is dotted below the properties; `*` stands for any list position: `networks.*.tag`.
+    Without a path it is the type itself that the cloud does not have.
     """
 
     resource_type: str

@@ -16,8 +16,16 @@ def check_limitations(
     schema: ResourceSchema,
     report: Report,
 ) -> None:
-    """Report every property whose value the cloud cannot honour."""
+    """Report every property whose value the cloud cannot honour, and types it does not have."""
     for limitation in limitations:
+        if not limitation.path:
+            report(
+                "cloud-limitation",
+                f"{limitation.resource_type}: {limitation.why}.",
+                (),
+                limitation.remedy,
+            )
+            continue
         parts = limitation.path.split(".")
         default = _default(schema.properties, parts)
         for path, value in _found(values, parts, ()):

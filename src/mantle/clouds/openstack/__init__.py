@@ -5,7 +5,7 @@ From the outside in: `cloud.py` (the port), one file per family of objects (`ser
 who waits), `caller.py` (pace, retries, errors) and `door.py`, the only module that knows the SDK.
 """
 
-from mantle.clouds.openstack.cloud import OpenStackCloud
+from mantle.clouds.openstack.cloud import OpenStackCloud, Serves
 from mantle.clouds.openstack.door import Entry
 
-__all__ = ["Entry", "OpenStackCloud"]
+__all__ = ["Entry", "OpenStackCloud", "Serves"]

@@ -30,6 +30,7 @@ from mantle.clouds.openstack.groups import (
     SecurityGroups,
 )
 from mantle.clouds.openstack.joins import Associations, RouterInterfaces
+from mantle.clouds.openstack.keeping import VOLUME_BACKUPS, VOLUME_SNAPSHOTS, ServerImages
 from mantle.clouds.openstack.keypairs import KeyPairs
 from mantle.clouds.openstack.limitations import limitations
 from mantle.clouds.openstack.networks import NETWORKS, PORTS, ROUTERS, SUBNETS, Ports
@@ -68,6 +69,13 @@ class OpenStackSession:
         self.key_pairs = KeyPairs(caller)
         self.volumes = Volumes(VOLUMES, caller, self.facts)
         self.volume_attachments = Attachments(caller, self.volumes)
+        self.volume_snapshots: RestCollection[p.VolumeSnapshotSpec, p.VolumeSnapshot] = (
+            RestCollection(VOLUME_SNAPSHOTS, caller)
+        )
+        self.volume_backups: RestCollection[p.VolumeBackupSpec, p.VolumeBackup] = RestCollection(
+            VOLUME_BACKUPS, caller
+        )
+        self.server_images = ServerImages(caller, self.facts)
         self.load_balancers = Tree(LOAD_BALANCERS, caller)
         self.listeners = Tree(LISTENERS, caller)
         self.pools = Tree(POOLS, caller)

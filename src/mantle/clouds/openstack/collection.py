@@ -14,7 +14,7 @@ from mantle.clouds.openstack.batch import Batch
 from mantle.clouds.openstack.caller import Caller
 from mantle.clouds.openstack.errors import Service
 from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search
-from mantle.clouds.ports import CloudObject, Missing, Refused
+from mantle.clouds.ports import CloudObject, Denied, Missing, Refused
 from mantle.model.ids import Token
 
 SpecT = TypeVar("SpecT")
@@ -183,8 +183,9 @@ class RestCollection(Generic[SpecT, ObjectT]):
             raw = (await self.caller.get(kind.service, path))[kind.one]
         except Missing:
             return {}
-        except Refused:
-            # Some services call an id malformed that is the name of something else.
+        except (Refused, Denied):
+            # Nova calls malformed what is the name of something; Octavia answers 403 for another
+            # project's. To this project neither is there.
             return {}
         visible = [raw] if await self._visible(raw) else []
         return dict.fromkeys([object_id], (await self.seen(visible))[0]) if visible else {}
@@ -249,10 +250,8 @@ class RestCollection(Generic[SpecT, ObjectT]):
         }
 
     async def _visible(self, raw: Raw) -> bool:
-        return (
-            (self.kind.shared
-            and not (await self.caller.door()).admin)
-            or (await self._is_own(raw) or self._offered(raw))
+        return (self.kind.shared and not (await self.caller.door()).admin) or (
+            await self._is_own(raw) or self._offered(raw)
         )
 
     def _offered(self, raw: Raw) -> bool:

@@ -23,11 +23,11 @@ TIMEOUT_SECONDS = 60.0
 
 MICROVERSIONS: Mapping[Service, tuple[str, str]] = {
     Service.COMPUTE: ("2.57", "2.79"),
-    Service.VOLUME: ("3.42", "3.59"),
+    Service.VOLUME: ("3.47", "3.59"),
 }
 """The lowest that Mantle works with, and the highest it knows: the best both sides have is used.
 
-2.57 (Queens) brought user data at rebuild, 2.52 tags at boot; 3.42 growing a volume in use."""
+2.57 (Queens) brought user data at rebuild, 2.52 tags at boot; 3.47 volumes from backups."""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -39,6 +39,8 @@ class Entry:
     name: str
     file: Path | None = None
     region: str | None = None
+    project: str | None = None
+    """The project of Mantle's own accounts that it is for, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

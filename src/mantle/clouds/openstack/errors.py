@@ -117,6 +117,12 @@ TABLE: Sequence[Row] = (
     Row(
         error=Refused,
         statuses=(404,),
+        types=("ExternalGatewayForFloatingIPNotFound",),
+        remedy="Connect the port's subnet to the external network with a router.",
+    ),
+    Row(
+        error=Refused,
+        statuses=(404,),
         methods=("POST",),
         pattern=r"could not be found|not found|does not exist|no such",
         remedy="Name something that exists in this project.",

@@ -34,6 +34,10 @@ class Offers(Generic[FactT]):
                 self._until = now + KEPT_SECONDS
             return self._known
 
+    def forget(self) -> None:
+        """Something of it was made or deleted here."""
+        self._until = 0.0
+
     async def id_of(self, name_or_id: str) -> str:
         """The id; `Refused` lists what there is."""
         for anew in (False, True):

@@ -160,6 +160,8 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         """One entry of Nova's second format."""
         if disk.volume_id is not None:
             source: dict[str, Any] = {"source_type": "volume", "uuid": disk.volume_id}
+        elif disk.snapshot_id is not None:
+            source = {"source_type": "snapshot", "uuid": disk.snapshot_id}
         elif disk.image is not None:
             image = await self._facts.images.id_of(disk.image)
             source = {"source_type": "image", "uuid": image}

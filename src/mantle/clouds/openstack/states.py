@@ -48,6 +48,17 @@ BALANCER: Mapping[str, ObjectStatus] = {
     "ERROR": E,
 }  # fmt: skip
 
+KEPT: Mapping[str, ObjectStatus] = {
+    "creating": B, "available": A, "deleting": D, "deleted": D, "error": E, "error_deleting": E,
+    "backing-up": A, "restoring": A, "unmanaging": D,
+}  # fmt: skip
+"""Snapshots and backups of volumes."""
+
+IMAGE: Mapping[str, ObjectStatus] = {
+    "queued": B, "saving": B, "uploading": B, "importing": B, "active": A, "deactivated": S,
+    "killed": E, "deleted": D, "pending_delete": D,
+}  # fmt: skip
+
 
 def server_status(raw: Mapping[str, Any]) -> ObjectStatus:
     """A task under way says more than the state it started from."""

@@ -71,6 +71,7 @@ VOLUMES = Kind(
             "availability_zone": spec.availability_zone,
             "snapshot_id": spec.snapshot_id,
             "source_volid": spec.source_volume_id,
+            "backup_id": spec.backup_id,
             "metadata": {**spec.metadata, marks.METADATA: token},
         }
     ),
@@ -123,6 +124,21 @@ class Volumes(RestCollection[p.VolumeSpec, p.Volume]):
             await self._act(object_id, {"os-extend": {"new_size": spec.size_gib}})
         await super().update(object_id, spec)
         return await self.get(object_id)
+
+    async def restore(self, volume_id: str, backup_id: str) -> p.Volume:
+        volume = await self.own(volume_id)
+        if volume.get("attachments"):
+            raise p.Clash(f"Volume {volume_id} is in a server.", remedy="Detach it first.")
+        backup = (await self.caller.get(CINDER, f"/backups/{backup_id}"))["backup"]
+        if backup["size"] > volume["size"]:
+            raise p.Refused(
+                f"The backup has {backup['size']} GiB, the volume {volume['size']}.",
+                remedy="Make a new volume of the backup.",
+            )
+        if volume["status"] != "restoring-backup":
+            body = {"restore": {"volume_id": volume_id}}
+            await self.caller.post(CINDER, f"/backups/{backup_id}/restore", body)
+        return await self.get(volume_id)
 
     async def _act(self, volume_id: str, action: dict[str, Any]) -> None:
         await self.caller.post(CINDER, f"/volumes/{volume_id}/action", action)

@@ -173,9 +173,13 @@ BLUEPRINT = Blueprint(
 
 
 async def create(ctx: Context) -> Outcome:
-    """Make it; then, when rules name the group itself, complete it."""
+    """Make it; then, when rules name the group itself, complete it.
+
+    An earlier try may have died between the group and its rules: then it is completed as well.
+    """
     outcome = await generic.create(BLUEPRINT, ctx)
-    if not isinstance(outcome, Done) or not any(map(names_itself, ctx.properties["rules"] or ())):
+    itself = any(map(names_itself, ctx.properties["rules"] or ()))
+    if not isinstance(outcome, Done) or (ctx.fresh and not itself):
         return outcome
     known = replace(ctx, ref=replace(ctx.ref, physical_id=outcome.physical_id))
     return await generic.update(BLUEPRINT, known)

@@ -235,7 +235,7 @@ async def _adjust(ctx: Context, server: Server) -> Server:
         metadata={key: str(value) for key, value in (ctx.properties.get("metadata") or {}).items()},
         nics=kept.nics if same_nics else await nics(ctx, name_of(ctx)),
         tags=tags_of(ctx),
-        admin_password=ctx.properties.get("admin_pass"),
+        admin_password=(ctx.properties.get("admin_pass") if _changed(ctx, "admin_pass") else None),
     )
     return await ctx.cloud.servers.update(server.id, wanted)
 

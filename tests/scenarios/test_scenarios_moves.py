@@ -21,11 +21,13 @@ from mantle.stacks.adopt import AdoptRequest, abandon_stack, adopt_stack
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.drift import list_drift, look, set_drift_policy
-from mantle.stacks.guards import protect_stack, show_guard
+from mantle.stacks.guards import protect_stack, set_ttl, show_guard
 from mantle.stacks.moving import apply_move, find_move, list_moves, plan_move
 from mantle.stacks.queries import find_stack, list_resources, stack_source
+from mantle.stacks.snapshots import take_snapshot
 from mantle.stacks.unmanaged import unmanaged
 from mantle.stacks.update import UpdateRequest, preview_update, update_stack
+from mantle.store import resources as resource_rows
 
 HEAD = "heat_template_version: 2018-08-31\n"
 WEB = (
@@ -413,6 +415,180 @@ def test_a_power_cut_during_a_move_leaves_it_undone_or_done():
         assert plant.life(look_at_it)
 
 
+# --- what goes along -------------------------------------------------------------------------
+
+RICH = (
+    HEAD
+    + """
+parameters:
+  text: {type: string, default: here}
+  limit: {type: number, default: 3}
+conditions:
+  big: {equals: [{get_param: limit}, 3]}
+resources:
+  a: {type: OS::Heat::Value, condition: big, properties: {value: {get_file: motd}}}
+  b: {type: OS::Heat::Value, properties: {value: {get_param: text}}}
+  c: {type: OS::Heat::Value, properties: {value: [{get_attr: [d, value, nothing]}, x]}}
+  d: {type: OS::Heat::Value, properties: {value: {k: v}}}
+"""
+)
+
+
+async def rich(control, **environment):
+    source = TemplateSource(template=RICH, files={"motd": "hi"}, environment=environment)
+    await create_stack(control, CALLER, CreateRequest(name="s", source=source))
+    return await settled(control, "s")
+
+
+async def target(control, text, files=None):
+    source = TemplateSource(template=HEAD + text, files=files or {})
+    await create_stack(control, CALLER, CreateRequest(name="t", source=source))
+    return await settled(control, "t")
+
+
+EMPTY = "resources: {z: {type: OS::Heat::Value, properties: {value: 1}}}\n"
+
+
+def test_parameters_files_and_conditions_go_along():
+    """A parameter of the same name and value is shared, another one gets another name."""
+
+    async def story(control):
+        stack = await rich(control, parameters={"text": "there"})
+        other = await target(
+            control,
+            "parameters: {text: {type: string, default: mine},"
+            " limit: {type: number, default: 3}}\n" + EMPTY,
+            {"motd": "hi"},
+        )
+        await moved(control, MoveKind.MOVE, stack, ["a", "b", "c"], other)
+        assert (await steps(control, "s"), await steps(control, "t")) == ([], [])
+        found = await find_stack(control, CALLER.project_id, "t")
+        source = await stack_source(control, found)
+        assert source.template["resources"]["b"]["properties"] == {"value": {"get_param": "s_text"}}
+        assert source.environment["parameters"] == {"s_text": "there"}
+        assert source.template["resources"]["c"]["properties"] == {"value": [None, "x"]}
+        assert set(source.template["parameters"]) == {"text", "limit", "s_text"}
+        assert source.files == {"motd": "hi"}
+
+    told(story)
+
+
+def test_hooks_and_restrictions_go_along():
+    """Those of the resource's own entry, and those that a pattern gave it."""
+
+    async def story(control):
+        entries = {"b": {"hooks": "pre-update"}, "*": {"restricted_actions": "replace"}}
+        stack = await rich(control, resource_registry={"resources": entries})
+        other = await target(control, EMPTY)
+        await moved(control, MoveKind.MOVE, stack, {"b": "new"}, other)
+        found = await find_stack(control, CALLER.project_id, "t")
+        registry = (await stack_source(control, found)).environment["resource_registry"]
+        assert registry["resources"] == {
+            "new": {"hooks": ["pre-update"], "restricted_actions": ["replace"]}
+        }
+        left = await find_stack(control, CALLER.project_id, "s")
+        registry = (await stack_source(control, left)).environment["resource_registry"]
+        assert registry["resources"] == {"*": {"restricted_actions": "replace"}}
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "match"),
+    [
+        (EMPTY, {"motd": "other"}, "another file 'motd'"),
+        ("conditions: {big: {equals: [1, 2]}}\n" + EMPTY, {}, "another condition 'big'"),
+        ("resources: {a: {type: OS::Heat::TestResource}}\n", {}, "resource 'a' already"),
+    ],
+)
+def test_what_the_target_has_otherwise_is_refused_with_its_line(text, files, match):
+    """Nothing is guessed about which of the two is meant."""
+
+    async def story(control):
+        stack = await rich(control)
+        other = await target(control, text, files)
+        with pytest.raises(Invalid, match=match) as caught:
+            await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["a"], other))
+        assert all(each.mark and each.mark.line > 1 for each in caught.value.problems)
+
+    told(story)
+
+
+def test_a_template_of_cfn_is_refused_with_the_way_out():
+    """Its sections are others."""
+    cfn = {
+        "HeatTemplateFormatVersion": "2012-12-12",
+        "Resources": {"a": {"Type": "OS::Heat::RandomString"}},
+    }
+
+    async def story(control):
+        await create_stack(
+            control, CALLER, CreateRequest(name="s", source=TemplateSource(template=cfn))
+        )
+        stack = await settled(control, "s")
+        for kind in (MoveKind.RENAME, MoveKind.SPLIT):
+            with pytest.raises(Invalid, match="template convert"):
+                await plan_move(control, CALLER, request(kind, stack, ["a"], name="t"))
+
+    told(story)
+
+
+def test_what_has_given_out_its_place_stays_there():
+    """A signal by a URL that names stack and resource; one by a key of its own may go."""
+    text = HEAD + (
+        "resources:\n"
+        "  heat: {type: OS::Heat::WaitConditionHandle,"
+        " properties: {signal_transport: HEAT_SIGNAL}}\n"
+        "  cfn: {type: OS::Heat::WaitConditionHandle,"
+        " properties: {signal_transport: CFN_SIGNAL}}\n"
+        "  plain: {type: OS::Heat::WaitConditionHandle}\n"
+    )
+
+    async def story(control):
+        stack, other = await made(control, text, "s"), await made(control, OTHER, "t")
+        for kind in (MoveKind.MOVE, MoveKind.RENAME):
+            to = other if kind is MoveKind.MOVE else None
+            with pytest.raises(Invalid, match="address with its stack"):
+                await plan_move(control, CALLER, request(kind, stack, {"heat": "h"}, to))
+        await moved(control, MoveKind.MOVE, stack, ["cfn", "plain"], other)
+        assert (await steps(control, "s"), await steps(control, "t")) == ([], [])
+
+    told(story)
+
+
+def test_notes_tell_of_snapshots_time_and_comments():
+    """What a person should know before saying yes."""
+
+    async def story(control):
+        stack = await made(control, WEB, "s", {"pin": "1"})
+        other = await made(control, OTHER, "t")
+        await take_snapshot(control, CALLER, stack, "kept")
+        await set_ttl(control, CALLER, other, 9999.0)
+        stack = await settled(control, "s")
+        saved = await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["volume"], other))
+        notes = " ".join(saved.document["notes"])
+        assert "comments" in notes
+        assert "kept" in notes
+        assert "time to live" in notes
+
+    told(story)
+
+
+def test_a_stack_that_is_not_what_its_template_says_is_updated_first():
+    """Its own plan is not empty: that is said, and not blamed on the move."""
+
+    async def story(control):
+        stack, other = await made(control), await made(control, OTHER, "other")
+        rows = await list_resources(control, stack)
+        row = next(view.record for view in rows if view.record.name == "volume")
+        wrong = replace(row, properties={**row.properties, "size": 7})
+        await control.database.write(resource_rows.save, [wrong])
+        with pytest.raises(Conflict, match="not what its template says: volume"):
+            await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["net"], other))
+
+    told(story)
+
+
 # --- any graph, any cut ----------------------------------------------------------------------
 
 
@@ -447,7 +623,7 @@ def graphs(draw):
             values += [
                 f"{{get_attr: [{name}, value]}}",
                 f"{{get_resource: {name}}}",
-                f"{{list_join: ['-', [{{get_attr: [{name}, value]}}, b]]}}",
+                f"{{str_replace: {{template: x-y, params: {{y: {{get_attr: [{name}, value]}}}}}}}}",
                 f"{{a: {{get_attr: [{name}, value]}}, b: [{{get_resource: {name}}}]}}",
                 f"{{if: [yes, {{get_attr: [{name}, value]}}, {{get_resource: {name}}}]}}",
             ]

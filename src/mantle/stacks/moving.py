@@ -24,6 +24,7 @@ from mantle.model.moves import MoveKind, MoveRequest, MoveStatus, SavedMove
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
+from mantle.model.values import walk
 from mantle.plan.adoption import NAMED
 from mantle.plan.moving import document_of, moved_since, prints_of
 from mantle.stacks.accept import asker_of, check_size
@@ -310,9 +311,22 @@ def _going(control: Control, source: _Stack, request: MoveRequest) -> list[Resou
                 ("resources", name),
                 remedy="Abandon and adopt the stack, or move what is beside it.",
             )
+        elif any(_leads_to(text, source.record) for text in walk(dict(row.attributes))):
+            findings.add(
+                "move",
+                f"Resource {name!r} ({row.type}) has given out an address with its stack and name "
+                "in it: whoever holds it could no longer reach it.",
+                ("resources", name),
+                remedy="Use another transport for its signals, such as CFN_SIGNAL.",
+            )
         found.append(row)
     findings.raise_if_any()
     return found
+
+
+def _leads_to(text: object, stack: StackRecord) -> bool:
+    """Whether a value names the stack; a signed URL is good wherever its resource is."""
+    return isinstance(text, str) and stack.id in text and "Signature=" not in text
 
 
 def _lookup(control: Control, stack: _Stack) -> RowLookup:

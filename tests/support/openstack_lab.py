@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openstack
 import openstack.config
 import pytest
 
-import openstack
 from mantle.clouds.openstack import Entry, OpenStackCloud
 from mantle.clouds.ports import CloudError
 from mantle.model.ids import ProjectId

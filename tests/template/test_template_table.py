@@ -186,7 +186,7 @@ WRONG = [
     "{yaql: {expression: '[1] * 40000000', data: 1}}",
     "{yaql: {expression: 'repeat(1).len()', data: 1}}",
     "{yaql: {expression: 'float(\"inf\")', data: 1}}",
-    "{yaql: {expression: '1'}}",
+    "{yaql: {data: 1}}",
     "{yaql: {expression: '$.(', data: 1}}",
     "{yaql: {expression: '$.data.nope()', data: 1}}",
     "{yaql: {expression: 'range(1000000000).toList()', data: 1}}",

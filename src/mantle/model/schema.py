@@ -110,6 +110,8 @@ class Property:
     """Never shown in a plan, an event, a log or an error."""
     hidden: bool = False
     """Accepted for old templates, not offered in listings."""
+    splits: bool = False
+    """A text is a list, too: items with commas between. So it is with parameters."""
     alias_of: str = ""
     """The sibling this is an older name of: `network` for `network_id`. See `renamed`."""
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
 from mantle.lib.patterns import TooSlow, whole_match
+from mantle.lib.zones import is_zone
 from mantle.model.schema import (
     AllowedPattern,
     AllowedValues,
@@ -26,8 +26,13 @@ from mantle.model.schema import (
 Check = Callable[[Any], str | None]
 
 _DNS_LABEL = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)")
-_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}")
-_ISO_8601 = re.compile(r"P(?=.)(\d+Y)?(\d+M)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")
+_MAC = re.compile(
+    r"[0-9a-f]{1,2}([:-])[0-9a-f]{1,2}(\1[0-9a-f]{1,2}){4}"
+    r"|[0-9a-f]{1,4}([:.-])[0-9a-f]{1,4}\3[0-9a-f]{1,4}"
+    r"|[0-9a-f]{5,6}[:-][0-9a-f]{5,6}|[0-9a-f]{11,12}",
+    re.IGNORECASE,
+)
+"""In pairs, in fours, in sixes, or in one piece."""
 
 
 def _ip(value: Any) -> str | None:
@@ -53,13 +58,23 @@ def _mac(value: Any) -> str | None:
 
 def _dns(value: Any) -> str | None:
     text = str(value).rstrip(".")
+    if not value:
+        return None
     if not text or len(text) > 253:
         return f"{value!r} is no DNS name"
     bad = next((label for label in text.split(".") if not _DNS_LABEL.fullmatch(label)), None)
     return None if bad is None else f"the label {bad!r} of {value!r} is no part of a DNS name"
 
 
+def _dns_domain(value: Any) -> str | None:
+    if value and not str(value).endswith("."):
+        return f"{value!r} must end with a dot"
+    return _dns(value)
+
+
 def _json(value: Any) -> str | None:
+    if not value:
+        return None
     try:
         json.loads(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -67,17 +82,22 @@ def _json(value: Any) -> str | None:
     return None
 
 
-_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7), (0, 59))
-"""Minute, hour, day, month, day of the week, and seconds where they are given."""
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7), (0, 59), (1970, 2099))
+"""Minute, hour, day, month, day of the week, and seconds and year where they are given."""
 _CRON_NAMES = {
     3: ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
     4: ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
 }
 
 
+_CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+
+
 def _cron(value: Any) -> str | None:
     fields = str(value).split()
-    if len(fields) in {5, 6} and all(_cron_field(at, each) for at, each in enumerate(fields)):
+    if not fields or str(value) in _CRON_WORDS:
+        return None
+    if len(fields) in {5, 6, 7} and all(_cron_field(at, each) for at, each in enumerate(fields)):
         return None
     return f"Invalid CRON expression: {value}"
 
@@ -101,23 +121,24 @@ def _cron_number(position: int, text: str) -> int | None:
     names = _CRON_NAMES.get(position, ())
     if text in names:
         return names.index(text) + (1 if position == 3 else 0)
-    return int(text) if text.isdecimal() and len(text) <= 2 else None
+    return int(text) if text.isdecimal() and len(text) <= 4 else None
 
 
 def _timezone(value: Any) -> str | None:
-    return None if str(value) in available_timezones() else f"Invalid timezone: {value}"
+    return None if not value or is_zone(str(value)) else f"Invalid timezone: {value}"
 
 
 def _expiration(value: Any) -> str | None:
+    """The form only: whether the time is over depends on when it is asked."""
+    return f"Expiration {value} is invalid" if value and _moment(value) else None
+
+
+def _moment(value: Any) -> str | None:
     try:
-        datetime.fromisoformat(str(value))
+        datetime.fromisoformat(str(value).strip())
     except ValueError:
-        return f"Expiration {value} is invalid"
+        return f"{value!r} is no ISO 8601 time"
     return None
-
-
-def _duration(value: Any) -> str | None:
-    return None if _ISO_8601.fullmatch(str(value)) else f"{value!r} is no ISO 8601 duration"
 
 
 OWN: Mapping[str, Check] = {
@@ -126,9 +147,7 @@ OWN: Mapping[str, Check] = {
     "ip_or_cidr": lambda value: None if not _ip(value) or not _cidr(value) else "no IP or CIDR",
     "mac_addr": _mac,
     "dns_name": _dns,
-    "dns_domain": lambda value: (
-        None if str(value).endswith(".") and not _dns(value) else f"{value!r} must end with a dot"
-    ),
+    "dns_domain": _dns_domain,
     "rel_dns_name": lambda value: (
         f"{value!r} must not end with a dot" if str(value).endswith(".") else _dns(value)
     ),
@@ -136,7 +155,7 @@ OWN: Mapping[str, Check] = {
     "cron_expression": _cron,
     "timezone": _timezone,
     "expiration": _expiration,
-    "iso_8601": _duration,
+    "iso_8601": _moment,
     "test_constr": lambda _: None,
 }
 
@@ -183,7 +202,7 @@ def _why_not(constraint: Constraint, value: Any, custom: Mapping[str, Check]) ->
             return _range(constraint, value)
         case Modulo(step=step, offset=offset):
             if isinstance(value, int | float) and value % step != offset % step:
-                return f"{value} is not a multiple of {step} with an offset of {offset})"
+                return f"{value} is not a multiple of {step} with an offset of {offset}"
             return None
         case AllowedValues(allowed=allowed):
             items = value if isinstance(value, list) else [value]
@@ -206,7 +225,7 @@ def _why_not(constraint: Constraint, value: Any, custom: Mapping[str, Check]) ->
 
 def _length(constraint: Length, value: Any) -> str | None:
     if not isinstance(value, str | list | dict):
-        return None
+        return f"{value} has no length"
     size = len(value)
     low, high = constraint.min, constraint.max
     if (low is None or size >= low) and (high is None or size <= high):
@@ -215,7 +234,7 @@ def _length(constraint: Length, value: Any) -> str | None:
 
 
 def _range(constraint: Range, value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, int | float):
         return None
     low, high = constraint.min, constraint.max
     if (low is None or value >= low) and (high is None or value <= high):

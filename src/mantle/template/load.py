@@ -228,7 +228,10 @@ class _Builder:
                 known = self.anchors.get(event.anchor)
                 if known is None:
                     self._stop(
-                        event, f"The alias *{event.anchor} names no anchor that is complete."
+                        event,
+                        f"The alias *{event.anchor} names no anchor that is complete.",
+                        "syntax",
+                        f"Write &{event.anchor} before a value that ends above this line.",
                     )
                     raise AssertionError
                 self._count(known[2], event)
@@ -237,7 +240,12 @@ class _Builder:
                 if kind is DocumentStartEvent:
                     documents += 1
                     if documents > 1:
-                        self._stop(event, "There is more than one document in this file.")
+                        self._stop(
+                            event,
+                            "There is more than one document in this file.",
+                            "syntax",
+                            "Keep one, without the line `---` between them.",
+                        )
                 continue
             value, inner, mark, anchor, size = done
             if kind is ScalarEvent:
@@ -292,6 +300,7 @@ class _Builder:
                     "merge",
                     "Only maps can be merged with `<<`.",
                     mark=Mark(self.file, place.line + 1, place.column + 1),
+                    remedy="Name a map, or a list of maps.",
                 )
                 return
             for key, item in source.items():
@@ -342,14 +351,20 @@ class _Builder:
             remedy="Write it as plain YAML.",
         )
 
-    def _stop(self, event: Any, message: str) -> None:
+    def _stop(
+        self,
+        event: Any,
+        message: str,
+        code: str = "too-large",
+        remedy: str = "Split the template into nested ones.",
+    ) -> None:
         mark = event.start_mark
         self.findings.add(
-            "too-large",
+            code,
             message,
             mark=Mark(self.file, mark.line + 1, mark.column + 1),
-            remedy="Split the template into nested ones.",
-            fault="RequestLimitExceeded",
+            remedy=remedy,
+            fault="RequestLimitExceeded" if code == "too-large" else "HTTPBadRequest",
         )
         self.findings.raise_if_any()
 

@@ -2,10 +2,11 @@
 
 import difflib
 import json
-import re
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from mantle.lib.patterns import Unreadable, check_pattern
 from mantle.model.errors import Findings, Path, Problem
 from mantle.model.graph import ParameterDefinition, ParameterType
 from mantle.model.schema import (
@@ -24,6 +25,7 @@ from mantle.template.environment import Environment
 from mantle.template.load import Document
 
 PSEUDO = ("OS::stack_name", "OS::stack_id", "OS::project_id")
+RESERVED = {*PSEUDO, "OS::region"}
 
 KEYS = {
     "type", "label", "description", "default", "hidden", "constraints", "immutable", "tags",
@@ -62,29 +64,41 @@ def coerce(kind: ParameterType, value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return value
     try:
-        return int(value)
+        return int(value) if isinstance(value, str) else _finite(value)
     except (ValueError, TypeError):
         pass
     try:
-        return float(value)
+        return _finite(value)
     except (ValueError, TypeError) as error:
-        raise Unfit(f"could not convert string to float: '{value}'") from error
+        raise Unfit(f"could not convert string to float: '{str(value)[:100]}'") from error
+
+
+def _finite(value: Any) -> float:
+    """JSON has no infinity, and nothing equals nan: neither is a number here."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, list) or value == "":
-        return value
-    if isinstance(value, str):
+    if isinstance(value, str) and value:
         try:
-            return json.loads(value)
+            return json.loads(value, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Unfit(f"Value must be valid JSON: {error}") from error
-    raise Unfit(f"Value must be valid JSON: {value}")
+    return value
+
+
+def _no_constant(text: str) -> Any:
+    """Python would read NaN and Infinity, which are no JSON."""
+    message = f"{text} is no JSON"
+    raise ValueError(message)
 
 
 class Parameters:
@@ -121,7 +135,8 @@ class Parameters:
         if section is None:
             return {}
         if not isinstance(section, dict):
-            self._add("section", "`parameters` must be a map.", ("parameters",))
+            self._add("section", '"parameters" section must be a map.', ("parameters",),
+                      "Write each parameter as `NAME: {type: …}`.")  # fmt: skip
             return {}
         found: dict[str, ParameterDefinition] = {}
         for name, body in section.items():
@@ -131,7 +146,7 @@ class Parameters:
         return found
 
     def _definition(self, name: str, body: Any, path: Path) -> ParameterDefinition | None:
-        if name in PSEUDO or name.startswith("OS::"):
+        if name in RESERVED:
             self._add("reserved", f"The name {name!r} is reserved.", path, "Choose another.")
             return None
         if not isinstance(body, dict):
@@ -152,6 +167,7 @@ class Parameters:
                     "parameter-default",
                     f"The default of parameter {name!r} does not fit its type {kind}: {error}",
                     (*path, "default"),
+                    f"Write a {FIT[kind]}, or leave the default out.",
                 )
                 has_default = False
         definition = ParameterDefinition(
@@ -179,6 +195,7 @@ class Parameters:
                         "parameter-default",
                         f"The default of parameter {name!r} breaks its constraint: {why}",
                         (*path, "default"),
+                        "Choose a default that fits, or widen the constraint.",
                     )
         return definition
 
@@ -211,19 +228,25 @@ class Parameters:
 
     def _flag(self, name: str, body: Mapping[str, Any], key: str, path: Path) -> bool:
         value = body.get(key, False)
+        if value is None:
+            return False
         if isinstance(value, bool):
             return value
         if str(value).lower() in {"true", "false"}:
             return str(value).lower() == "true"
         self._add(
-            "parameter", f"{key!r} of parameter {name!r} must be true or false.", (*path, key)
+            "parameter",
+            f"{key!r} of parameter {name!r} must be true or false.",
+            (*path, key),
+            "Write true or false; Heat would read anything else as false.",
         )
         return False
 
     def _tags(self, body: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         tags = body.get("tags") or []
         if not isinstance(tags, list):
-            self._add("parameter", "`tags` must be a list of texts.", (*path, "tags"))
+            self._add("parameter", "`tags` must be a list of texts.", (*path, "tags"),
+                      "Write it as [TAG, TAG].")  # fmt: skip
             return ()
         return tuple(str(tag) for tag in tags)
 
@@ -234,7 +257,8 @@ class Parameters:
             return ()
         path = (*path, "constraints")
         if not isinstance(given, list):
-            self._add("constraint", f"The constraints of {name!r} must be a list.", path)
+            self._add("constraint", f"The constraints of {name!r} must be a list.", path,
+                      "Begin each with a dash: `- length: {min: 1}`.")  # fmt: skip
             return ()
         made = []
         for position, entry in enumerate(given):
@@ -244,10 +268,11 @@ class Parameters:
         return tuple(made)
 
     def _constraint(self, kind: ParameterType, entry: Any, path: Path) -> Constraint | None:
-        known = ("range", "modulo", "length", "allowed_values", "allowed_pattern",
-                 "custom_constraint")  # fmt: skip
+        # Modulo is newer than the rest, and no constraint before.
+        known = [each for each in FITS if each != "modulo" or self.version >= "2017-02-24"]
         if not isinstance(entry, dict):
-            self._add("constraint", "A constraint must be a map.", path)
+            self._add("constraint", "A constraint must be a map.", path,
+                      "Write it as `- length: {min: 1}`.")  # fmt: skip
             return None
         for key in entry:
             if key not in {*known, "description"}:
@@ -255,18 +280,13 @@ class Parameters:
                           f"Known: {', '.join(known)}.")  # fmt: skip
         name = next((key for key in known if key in entry), None)
         if name is None:
-            self._add("constraint", "No constraint expressed.", path)
+            self._add("constraint", "No constraint expressed.", path,
+                      f"Add one of {', '.join(known)}.")  # fmt: skip
             return None
-        fits = {
-            "range": {ParameterType.NUMBER},
-            "modulo": {ParameterType.NUMBER},
-            "length": {ParameterType.STRING, ParameterType.LIST, ParameterType.JSON},
-            "allowed_values": set(ParameterType) - {ParameterType.JSON},
-            "allowed_pattern": {ParameterType.STRING},
-            "custom_constraint": set(ParameterType),
-        }
-        if kind not in fits[name] or (name == "modulo" and self.version < "2017-02-24"):
-            self._add("constraint", f"{name} constraint invalid for {kind}.", (*path, name))
+        if kind not in FITS[name]:
+            able = [each for each in known if kind in FITS[each]]
+            self._add("constraint", f"{name} constraint invalid for {kind}.", (*path, name),
+                      f"A {kind} takes {', '.join(able)}.")  # fmt: skip
             return None
         return self._made(kind, name, entry[name], str(entry.get("description") or ""), path)
 
@@ -276,10 +296,10 @@ class Parameters:
         try:
             match name:
                 case "range":
-                    low, high = _bounds(body, float)
+                    low, high = _bounds(body, whole=False)
                     return Range(min=low, max=high, description=about)
                 case "length":
-                    shortest, longest = _bounds(body, int)
+                    shortest, longest = _bounds(body, whole=True)
                     return Length(min=shortest, max=longest, description=about)
                 case "modulo":
                     return _modulo(body, about)
@@ -291,14 +311,17 @@ class Parameters:
                         items = [coerce(kind, item) for item in body]
                     return AllowedValues(allowed=tuple(items), description=about)
                 case "allowed_pattern":
-                    re.compile(str(body))
-                    return AllowedPattern(pattern=str(body), description=about)
+                    if not isinstance(body, str):
+                        raise Unfit("the pattern must be a text")
+                    check_pattern(body)
+                    return AllowedPattern(pattern=body, description=about)
                 case _:
                     if not is_known(str(body), self.custom):
                         raise Unfit(f"constraint {body!r} not found")
                     return Custom(name=str(body), description=about)
-        except (Unfit, re.error) as error:
-            self._add("constraint", f"The constraint {name} is unusable: {error}.", (*path, name))
+        except (Unfit, Unreadable) as error:
+            self._add("constraint", f"The constraint {name} is unusable: {error}.", (*path, name),
+                      WRITTEN[name])  # fmt: skip
             return None
 
     # --- values ------------------------------------------------------------------------------
@@ -327,10 +350,13 @@ class Parameters:
         for name, definition in definitions.items():
             if name in environment.parameters and environment.parameters[name] is not None:
                 values[name] = self._value(definition, environment.parameters[name])
-            elif name in environment.parameter_defaults:
+            elif environment.parameter_defaults.get(name) is not None:
                 values[name] = self._value(definition, environment.parameter_defaults[name])
             elif definition.has_default:
                 values[name] = definition.default
+                if require:
+                    # Heat leaves these out when it checks the declaration, and looks at them here.
+                    self._constrained(definition, definition.default, (Custom,))
                 self._ask(definition, definition.default)
             elif require:
                 self._add(
@@ -351,13 +377,18 @@ class Parameters:
             shown = "******" if definition.hidden else str(error)
             self._invalid(definition, shown)
             return given
+        self._constrained(definition, value)
+        self._ask(definition, value)
+        return value
+
+    def _constrained(
+        self, definition: ParameterDefinition, value: Any, kinds: tuple[type, ...] = (object,)
+    ) -> None:
         for constraint in definition.constraints:
-            why = why_not(constraint, value, self.custom)
+            why = why_not(constraint, value, self.custom) if isinstance(constraint, kinds) else None
             if why:
                 said = constraint.description or "its constraint is broken"
                 self._invalid(definition, said if definition.hidden else why)
-        self._ask(definition, value)
-        return value
 
     def _ask(self, definition: ParameterDefinition, value: Any) -> None:
         """Write down what only the cloud can check; an empty value asks for nothing."""
@@ -388,31 +419,70 @@ class Parameters:
             "parameter-value",
             f"Parameter '{definition.name}' is invalid: {why}",
             definition.path,
-            f"It is a {definition.type}"
-            + (f": {definition.description}" if definition.description else "")
-            + ".",
+            f"Give it a {FIT[definition.type]}"
+            + (f": {definition.description}" if definition.description else ".").rstrip(),
         )
 
 
-def _bounds(body: Any, number: Any) -> tuple[Any, Any]:
-    if not isinstance(body, dict) or not body or not set(body) <= {"min", "max"}:
+FIT: Mapping[ParameterType, str] = {
+    ParameterType.STRING: "text",
+    ParameterType.NUMBER: "number",
+    ParameterType.BOOLEAN: "boolean (true or false)",
+    ParameterType.LIST: "list, or a text of items with commas between",
+    ParameterType.JSON: "map, list or JSON text",
+}
+
+FITS: Mapping[str, set[ParameterType]] = {
+    "range": {ParameterType.NUMBER},
+    "modulo": {ParameterType.NUMBER},
+    "length": {ParameterType.STRING, ParameterType.LIST, ParameterType.JSON},
+    "allowed_values": set(ParameterType) - {ParameterType.JSON},
+    "allowed_pattern": {ParameterType.STRING},
+    "custom_constraint": set(ParameterType) - {ParameterType.JSON},
+}
+"""Which types each constraint is for; in one entry the first of these counts."""
+
+WRITTEN: Mapping[str, str] = {
+    "range": "Write {min: NUMBER, max: NUMBER}; one of them is enough.",
+    "modulo": "Write {step: NUMBER, offset: NUMBER}.",
+    "length": "Write {min: NUMBER, max: NUMBER}, whole numbers; one of them is enough.",
+    "allowed_values": "Write a list of values of the parameter's type.",
+    "allowed_pattern": "Write a regular expression in quotes; it has to match the whole value.",
+    "custom_constraint": "Name one that there is, such as ip_addr or nova.flavor.",
+}
+
+
+def _bounds(body: Any, *, whole: bool) -> tuple[Any, Any]:
+    if not isinstance(body, dict) or not set(body) <= {"min", "max"}:
         raise Unfit("it needs `min`, `max` or both")
     found = []
     for key in ("min", "max"):
         value = body.get(key)
         try:
-            found.append(None if value is None else number(value))
-        except (ValueError, TypeError) as error:
+            bound = None if value is None else _number(value)
+        except Unfit as error:
             raise Unfit(f"{key} {value!r} is no number") from error
+        if whole and isinstance(bound, float):
+            if not bound.is_integer():
+                raise Unfit(f"{key} {value!r} is no whole number")
+            bound = int(bound)
+        found.append(bound)
+    if found == [None, None]:
+        raise Unfit("it needs `min`, `max` or both")
     return found[0], found[1]
 
 
 def _modulo(body: Any, about: str) -> Modulo:
     if not isinstance(body, dict) or set(body) != {"step", "offset"}:
         raise Unfit("it needs `step` and `offset`")
-    step, offset = body["step"], body["offset"]
-    if not all(isinstance(each, int) and not isinstance(each, bool) for each in (step, offset)):
-        raise Unfit("step and offset must be integers")
+    step, offset = (_whole(body[key]) for key in ("step", "offset"))
     if step == 0 or abs(offset) >= abs(step) or step * offset < 0:
         raise Unfit("step must not be 0, offset smaller than it and of the same sign")
     return Modulo(step=step, offset=offset, description=about)
+
+
+def _whole(value: Any) -> int:
+    number = value if isinstance(value, bool) else _number(value)
+    if isinstance(number, bool) or (isinstance(number, float) and not number.is_integer()):
+        raise Unfit("step and offset must be integers")
+    return int(number)

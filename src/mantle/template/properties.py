@@ -4,6 +4,7 @@ What is not known yet (`Unknown`) or not resolved yet (`Call`) is left as it is.
 """
 
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -98,7 +99,12 @@ class _Coercer:
                 continue
             why = why_not(constraint, made, self.custom)
             if why:
-                self.wrong(path, "******" if schema.secret else why)
+                about = schema.description.rstrip(".")
+                self.wrong(
+                    path,
+                    "******" if schema.secret else why,
+                    f"Give a value that fits: {about}." if about else "Give a value that fits.",
+                )
         return made
 
     def ask(self, constraint: Custom, value: Any, path: Path, *, secret: bool) -> None:
@@ -122,7 +128,7 @@ class _Coercer:
             )
         )
 
-    def wrong(self, path: Path, why: str, remedy: str = "") -> None:
+    def wrong(self, path: Path, why: str, remedy: str) -> None:
         dots = ".".join(str(part) for part in path)
         self.add("property-value", f"Property error: : {dots}: : {why}", path, remedy)
 
@@ -132,9 +138,9 @@ class _Coercer:
             case Kind.STRING:
                 if isinstance(value, str):
                     return value
-                if isinstance(value, bool | int | float):
+                if isinstance(value, bool | int):
                     return str(value)
-                self.wrong(path, "Value must be a string")
+                self.wrong(path, "Value must be a string", "Put it into quotes.")
             case Kind.INTEGER:
                 return self.integer(value, path)
             case Kind.NUMBER:
@@ -154,20 +160,19 @@ class _Coercer:
         return None
 
     def integer(self, value: Any, path: Path) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, float) and value.is_integer():
+        # Heat has `int` make one: it cuts fractions off, and true is one.
+        if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
             return int(value)
         if isinstance(value, str):
             try:
                 return int(value)
             except ValueError:
                 pass
-        self.wrong(path, f"Value '{value}' is not an integer")
+        self.wrong(path, f"Value '{str(value)[:100]}' is not an integer", "Give a whole number.")
         return None
 
     def number(self, value: Any, path: Path) -> Any:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
             return value
         if isinstance(value, str):
             try:
@@ -175,18 +180,20 @@ class _Coercer:
             except ValueError:
                 pass
             try:
-                return float(value)
+                number = float(value)
             except ValueError:
-                pass
-        self.wrong(path, f"Value '{value}' is not a number")
+                number = math.nan
+            if math.isfinite(number):
+                return number
+        self.wrong(path, f"Value '{str(value)[:100]}' is not a number", "Give a number.")
         return None
 
     def items(self, schema: Property, value: Any, path: Path) -> Any:
-        if isinstance(value, str):
+        if isinstance(value, str) and schema.splits:
             # Comma-delimited lists come down from parents as text.
             value = value.split(",") if value else []
         if not isinstance(value, list):
-            self.wrong(path, f'"{str(value)[:100]}" is not a list')
+            self.wrong(path, f'"{str(value)[:100]}" is not a list', "Write it as [ITEM, ITEM].")
             return None
         inner = schema.items
         if inner is None:
@@ -198,7 +205,7 @@ class _Coercer:
 
     def map(self, schema: Property, value: Any, path: Path) -> Any:
         if not isinstance(value, Mapping):
-            self.wrong(path, f'"{str(value)[:100]}" is not a map')
+            self.wrong(path, f'"{str(value)[:100]}" is not a map', "Write it as {KEY: VALUE}.")
             return None
         if schema.fields is None:
             return dict(value)

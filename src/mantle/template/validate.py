@@ -262,7 +262,7 @@ class _Loader:
             self.findings.raise_if_any()
         if is_cfn(data):
             return self._load_cfn(document)
-        version = version_of(data, self.findings)
+        version = version_of(document, self.findings)
         self.findings.raise_if_any()
         return self._load(document, version, self.pseudo)
 
@@ -434,9 +434,17 @@ class _Loader:
         try:
             given = resolve(definition.properties, scope)
         except Invalid as error:
-            self._adopt(parser, error)
+            parser.adopt(error)
             return
         if isinstance(given, Unknown):
+            return
+        if not isinstance(given, dict | None):
+            parser.add(
+                "resource",
+                f'"properties" must be a map; the function gives {str(given)[:100]!r}.',
+                path,
+                "Give the function a map, or write the properties out.",
+            )
             return
         before = len(self.findings.problems)
         values = coerce_properties(
@@ -456,14 +464,17 @@ class _Loader:
         )
         if facts.check_properties is not None and len(self.findings.problems) == before:
             for text in facts.check_properties(values):
-                parser.add("properties", f"Property error: {text}", path)
+                parser.add("properties", f"Property error: {text}", path,
+                           "Change the properties that it names.")  # fmt: skip
         if len(self.findings.problems) == before:
             self._look_inside(parser, definition, facts, values)
         if alone and self.require_values and len(self.findings.problems) == before:
             self.settled[definition.name] = values
-        self._policies(parser, definition, facts)
+        self._policies(parser, definition, facts, scope)
 
-    def _policies(self, parser: Parser, definition: ResourceDefinition, facts: TypeFacts) -> None:
+    def _policies(
+        self, parser: Parser, definition: ResourceDefinition, facts: TypeFacts, scope: Scope
+    ) -> None:
         policy = definition.deletion_policy
         if policy is DeletionPolicy.SNAPSHOT and not facts.schema.takes_snapshots:
             parser.add(
@@ -473,8 +484,23 @@ class _Loader:
                 "Use Delete or Retain.",
             )
         allowed = facts.schema.update_policies
-        if isinstance(definition.update_policy, dict):
-            for key in definition.update_policy:
+        policy_given = definition.update_policy
+        if isinstance(policy_given, Call):
+            try:
+                policy_given = resolve(policy_given, scope)
+            except Invalid as error:
+                parser.adopt(error)
+                return
+            if not isinstance(policy_given, dict | Unknown | None):
+                parser.add(
+                    "resource",
+                    f'"update_policy" must be a map; the function gives '
+                    f"{str(policy_given)[:100]!r}.",
+                    (*definition.path, "update_policy"),
+                    "Give the function a map, or write the policy out.",
+                )
+        if isinstance(policy_given, dict):
+            for key in policy_given:
                 if key not in allowed:
                     parser.add(
                         "update-policy",
@@ -482,15 +508,6 @@ class _Loader:
                         (*definition.path, "update_policy", key),
                         f"It takes {', '.join(allowed)}." if allowed else "It takes none.",
                     )
-
-    def _adopt(self, parser: Parser, error: Invalid) -> None:
-        """Give problems found while resolving their place in this document."""
-        for problem in error.problems:
-            known = (problem.code, problem.path)
-            if any((each.code, each.path) == known for each in self.findings.problems):
-                continue
-            mark = problem.mark or parser.document.mark(problem.path)
-            self.findings.problems.append(replace(problem, mark=mark))
 
     def _references(
         self,
@@ -744,6 +761,7 @@ def facts_of_template(key: str, child: Loaded, environment: Environment) -> Type
             on_change=OnChange.UPDATE,
             constraints=parameter.constraints,
             secret=parameter.hidden,
+            splits=parameter.type is ParameterType.LIST,
         )
         for name, parameter in child.graph.parameters.items()
     }

@@ -60,10 +60,62 @@ def wrong(call: Call, message: str, remedy: str = "") -> Invalid:
                 code="function-argument",
                 message=f'"{call.function}": {message}',
                 path=call.path,
-                remedy=remedy or "See the function's form in the template guide.",
+                remedy=remedy or form_of(call.function),
             )
         ]
     )
+
+
+def form_of(name: str) -> str:
+    """The remedy for an argument of the wrong shape: how the function is written."""
+    form = FORMS.get(name)
+    return f"Write it as {form}." if form else "Look at how the function is written."
+
+
+FORMS: Mapping[str, str] = {
+    "get_param": "{get_param: NAME} or {get_param: [NAME, KEY, ...]}",
+    "get_resource": "{get_resource: NAME}",
+    "get_attr": "{get_attr: [RESOURCE, ATTRIBUTE, KEY, ...]}",
+    "get_file": "{get_file: PATH}",
+    "list_join": "{list_join: [DELIMITER, [TEXT, ...]]}",
+    "str_replace": "{str_replace: {template: TEXT, params: {KEY: VALUE}}}",
+    "str_replace_strict": "{str_replace_strict: {template: TEXT, params: {KEY: VALUE}}}",
+    "str_replace_vstrict": "{str_replace_vstrict: {template: TEXT, params: {KEY: VALUE}}}",
+    "str_split": "{str_split: [DELIMITER, TEXT]} or {str_split: [DELIMITER, TEXT, POSITION]}",
+    "map_merge": "{map_merge: [{KEY: VALUE}, ...]}",
+    "map_replace": "{map_replace: [{KEY: VALUE}, {keys: {OLD: NEW}, values: {OLD: NEW}}]}",
+    "repeat": "{repeat: {template: VALUE, for_each: {VARIABLE: [TEXT, ...]}}}",
+    "digest": "{digest: [ALGORITHM, TEXT]}",
+    "yaql": "{yaql: {expression: TEXT, data: VALUE}}",
+    "if": "{if: [CONDITION, VALUE, OTHER VALUE]}",
+    "equals": "{equals: [VALUE, VALUE]}",
+    "not": "{not: CONDITION}",
+    "and": "{and: [CONDITION, CONDITION, ...]}",
+    "or": "{or: [CONDITION, CONDITION, ...]}",
+    "contains": "{contains: [VALUE, LIST OR TEXT]}",
+    "filter": "{filter: [[VALUE, ...], LIST]}",
+    "make_url": "{make_url: {scheme: TEXT, host: TEXT, port: NUMBER, path: TEXT, query: MAP}}",
+    "list_concat": "{list_concat: [[VALUE, ...], [VALUE, ...]]}",
+    "list_concat_unique": "{list_concat_unique: [[VALUE, ...], [VALUE, ...]]}",
+    "resource_facade": "{resource_facade: metadata | deletion_policy | update_policy}",
+    "Ref": "{Ref: NAME}",
+    "Fn::GetAtt": "{Fn::GetAtt: [RESOURCE, ATTRIBUTE]}",
+    "Fn::Select": "{Fn::Select: [POSITION OR KEY, LIST OR MAP]}",
+    "Fn::Join": "{Fn::Join: [DELIMITER, [TEXT, ...]]}",
+    "Fn::Split": "{Fn::Split: [DELIMITER, TEXT]}",
+    "Fn::Replace": "{Fn::Replace: [{KEY: TEXT}, TEXT]}",
+    "Fn::Base64": "{Fn::Base64: TEXT}",
+    "Fn::MemberListToMap": "{Fn::MemberListToMap: [Name, Value, ['.member.0.Name=a', ...]]}",
+    "Fn::FindInMap": "{Fn::FindInMap: [MAP, KEY, VALUE NAME]}",
+    "Fn::GetAZs": "{Fn::GetAZs: ''}",
+    "Fn::ResourceFacade": "{Fn::ResourceFacade: Metadata | DeletionPolicy | UpdatePolicy}",
+    "Fn::If": "{Fn::If: [CONDITION, VALUE, OTHER VALUE]}",
+    "Fn::Equals": "{Fn::Equals: [VALUE, VALUE]}",
+    "Fn::Not": "{Fn::Not: [CONDITION]}",
+    "Fn::And": "{Fn::And: [CONDITION, CONDITION, ...]}",
+    "Fn::Or": "{Fn::Or: [CONDITION, CONDITION, ...]}",
+}
+"""How each function is written."""
 
 
 MOST_TEXT = 4 * 1024 * 1024
@@ -80,19 +132,24 @@ def bounded(call: Call, size: int) -> None:
         )
 
 
-def dig(value: Any, path: list[Any], miss: Any) -> Any:
-    """Follow keys and positions into a value; `miss` when one is not there."""
+def dig(value: Any, path: list[Any], miss: Any, *, counts_texts: bool = True) -> Any:
+    """Follow keys and positions into a value; `miss` when one is not there.
+
+    A text has positions, too: its letters. With `counts_texts` a text such as "1" is a position.
+    """
     for part in path:
-        if isinstance(part, dict | list):
+        if not isinstance(part, str | int):
             return miss
         if isinstance(value, Mapping):
             if part not in value:
                 return miss
             value = value[part]
-        elif isinstance(value, list):
+        elif isinstance(value, list | str):
+            if isinstance(part, str) and not counts_texts:
+                return miss
             try:
                 value = value[int(part)]
-            except (ValueError, IndexError, TypeError):
+            except (ValueError, IndexError):
                 return miss
         else:
             return miss

@@ -11,6 +11,7 @@ from typing import Any
 from mantle.model.values import Call, Value
 from mantle.template.functions import logic, resource_facade
 from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
+from mantle.template.functions.str_replace import replaced
 
 REGION = "ap-southeast-1"
 """What Heat answers for AWS::Region, always."""
@@ -52,8 +53,7 @@ def _select(argument: Value, scope: Scope, call: Call) -> Value:
         place = int(index)
     except (TypeError, ValueError) as error:
         raise wrong(call, f"the position {index!r} is no number") from error
-    found = items[place] if 0 <= place < len(items) else None
-    return "" if found is None else found
+    return items[place] if -len(items) <= place < len(items) else ""
 
 
 def _join(argument: Value, scope: Scope, call: Call) -> Value:
@@ -75,27 +75,22 @@ def _join(argument: Value, scope: Scope, call: Call) -> Value:
 def _split(argument: Value, scope: Scope, call: Call) -> Value:
     del scope
     delimiter, text = argument
-    if text is None:
-        return None
     if not isinstance(delimiter, str) or not delimiter or not isinstance(text, str):
         raise wrong(call, "needs [delimiter, text], both of them texts")
     return text.split(delimiter)
 
 
 def _replace(argument: Value, scope: Scope, call: Call) -> Value:
-    """One after another, the longest first."""
+    """As str_replace: the longest first, and what was put in is not looked at again."""
     del scope
     pairs, text = argument
     if not isinstance(pairs, Mapping) or not isinstance(text, str):
         raise wrong(call, "needs [{search: replacement}, text]")
-    for old in sorted(map(str, pairs), key=lambda each: (-len(each), each)):
-        new = pairs.get(old)
+    for new in pairs.values():
         if new is not None and not isinstance(new, str | int | float | bool):
             raise wrong(call, f"a replacement must be a text, not {kind(new)}")
-        if old:
-            bounded(call, len(text) + text.count(old) * len("" if new is None else str(new)))
-            text = text.replace(old, "" if new is None else str(new))
-    return text
+    texts = {str(old): "" if new is None else str(new) for old, new in pairs.items()}
+    return replaced(text, texts, call)[0]
 
 
 def _base64(argument: Value, scope: Scope, call: Call) -> Value:
@@ -110,19 +105,21 @@ def _member_list(argument: Value, scope: Scope, call: Call) -> Value:
     """`[".member.0.Name=a", ".member.0.Value=b"]` as `{a: b}`."""
     del scope
     key_name, value_name, items = argument
+    if not isinstance(key_name, str) or not isinstance(value_name, str):
+        raise wrong(call, "the names of key and value must be texts")
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise wrong(call, "the third item is a list of texts such as .member.0.Name=x")
     members: dict[str, dict[str, str]] = {}
     for item in items:
-        place, _, value = item.partition("=")
+        place, equals, value = item.partition("=")
         parts = place.split(".")
-        if len(parts) < 4 or parts[1] != "member":
+        if not equals or len(parts) < 4 or parts[1] != "member":
             raise wrong(call, f"{item!r} has not the form .member.N.{key_name}=value")
         members.setdefault(parts[2], {})[parts[3]] = value
     return {
-        member[key_name]: member.get(value_name)
+        member[key_name]: member[value_name]
         for member in members.values()
-        if key_name in member
+        if key_name in member and value_name in member
     }
 
 

@@ -19,7 +19,9 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         raise wrong(call, problem)
     value, sequence = argument
     if isinstance(sequence, str):
-        return str(value) in sequence
+        if not isinstance(value, str):
+            raise wrong(call, f"a text can contain a string only, not {kind(value)}")
+        return value in sequence
     if not isinstance(sequence, list):
         raise wrong(call, f"the second item must be a list or a string, not {kind(sequence)}")
     return value in sequence

@@ -23,11 +23,17 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     algorithm, text = argument
     if not isinstance(algorithm, str) or not isinstance(text, str):
         raise wrong(call, "algorithm and text must be strings")
+    if algorithm.lower() not in hashlib.algorithms_available:
+        raise wrong(call, f"the algorithm {algorithm!r} is not known", "Try sha256.")
     try:
         return hashlib.new(algorithm.lower(), text.encode("latin-1")).hexdigest()
     except ValueError as error:
         if isinstance(error, UnicodeEncodeError):
-            raise wrong(call, "the text holds characters beyond latin-1") from error
+            raise wrong(
+                call,
+                "the text holds characters beyond latin-1",
+                "Leave them out, or compute the hash outside and give it as a parameter.",
+            ) from error
         raise wrong(call, f"the algorithm {algorithm!r} is not known", "Try sha256.") from error
     except TypeError as error:
         raise wrong(call, f"the algorithm {algorithm!r} needs a length", "Try sha256.") from error

@@ -20,9 +20,9 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     values, items = argument
     if not items:
         return items
-    if not isinstance(items, list) or not isinstance(values, list):
+    if not isinstance(items, list) or not isinstance(values, list | None):
         raise wrong(call, "both items must be lists")
-    return [item for item in items if item not in values]
+    return [item for item in items if item not in (values or [])]
 
 
 FUNCTION = Function(

@@ -2,13 +2,17 @@
 
 from mantle.model.errors import Invalid, Problem
 from mantle.model.values import Call, Unknown, Value
-from mantle.template.functions.base import Function, Scope, dig, wrong
+from mantle.template.functions.base import Function, Scope, dig, kind, wrong
 
 
 def _check(argument: Value) -> str | None:
     if not isinstance(argument, list) or not argument:
         return "needs a list: [resource, attribute, (path ...)]"
-    return None if isinstance(argument[0], str | Call) else "its first item is a resource's name"
+    if not isinstance(argument[0], str | Call):
+        return f"its first item is a resource's name, not {kind(argument[0])}"
+    if len(argument) > 1 and not isinstance(argument[1], str | Call | None):
+        return f"its second item is an attribute's name, not {kind(argument[1])}"
+    return None
 
 
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
@@ -25,16 +29,17 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     for length in range(len(path), 1, -1):
         joined = ".".join(str(part) for part in path[:length])
         if joined in attributes and str(path[0]).startswith("resource."):
-            return dig(attributes, [joined, *path[length:]], None)
+            return dig(attributes, [joined, *path[length:]], None, counts_texts=False)
     failure = scope.lookup.failure(name, str(path[0]))
     if failure is not None:
         problem = Problem(
             code="output",
             message=f"Error in {name} output {path[0]}: {failure}",
             path=call.path,
+            remedy="Mend that output, or leave it out here.",
         )
         raise Invalid([problem])
-    return dig(attributes, path, None)
+    return dig(attributes, path, None, counts_texts=False)
 
 
 FUNCTION = Function(

@@ -16,6 +16,8 @@ def _equals(argument: Value, scope: Scope, call: Call) -> Value:
 
 
 def _truth(value: Value, scope: Scope, call: Call) -> bool:
+    if value is None:
+        return True  # as where no condition is given
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value in scope.conditions:
@@ -24,6 +26,8 @@ def _truth(value: Value, scope: Scope, call: Call) -> bool:
 
 
 def _not(argument: Value, scope: Scope, call: Call) -> Value:
+    if argument is None:
+        raise wrong(call, "needs a condition")
     return not _truth(argument, scope, call)
 
 

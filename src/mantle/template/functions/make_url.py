@@ -1,68 +1,77 @@
 """A URL from its parts."""
 
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import quote, urlencode, urlunsplit
 
 from mantle.model.values import Call, Value
-from mantle.template.functions.base import Function, Scope, wrong
+from mantle.template.functions.base import Function, Scope, kind, wrong
 
-PARTS = {"scheme", "username", "password", "host", "port", "path", "query", "fragment"}
+TEXTS = ("scheme", "username", "password", "host", "path", "fragment")
+PARTS = {*TEXTS, "port", "query"}
+HIGHEST_PORT = 65535
 
 
 def _check(argument: Value) -> str | None:
+    """What can be told before the parts' values are known."""
     if isinstance(argument, Call):
         return None
     if not isinstance(argument, dict):
         return "needs a map of the URL's parts"
     unknown = sorted(set(argument) - PARTS)
-    return f"unknown parts: {', '.join(map(str, unknown))}" if unknown else None
+    if unknown:
+        return f"unknown parts: {', '.join(map(str, unknown))}"
+    known = {key: value for key, value in argument.items() if not isinstance(value, Call)}
+    return _unfit(known)
+
+
+def _unfit(part: dict[str, Any]) -> str | None:
+    for name in TEXTS:
+        if name in part and not isinstance(part[name], str):
+            return f"`{name}` must be a string, not {kind(part[name])}"
+    if ":" in part.get("scheme", ""):
+        return "`scheme` must not hold a colon"
+    if "port" in part:
+        try:
+            port = int(part["port"])
+        except (ValueError, TypeError, OverflowError):
+            return f"the port {part['port']!r} is no number"
+        if not 1 <= port <= HIGHEST_PORT:
+            return f"the port {port} is not between 1 and {HIGHEST_PORT}"
+    if not isinstance(part.get("query", {}), dict):
+        return f"`query` must be a map, not {kind(part['query'])}"
+    return None
 
 
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
+    """Each part percent-encoded as its place in a URL needs it; an IPv6 host gets brackets."""
     del scope
     problem = _check(argument)
     if problem:
         raise wrong(call, problem)
-    part = {key: value for key, value in argument.items() if value not in (None, "")}
-    scheme = str(part.get("scheme", ""))
-    if ":" in scheme:
-        raise wrong(call, "the scheme must not hold a colon")
-    location = ""
-    if "host" in part:
-        host = str(part["host"])
-        if ":" in host and not host.startswith("["):
-            host = f"[{host}]"
-        location = host
-        if "port" in part:
-            location += f":{_port(part['port'], call)}"
-        if "username" in part:
-            who = quote(str(part["username"]), "")
-            if "password" in part:
-                who += ":" + quote(str(part["password"]), "")
-            location = f"{who}@{location}"
-    path = quote(str(part.get("path", "")), "/")
-    if location and path and not path.startswith("/"):
-        path = "/" + path
-    url = f"{scheme}:" if scheme else ""
-    url += f"//{location}" if location or scheme == "file" else ""
-    url += path
-    query = part.get("query")
-    if isinstance(query, dict):
-        url += "?" + urlencode({str(k): str(v) for k, v in query.items()}, safe="/")
-    elif query is not None:
-        url += "?" + quote(str(query), "/=&")
-    if "fragment" in part:
-        url += "#" + quote(str(part["fragment"]))
-    return url
+    part: dict[str, Any] = argument
+    query = urlencode(part.get("query", {})).replace("%2F", "/")
+    return urlunsplit(
+        (
+            part.get("scheme", ""),
+            _location(part),
+            quote(part.get("path", "")),
+            query,
+            quote(part.get("fragment", "")),
+        )
+    )
 
 
-def _port(value: Value, call: Call) -> int:
-    try:
-        port = int(value)
-    except (ValueError, TypeError) as error:
-        raise wrong(call, f"the port {value!r} is no number") from error
-    if not 1 <= port <= 65535:
-        raise wrong(call, f"the port {port} is not between 1 and 65535")
-    return port
+def _location(part: dict[str, Any]) -> str:
+    username, password = (quote(part.get(name, ""), safe="") for name in ("username", "password"))
+    who = username + (f":{password}" if password else "")
+    host = part.get("host", "")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    host = quote(host, safe=":")
+    if ":" in host:
+        host = f"[{host}]"
+    port = f":{part['port']}" if "port" in part else ""
+    return (f"{who}@" if who else "") + host + port
 
 
 FUNCTION = Function(

@@ -35,13 +35,16 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
             new_key = key
         elif isinstance(new_key, dict | list):
             raise wrong(call, f"{key!r} cannot become a list or a map: keys are plain")
-        elif new_key in source or new_key in result:
+        elif (new_key != key and new_key in source) or new_key in result:
             raise wrong(call, f"the key {new_key!r} would stand there twice")
         result[new_key] = _exchanged(value, values)
     return result
 
 
 def _exchanged(value: Value, values: dict[Value, Value]) -> Value:
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Keys are read as texts: `{1: x}` is meant for the number one, too.
+        return values.get(str(value), value)
     try:
         return values.get(value, value)
     except TypeError:

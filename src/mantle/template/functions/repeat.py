@@ -27,7 +27,8 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     each = argument["for_each"]
     if not isinstance(each, dict):
         raise wrong(call, f"`for_each` must be a map, not {kind(each)}")
-    permutations = argument.get("permutations", True)
+    # The key is newer than the function: older versions pass it over.
+    permutations = argument.get("permutations", True) if scope.version >= "2017-09-01" else True
     if not isinstance(permutations, bool):
         raise wrong(call, "`permutations` must be true or false")
     names = list(each)
@@ -37,6 +38,8 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
             raise wrong(call, f"would make more than {MOST_COPIES:,} copies")
         rows = list(itertools.product(*lists))
     else:
+        if any(each[name] is None for name in names):
+            lists = [[] for _ in names]
         if len({len(items) for items in lists}) > 1:
             raise wrong(call, "without permutations all lists must be equally long")
         rows = list(zip(*lists, strict=True))

@@ -5,21 +5,22 @@ from mantle.template.functions.base import Function, Scope, kind, wrong
 
 
 def _check(argument: Value) -> str | None:
-    if not isinstance(argument, list) or len(argument) not in {2, 3}:
+    if not isinstance(argument, list) or len(argument) < 2:
         return "needs [delimiter, text, (position)]"
     return None
 
 
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
+    """A null delimiter cuts at white space; what comes after the position is passed over."""
     del scope
-    if not isinstance(argument, list) or len(argument) not in {2, 3}:
+    if not isinstance(argument, list) or len(argument) < 2:
         raise wrong(call, "needs [delimiter, text, (position)]")
     delimiter, text = argument[:2]
     if text is None:
         return None
     if not isinstance(text, str):
         raise wrong(call, f"the text must be a string, not {kind(text)}")
-    if not isinstance(delimiter, str) or not delimiter:
+    if delimiter is not None and (not isinstance(delimiter, str) or not delimiter):
         raise wrong(call, "the delimiter must be a string that is not empty")
     parts = text.split(delimiter)
     if len(argument) == 2:

@@ -4,10 +4,12 @@ from mantle.lib.yaql import YaqlError, evaluate, parse
 from mantle.model.values import Call, Value
 from mantle.template.functions.base import Function, Scope, wrong
 
+KEYS = {"expression", "data"}
+
 
 def _check(argument: Value) -> str | None:
-    if not isinstance(argument, dict) or set(argument) != {"expression", "data"}:
-        return "needs a map with `expression` and `data`"
+    if not isinstance(argument, dict) or not {"expression"} <= set(argument) <= KEYS:
+        return "needs a map with `expression` and `data`, and nothing else"
     if isinstance(argument["expression"], str):
         try:
             parse(argument["expression"])
@@ -22,7 +24,7 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     if not isinstance(expression, str):
         raise wrong(call, "the expression must be a text")
     try:
-        return evaluate(expression, argument["data"])
+        return evaluate(expression, argument.get("data", {}))
     except YaqlError as error:
         raise wrong(call, str(error), "Mend it, or compute the value outside.") from error
 

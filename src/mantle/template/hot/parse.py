@@ -20,7 +20,7 @@ from mantle.model.values import OMITTED, Call, Unknown, Value
 from mantle.template.cfn.shape import AWS, HEAT
 from mantle.template.environment import Environment
 from mantle.template.functions import SINCE, callable_in, removed_in
-from mantle.template.functions.base import Scope
+from mantle.template.functions.base import Scope, form_of
 from mantle.template.functions.get_param import undeclared
 from mantle.template.load import Document
 from mantle.template.resolve import resolve
@@ -47,6 +47,17 @@ NEWTON = "2016-10-14"
 """Conditions, external_id and lower-case deletion policies came with it."""
 
 _EVER = {each.name for _, new in SINCE for each in new}
+
+INSTEAD = {
+    "Ref": "get_param or get_resource",
+    "Fn::Select": "get_param or get_attr with a path",
+    "Fn::Join": "list_join",
+    "Fn::Split": "str_split (since 2015-10-15)",
+    "Fn::Replace": "str_replace",
+    "Fn::Base64": "the text itself; Heat's Fn::Base64 changes nothing",
+    "Fn::ResourceFacade": "resource_facade",
+}
+"""What HOT has for the functions it lost."""
 
 Reference = tuple[str, str | None, Path]
 """A resource's name, the attribute read (None: only the resource), and where it stands."""
@@ -95,6 +106,15 @@ class Parser:
             fault=fault or "StackValidationFailed",
         )
 
+    def adopt(self, error: Invalid) -> None:
+        """Give problems found while resolving their place in this document, each once."""
+        for problem in error.problems:
+            known = (problem.code, problem.path)
+            if any((each.code, each.path) == known for each in self.findings.problems):
+                continue
+            mark = problem.mark or self.document.mark(problem.path)
+            self.findings.problems.append(replace(problem, mark=mark))
+
     # --- sections ----------------------------------------------------------------------------
 
     def section(self, data: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
@@ -131,7 +151,12 @@ class Parser:
         if body is None:
             return ()
         if not isinstance(body, list):
-            self.add("section", "The parameter_groups must be a list.", ("parameter_groups",))
+            self.add(
+                "section",
+                "The parameter_groups must be a list.",
+                ("parameter_groups",),
+                "Write each group as an item: `- {label: …, parameters: [NAME]}`.",
+            )
             return ()
         seen: set[str] = set()
         groups = []
@@ -149,7 +174,8 @@ class Parser:
             for name in map(str, names):
                 if name in seen or name not in declared:
                     why = "is in two groups" if name in seen else "is not declared"
-                    self.add("parameter-group", f"The {name} parameter {why}.", path)
+                    remedy = "List it once." if name in seen else _near(name, declared)
+                    self.add("parameter-group", f"The {name} parameter {why}.", path, remedy)
                 seen.add(name)
             groups.append(
                 ParameterGroup(
@@ -198,14 +224,23 @@ class Parser:
                 "Use true, false or a function; wrap a name in `not`, `and` or `or`.",
             )
             result = True
+        elif body is None:
+            self.add("condition", f"The definition of condition {name!r} is invalid: it is null.",
+                     ("conditions", name), "Use true, false or a function.")  # fmt: skip
+            result = True
         else:
-            result = self.condition(body, ("conditions", name))
+            result = self.condition(body, ("conditions", name), names=False)
         self._deciding.pop()
         self.conditions[name] = result
         return result
 
-    def condition(self, body: Any, path: Path) -> bool:
-        """A boolean, a condition's name or an inline condition."""
+    def condition(self, body: Any, path: Path, *, names: bool = True) -> bool:
+        """A boolean, a condition's name or an inline condition; null is no condition.
+
+        `names` is false in a definition, where a name, also a computed one, stands for nothing.
+        """
+        if body is None:
+            return True
         if isinstance(body, bool):
             return body
         if isinstance(body, str):
@@ -221,9 +256,17 @@ class Parser:
         try:
             result = resolve(value, scope)
         except Invalid as error:
-            self.findings.problems.extend(error.problems)
+            self.adopt(error)
             return True
-        return True if isinstance(result, Unknown) else bool(result)
+        if isinstance(result, Unknown):
+            return True
+        if isinstance(result, bool):
+            return result
+        if names and isinstance(result, str):
+            return self.decide(result, path)
+        self.add("condition", f"It gives {str(result)[:100]!r}, which is no condition.", path,
+                 "Compare it with `equals`; a condition is true or false.")  # fmt: skip
+        return True
 
     def _conditional(self, body: Any, path: Path) -> Value:
         """Parse inside a condition: only its functions are calls there."""
@@ -295,11 +338,12 @@ class Parser:
     def _function(self, name: str, body: Any, path: Path) -> tuple[Value] | None:
         """A call in a tuple; None when the map is plain data after all."""
         if name in self.removed:
+            instead = INSTEAD.get(name)
             self.add(
                 "function",
                 f"The template function {name!r} is not supported in this version.",
                 path,
-                "Use HOT's functions.",
+                f"Use {instead}." if instead else "No function of HOT does the same; leave it out.",
             )
             return (None,)
         if self.functions[name].only_condition:
@@ -341,7 +385,7 @@ class Parser:
 
     def _parameter(self, name: Any, path: Path) -> Value:
         if not isinstance(name, str) or not name:
-            self.add("function-argument", '"Ref": needs a name', path, "Name what it refers to.")
+            self.add("function-argument", '"Ref": needs a name', path, form_of("Ref"))
             return None
         self._note_parameter(name, path)
         return Call("get_param", name, path)
@@ -354,7 +398,7 @@ class Parser:
                 f'"{name}": needs [condition, value, other value]'
                 + (" (two arguments since wallaby)" if 2 not in allowed else ""),
                 path,
-                "Give the condition and both values.",
+                form_of(name),
             )
             return None
         chosen = 1 if self.condition(body[0], (*path, name, 0)) else 2
@@ -368,8 +412,7 @@ class Parser:
             argument = [*argument, self.mappings]
         problem = self.functions[name].check(argument)
         if problem is not None:
-            self.add("function-argument", f'"{name}": {problem}', path,
-                     "See the function's form in the template guide.")  # fmt: skip
+            self.add("function-argument", f'"{name}": {problem}', path, form_of(name))
             return None
         if name == "get_resource":
             self.references.append((argument, None, path))
@@ -396,6 +439,8 @@ class Parser:
             name = self._early(name)
         if isinstance(name, str):
             attribute = argument[1] if len(argument) > 1 else None
+            if isinstance(attribute, Call):
+                attribute = self._early(attribute)
             if len(argument) == 1 and self.version < "2015-10-15":
                 self.add(
                     "function-argument",
@@ -434,7 +479,8 @@ class Parser:
             self.add("resource", f"Resource {name!r} must be a map.", path, "Give it a type.")
             return None
         if "/" in name:
-            self.add("resource-name", f'Resource name may not contain "/": {name}', path)
+            self.add("resource-name", f'Resource name may not contain "/": {name}', path,
+                     f"Call it {name.replace('/', '_')!r}.")  # fmt: skip
         newton = self.version >= NEWTON
         known = RESOURCE_KEYS | ({"condition", "external_id"} if newton else {"condition"})
         if not self.knows_conditions:
@@ -448,13 +494,26 @@ class Parser:
                     (*path, key),
                     f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
                 )
+        body = self._filled(name, body, path)
         conditional = self.knows_conditions and "condition" in body
         if conditional and not self.condition(body["condition"], (*path, "condition")):
             return None
         kind = body.get("type")
-        if not isinstance(kind, str) or not kind:
+        if kind is not None and not isinstance(kind, str):
+            self.add(
+                "resource-type",
+                f"The type of resource {name!r} must be a text.",
+                (*path, "type"),
+                "Write a type's name; a function cannot give it.",
+            )
+            return None
+        if not kind:
             self.add("resource-type", f"Resource {name!r} has no type.", path, "Add `type: OS::…`.")
             return None
+        description = body.get("description", "")
+        if not isinstance(description, str):
+            self.add("resource", f"The description of resource {name!r} must be a text.",
+                     (*path, "description"), "Write plain text; put it into quotes.")  # fmt: skip
         self.references = []
         properties = self._map(body, "properties", path)
         metadata = self._map(body, "metadata", path)
@@ -476,10 +535,21 @@ class Parser:
             deletion_policy=self._deletion(body, path, external),
             update_policy=update_policy,
             external_id=external,
-            description=str(body.get("description") or ""),
+            description=str(description),
             path=path,
         )
         return definition, found
+
+    def _filled(self, name: str, body: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+        """Without keys that stand there empty, each of which is told; CFN passes them over."""
+        empty = [key for key in body if body[key] is None and key != "type"]
+        if not empty:
+            return body
+        if self.version not in {HEAT, AWS}:
+            for key in empty:
+                self.add("empty-key", f"The key {key!r} of resource {name!r} is empty (null).",
+                         (*path, key), "Fill it, or leave it out.")  # fmt: skip
+        return {key: value for key, value in body.items() if key not in empty}
 
     def _map(self, body: Mapping[str, Any], key: str, path: Path) -> Any:
         data = body.get(key)
@@ -502,7 +572,8 @@ class Parser:
         for item in items:
             if not isinstance(item, str):
                 self.add("depends-on", f"depends_on of {name!r} takes names only, not {item!r}.",
-                         (*path, "depends_on"))  # fmt: skip
+                         (*path, "depends_on"),
+                         "List names of resources; a function cannot give one.")  # fmt: skip
             elif item not in names:
                 self.unknown_resource(item, (*path, "depends_on"), names)
             else:
@@ -517,7 +588,10 @@ class Parser:
             "unknown-resource",
             f'The specified reference "{name}" (in {place}) is incorrect.',
             path,
-            f"Did you mean {near[0]!r}?" if near else "There is no such resource.",
+            f"Did you mean {near[0]!r}?"
+            if near
+            else f"There is no such resource, or its condition leaves it out; "
+            f"there are: {', '.join(sorted(names)[:12]) or 'none'}.",
             "InvalidTemplateReference",
         )
 
@@ -525,23 +599,22 @@ class Parser:
         self, body: Mapping[str, Any], path: Path, external: str | None
     ) -> DeletionPolicy:
         given = body.get("deletion_policy")
-        if external is not None:
-            return DeletionPolicy.RETAIN
+        usual = DeletionPolicy.DELETE if external is None else DeletionPolicy.RETAIN
         if given is None:
-            return DeletionPolicy.DELETE
+            return usual
         value = self.value(given, (*path, "deletion_policy"))
         if isinstance(value, Call):
             value = self._early(value)
         for policy in DeletionPolicy:
             if value == policy or (self.version >= NEWTON and value == policy.lower()):
-                return policy
+                return policy if external is None else usual
         self.add(
             "deletion-policy",
             f'Invalid deletion policy "{value}"',
             (*path, "deletion_policy"),
             f"Choose one of {', '.join(DeletionPolicy)}.",
         )
-        return DeletionPolicy.DELETE
+        return usual
 
     def _external(self, body: Mapping[str, Any], path: Path) -> str | None:
         if self.version < NEWTON or body.get("external_id") is None:
@@ -554,7 +627,8 @@ class Parser:
                      (*path, "depends_on"), "Remove one of the two.")  # fmt: skip
         if not isinstance(value, str) or not value:
             self.add("external-id", "external_id must be a text that is known now.",
-                     (*path, "external_id"))  # fmt: skip
+                     (*path, "external_id"),
+                     "Write the object's id, or give it as a parameter.")  # fmt: skip
             return None
         return value
 
@@ -562,14 +636,23 @@ class Parser:
         """One output."""
         path: Path = ("outputs", name)
         known = OUTPUT_KEYS | ({"condition"} if self.knows_conditions else set())
-        if not isinstance(body, dict) or "value" not in body:
+        if not isinstance(body, dict):
+            self.add("output", f"Output {name!r} must be a map.", path, "Add `value:`.")
+            return None
+        if "value" not in body:
             self.add("output", f"Each output must contain a value key ({name!r} has none).", path,
                      "Add `value:`.")  # fmt: skip
             return None
         for key in body:
             if key not in known:
-                self.add("unknown-key", f'Invalid key "{key}" inside an output.', (*path, key),
-                         f"Known: {', '.join(sorted(known))}.")  # fmt: skip
+                # Heat passes them over without a word.
+                self.warnings.add(
+                    "unknown-key",
+                    f"The key {key!r} of output {name!r} means nothing in version {self.version}.",
+                    (*path, key),
+                    mark=self.document.mark((*path, key)),
+                    remedy=f"Leave it out; known: {', '.join(sorted(known))}.",
+                )
         enabled = True
         if "condition" in body and self.knows_conditions:
             enabled = self.condition(body["condition"], (*path, "condition"))
@@ -583,6 +666,11 @@ class Parser:
             path=path,
         )
         return definition, self.references
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else "Declare it under `parameters`."
 
 
 class _Names(Mapping[str, bool]):

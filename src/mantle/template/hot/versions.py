@@ -2,6 +2,7 @@
 
 from mantle.model.errors import Findings, Path
 from mantle.template.cfn.shape import VERSIONS as CFN
+from mantle.template.load import Document
 
 DATES = (
     "2013-05-23",
@@ -40,15 +41,16 @@ def known_versions() -> list[tuple[str, str, list[str]]]:
     ] + [(f"{key}.{date}", "cfn", []) for key, date in CFN.items()]
 
 
-def version_of(data: dict[str, object], findings: Findings) -> str:
+def version_of(document: Document, findings: Findings) -> str:
     """The template's version as a date; the newest when it names none that is known."""
     path: Path = ("heat_template_version",)
-    given = data.get("heat_template_version")
+    given = document.data.get("heat_template_version")
     known = ", ".join([*DATES, *NAMES])
     if given is None:
         findings.add(
             "template-version",
             "The template has no heat_template_version.",
+            mark=document.mark(()),
             remedy=f"Begin it with `heat_template_version: {DATES[-1]}`. Known are: {known}.",
             fault="InvalidTemplateVersion",
         )
@@ -59,6 +61,7 @@ def version_of(data: dict[str, object], findings: Findings) -> str:
             "template-version",
             f'The template version is invalid: "heat_template_version: {given}".',
             path,
+            mark=document.mark(path),
             remedy=f"It should be one of: {known}.",
             fault="InvalidTemplateVersion",
         )

@@ -114,7 +114,7 @@ def view_of(document: Document, text: str) -> View | None:
         version = cfn.version_of(document.data, document, Findings())
         shaped = cfn.hot_shaped(document, version, Findings())
         return View(shaped, version, text)
-    return View(document, version_of(document.data, Findings()), text)
+    return View(document, version_of(document, Findings()), text)
 
 
 def parameter_of(value: Any) -> str | None:

@@ -8,10 +8,11 @@ from mantle.template.constraints import OWN, is_known
 from mantle.template.environment import load_environment
 
 
-def load(*files, environment=None):
+def load(*files, environment=None, kind="json"):
     names = [f"{position}.yaml" for position in range(len(files))]
     source = TemplateSource(
-        template="heat_template_version: 2018-08-31\n",
+        template="heat_template_version: 2018-08-31\n"
+        f"parameters: {{p: {{type: {kind}}}, q: {{type: {kind}}}}}\n",
         files=dict(zip(names, files, strict=True)),
         environment=environment or {},
         environment_files=tuple(names),
@@ -20,28 +21,36 @@ def load(*files, environment=None):
 
 
 MERGES = [
-    ("overwrite", "[1, 2]", "[3]", [3]),
-    ("merge", "[1, 2]", "[3]", [1, 2, 3]),
-    ("merge", "{a: {x: 1}, b: 1}", "{a: {y: 2}}", {"a": {"y": 2}, "b": 1}),
+    ("json", "overwrite", "[1, 2]", "[3]", [3]),
+    ("comma_delimited_list", "merge", "[1, 2]", "[3]", [1, 2, 3]),
+    ("comma_delimited_list", "merge", "'a,b'", "'c'", "a,b,c"),
+    ("comma_delimited_list", "deep_merge", "'a,b'", "[c]", ["a", "b", "c"]),
+    ("comma_delimited_list", "merge", "''", "'c'", "c"),
+    ("json", "merge", "{a: {x: 1}, b: 1}", "{a: {y: 2}}", {"a": {"y": 2}, "b": 1}),
+    ("json", "merge", "{a: 1}", "{a: null}", {"a": 1}),
+    ("json", "merge", "{b: 2}", "'{\"a\": 1}'", {"b": 2, "a": 1}),
+    ("json", "deep_merge", "{a: x}", "{a: y}", {"a": "xy"}),
     (
+        "json",
         "deep_merge",
         "{a: {x: 1}, b: [1]}",
         "{a: {y: 2}, b: [2]}",
         {"a": {"x": 1, "y": 2}, "b": [1, 2]},
     ),
-    ("merge", "ab", "cd", "abcd"),
-    ("merge", "1", "2", 3),
-    ("merge", "[1]", "null", [1]),
+    ("string", "merge", "ab", "cd", "abcd"),
+    ("number", "merge", "1", "2", 3),
+    ("json", "merge", "[1]", "null", [1]),
 ]
 
 
 @pytest.mark.proves("environment: parameter_merge_strategies")
-@pytest.mark.parametrize(("strategy", "first", "second", "expected"), MERGES)
-def test_files_are_merged_by_strategy(strategy, first, second, expected):
-    """In the order of the files; null never overwrites where it is merged."""
+@pytest.mark.parametrize(("kind", "strategy", "first", "second", "expected"), MERGES)
+def test_files_are_merged_by_strategy(kind, strategy, first, second, expected):
+    """In the order of the files, by the parameter's type; null never overwrites."""
     merged = load(
         f"parameter_merge_strategies: {{p: {strategy}}}\nparameter_defaults: {{p: {first}}}\n",
         f"parameter_merge_strategies: {{p: {strategy}}}\nparameter_defaults: {{p: {second}}}\n",
+        kind=kind,
     )
     assert merged.parameter_defaults["p"] == expected
 
@@ -49,11 +58,41 @@ def test_files_are_merged_by_strategy(strategy, first, second, expected):
 def test_a_default_strategy_is_for_the_others():
     """Those that are not named."""
     merged = load(
-        "parameters: {p: [1], q: [1]}\n",
         "parameter_merge_strategies: {default: merge, q: overwrite}\n"
+        "parameters: {p: [1], q: [1]}\n",
         "parameters: {p: [2], q: [2]}\n",
     )
     assert dict(merged.parameters) == {"p": [1, 2], "q": [2]}
+
+
+def test_what_the_first_file_says_holds():
+    """A later file that says nothing does as the first; its default comes too late."""
+    merged = load(
+        "parameters: {p: [1], q: [1]}\n",
+        "parameter_merge_strategies: {default: merge}\nparameters: {p: [2], q: [2]}\n",
+    )
+    assert dict(merged.parameters) == {"p": [2], "q": [2]}
+
+
+def test_names_no_template_declares_are_left_out_of_what_is_merged():
+    """The first file is taken as it is; Heat does the same."""
+    merged = load("parameters: {p: [1], x: 1}\n", "parameters: {q: [2], y: 1}\n")
+    assert dict(merged.parameters) == {"p": [1], "x": 1, "q": [2]}
+
+
+def test_a_nested_templates_parameters_count_too():
+    """For parameter_defaults, which reach the whole tree."""
+    source = TemplateSource(
+        template="heat_template_version: 2018-08-31\n",
+        files={
+            "a": "parameter_merge_strategies: {p: merge}\nparameter_defaults: {p: 'a'}\n",
+            "b": "parameter_defaults: {p: 'b'}\n",
+            "c.yaml": "HeatTemplateFormatVersion: '2012-12-12'\n"
+            "Parameters: {p: {Type: CommaDelimitedList}}\n",
+        },
+        environment_files=("a", "b"),
+    )
+    assert load_environment(source).parameter_defaults["p"] == "a,b"
 
 
 def test_strategies_hold_for_files_only():
@@ -69,15 +108,15 @@ REFUSED = [
     (["parameter_merge_strategies: {p: bogus}\n"], "Unknown merge strategy 'bogus'"),
     (
         [
-            "parameter_merge_strategies: {p: merge}\n",
-            "parameter_merge_strategies: {p: deep_merge}\n",
+            "parameter_merge_strategies: {p: merge}\nparameters: {p: {a: 1}}\n",
+            "parameter_merge_strategies: {p: deep_merge}\nparameters: {p: {a: 1}}\n",
         ],
         "Conflicting merge strategies of 'p'",
     ),
     (
         [
-            "parameters: {p: true}\n",
-            "parameter_merge_strategies: {p: merge}\nparameters: {p: false}\n",
+            "parameter_merge_strategies: {p: merge}\nparameters: {p: {a: [1]}}\n",
+            "parameters: {p: [1]}\n",
         ],
         "cannot be merged",
     ),

@@ -1,14 +1,15 @@
 """Environments: parameter values, defaults for the whole tree, and what type names mean."""
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-from mantle.model.errors import Findings
+from mantle.model.errors import Findings, dotted
 from mantle.model.graph import TemplateSource
 from mantle.template.load import Document, document_of, parse
+from mantle.template.merging import STRATEGIES, Merging
 
 SECTIONS = {
     "parameters",
@@ -22,9 +23,9 @@ HOOK_NAMES = frozenset(
     f"{when}-{deed}" for when in ("pre", "post") for deed in ("create", "update", "delete")
 )
 RESTRICTIONS = frozenset({"update", "replace"})
-STRATEGIES = frozenset({"overwrite", "merge", "deep_merge"})
 SUFFIXES = (".yaml", ".yml", ".template")
 """What names a template file ends with."""
+_RESOURCES = ("resource_registry", "resources")
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
 
@@ -122,6 +123,8 @@ class Environment:
 
 
 def _words(said: Any) -> list[str]:
+    if said is None:
+        return []
     return [said] if isinstance(said, str) else [str(each) for each in said]
 
 
@@ -173,7 +176,7 @@ def load_environment(
     if under is not None:
         merged = replace(merged, resource_registry=under.environment.resource_registry)
     limits = _Limits(under, refuse=refuse)
-    strategies: dict[str, str] = {}
+    merging = Merging(source)
     for key in source.environment_files:
         text = source.files.get(key)
         if text is None:
@@ -183,7 +186,7 @@ def load_environment(
                 remedy="Send its text in `files` under this key.",
             )
             continue
-        merged = onto(merged, _document(text, key), findings, strategies, limits)
+        merged = onto(merged, _document(text, key), findings, merging, limits)
     merged = onto(merged, _document(source.environment, "environment"), findings, limits=limits)
     findings.raise_if_any()
     given = {**merged.parameters, **source.parameters}
@@ -252,12 +255,12 @@ def onto(
     base: Environment,
     document: Document,
     findings: Findings,
-    seen: dict[str, str] | None = None,
+    merging: Merging | None = None,
     limits: "_Limits | None" = None,
 ) -> Environment:
     """The base with one more document over it.
 
-    `seen` are the merge strategies of the files before; None where none apply.
+    `merging` knows of the environment files before; None for the environment, which wins.
     """
     data = document.data
     if data is None or data == {}:
@@ -293,19 +296,26 @@ def onto(
     _check_registry(sections.get("resource_registry", {}), document, findings)
     _check_sinks(sections.get("event_sinks", ()), document, findings)
     _check_resources(sections.get("resource_registry", {}).get("resources"), document, findings)
-    strategies = _strategies(
-        sections.get("parameter_merge_strategies", {}), document, findings, seen
-    )
-    report = partial(_unmergeable, document, findings)
+    said = _strategies(sections.get("parameter_merge_strategies", {}), document, findings)
+    both: dict[str, dict[str, Any]] = {}
+    for name in ("parameters", "parameter_defaults"):
+        old, new = getattr(base, name), sections.get(name, {})
+        if merging is None:
+            both[name] = {**old, **new}
+            continue
+        report = partial(_unmergeable, document, findings, name)
+        merging.settle(new, said, report)
+        both[name] = merging.merged(old, new, report)
     registry = sections.get("resource_registry", {})
     if limits is not None:
         registry = limits.apply(registry, document, findings)
+    later = merging is not None and merging.has_registry
+    if merging is not None and registry:
+        merging.has_registry = True
     return Environment(
-        parameters=_merge(base.parameters, sections.get("parameters", {}), strategies, report),
-        parameter_defaults=_merge(
-            base.parameter_defaults, sections.get("parameter_defaults", {}), strategies, report
-        ),
-        resource_registry=_registry(base.resource_registry, registry),
+        parameters=both["parameters"],
+        parameter_defaults=both["parameter_defaults"],
+        resource_registry=_registry(base.resource_registry, registry, later=later),
         event_sinks=(*base.event_sinks, *sections.get("event_sinks", ())),
         encrypted_param_names=(
             *base.encrypted_param_names,
@@ -342,43 +352,38 @@ def _check_sinks(sinks: Sequence[Any], document: Document, findings: Findings) -
 
 
 def _strategies(
-    given: Mapping[str, Any],
-    document: Document,
-    findings: Findings,
-    seen: dict[str, str] | None,
+    given: Mapping[str, Any], document: Document, findings: Findings
 ) -> Mapping[str, str]:
-    """The strategies of one file; they hold for environment files only, as in Heat."""
+    """What one file says of how its parameters are merged."""
     found: dict[str, str] = {}
     for name, strategy in given.items():
-        place = ("parameter_merge_strategies", str(name))
-        before = (seen or {}).get(str(name), strategy)
-        if not isinstance(strategy, str) or strategy not in STRATEGIES:
-            message = f"Unknown merge strategy {strategy!r} of parameter {name!r}."
-        elif before != strategy:
-            message = f"Conflicting merge strategies of {name!r}: {before} and {strategy}."
-        else:
+        if isinstance(strategy, str) and strategy in STRATEGIES:
             found[str(name)] = strategy
             continue
+        place = ("parameter_merge_strategies", str(name))
         findings.add(
             "merge-strategy",
-            message,
+            f"Unknown merge strategy {strategy!r} of parameter {name!r}.",
             place,
             mark=document.mark(place),
-            remedy=f"One of {', '.join(sorted(STRATEGIES))}, the same in every file.",
+            remedy=f"One of {', '.join(sorted(STRATEGIES))}.",
         )
-    if seen is None:
-        return {}
-    seen.update({name: each for name, each in found.items() if name != "default"})
     return found
 
 
-def _unmergeable(document: Document, findings: Findings, name: str, before: Any) -> None:
+def _unmergeable(document: Document, findings: Findings, section: str, name: str, why: str) -> None:
+    conflict = why.startswith("the strategy")
+    place = ("parameter_merge_strategies", name) if conflict else (section, name)
     findings.add(
         "merge-strategy",
-        f"The values of parameter {name!r} cannot be merged: {before!r} is true or false.",
-        ("parameters", name),
-        mark=document.mark(("parameters", name)),
-        remedy="Use the strategy overwrite for it.",
+        f"Conflicting merge strategies of {name!r}: {why}."
+        if conflict
+        else f"The values of parameter {name!r} cannot be merged: {why}.",
+        place,
+        mark=document.mark(place),
+        remedy="Say the same in every file that sets the parameter."
+        if conflict
+        else "Give values of the parameter's type, or use the strategy overwrite.",
     )
 
 
@@ -386,7 +391,7 @@ def _check_resources(
     entries: Any,
     document: Document,
     findings: Findings,
-    path: tuple[str, ...] = ("resource_registry", "resources"),
+    path: tuple[str, ...] = _RESOURCES,
 ) -> None:
     """Hooks and restrictions are of the words there are, however deep they stand."""
     if entries is None:
@@ -402,10 +407,21 @@ def _check_resources(
         return
     for name, body in entries.items():
         place = (*path, str(name))
-        if isinstance(body, Mapping):
-            _check_resources(body, document, findings, place)
         known = OWN_KEYS.get(str(name))
-        if known is None or isinstance(body, Mapping):
+        if body is None:
+            continue
+        if known is None and isinstance(body, Mapping):
+            _check_resources(body, document, findings, place)
+            continue
+        if known is None:
+            if not isinstance(body, str) or len(path) == len(_RESOURCES):
+                findings.add(
+                    "environment-resources",
+                    f"{dotted(place)} of the environment cannot be {str(body)[:100]!r}.",
+                    place,
+                    mark=document.mark(place),
+                    remedy="Below a resource's name stand types, each with what it stands for.",
+                )
             continue
         said = [body] if isinstance(body, str) else body
         if not isinstance(said, list) or not set(map(str, said)) <= known:
@@ -418,54 +434,23 @@ def _check_resources(
             )
 
 
-def _registry(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _registry(old: Mapping[str, Any], new: Mapping[str, Any], *, later: bool) -> dict[str, Any]:
+    """What the new one says of a type wins.
+
+    `later`: both are environment files. Then, as in Heat, null says nothing, and what is said of
+    resources by name replaces all that was said before.
+    """
     merged = dict(old)
     for name, target in new.items():
-        if name == "base_url":
+        if name == "base_url" or (later and target is None):
             continue
         if target is None:
             prefix = name[:-1] if name.endswith("*") else None
             for known in list(merged):
                 if known == name or (prefix is not None and known.startswith(prefix)):
                     del merged[known]
-        elif name == "resources" and isinstance(merged.get(name), Mapping):
+        elif name == "resources" and isinstance(merged.get(name), Mapping) and not later:
             merged[name] = {**merged[name], **target}
         else:
             merged[name] = target
     return merged
-
-
-def _merge(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    strategies: Mapping[str, str],
-    report: Callable[[str, Any], None],
-) -> dict[str, Any]:
-    merged = dict(old)
-    default = strategies.get("default", "overwrite")
-    for name, value in new.items():
-        strategy = strategies.get(name, default)
-        before = merged.get(name)
-        if strategy == "overwrite" or before is None:
-            merged[name] = value
-        elif isinstance(before, bool) or isinstance(value, bool):
-            report(name, before if isinstance(before, bool) else value)
-        elif value is not None:
-            merged[name] = _combined(before, value, deep=strategy == "deep_merge")
-    return merged
-
-
-def _combined(before: Any, value: Any, *, deep: bool) -> Any:
-    if isinstance(before, dict) and isinstance(value, dict):
-        result = dict(before)
-        for key, inner in value.items():
-            both = deep and isinstance(result.get(key), dict | list)
-            result[key] = _combined(result[key], inner, deep=True) if both else inner
-        return result
-    if isinstance(before, list) and isinstance(value, list):
-        return [*before, *value]
-    if isinstance(before, str) and isinstance(value, str):
-        return before + value
-    if isinstance(before, int | float) and isinstance(value, int | float):
-        return before + value
-    return value

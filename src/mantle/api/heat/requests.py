@@ -151,6 +151,9 @@ def _refuse_file(name: str) -> str:
 
 
 def _environment(body: Body) -> str | dict[str, Any]:
+    if body.get("environment_files"):
+        # Clients send both: the files, and what they made of them without the merge strategies.
+        return {}
     environment = body.get("environment")
     if isinstance(environment, str):
         return environment

@@ -11,6 +11,10 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.template import rule_table
+
 from mantle.api.heat.routes import ROUTES
 from mantle.resources.registry import default_registry
 from mantle.template.functions import callable_in, condition_functions_of
@@ -68,11 +72,14 @@ def page(ids: list[str]) -> str:
     """The whole page."""
     parts = [HEAD]
     features = marked()
+    for feature, tests in _proved_by_rules(ids).items():
+        features[feature] = [*features.get(feature, []), *tests]
     areas: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
     for feature, tests in sorted(features.items()):
         area, _, what = feature.partition(": ")
         areas[area].append((what, tests))
     parts += [_table(area.capitalize(), areas[area]) for area in sorted(areas)]
+    parts.append(_table("The language, rule by rule", _rules(ids)))
     parts.append(_table("Template versions", _versions(ids)))
     parts.append(_table("Functions", _functions(ids)))
     parts.append(_table("Resource types", _types(ids)))
@@ -98,6 +105,25 @@ def _short(test: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("`", "'")
+
+
+def _rules(ids: list[str]) -> list[tuple[str, list[str]]]:
+    """Each rule of the table in tests/template/rules; refusals first."""
+    rows = []
+    for rule in rule_table.rules():
+        start = f"[{rule_table.name_of(rule)}-"
+        mine = sorted(
+            (each for each in ids if start in each), key=lambda each: "refused" not in each
+        )
+        rows.append((f"{rule['section']}: {rule['rule']}", mine))
+    return rows
+
+
+def _proved_by_rules(ids: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for rule, (_, tests) in zip(rule_table.rules(), _rules(ids), strict=True):
+        found[rule["proves"]] += tests
+    return found
 
 
 def _versions(ids: list[str]) -> list[tuple[str, list[str]]]:

@@ -126,7 +126,7 @@ REFUSED = [
     (["resource_registry: {resources: {a: {restricted_actions: [eat]}}}\n"], "Invalid restricted"),
     (["event_sinks: [{type: zaqar-queue, target: q}]\n"], "no Zaqar"),
     (["event_sinks: [{type: bogus}]\n"], "no event sink of type 'bogus'"),
-    (["parameters: null\n"], "must be a dict, not empty"),
+    (["parameters: null\n"], "must be a map, not empty"),
     (["parameters: {}\nnonsense: {}\n"], 'wrong section "nonsense"'),
 ]
 

@@ -183,6 +183,7 @@ def load_environment(
             findings.add(
                 "environment-file",
                 f"The environment file {key!r} did not come with the request.",
+                ("environment_files", key),
                 remedy="Send its text in `files` under this key.",
             )
             continue
@@ -285,8 +286,8 @@ def onto(
         elif not isinstance(body, wanted):
             findings.add(
                 "environment-section",
-                f"Section {name!r} of the environment must be a {wanted.__name__}, not "
-                f"{type(body).__name__ if body is not None else 'empty'}.",
+                f"Section {name!r} of the environment must be a "
+                f"{'map' if wanted is dict else 'list'}, not {_kind(body)}.",
                 (name,),
                 mark=document.mark((name,)),
                 remedy="Fill it or leave it out.",
@@ -322,6 +323,12 @@ def onto(
             *sections.get("encrypted_param_names", ()),
         ),
     )
+
+
+def _kind(body: Any) -> str:
+    if body is None:
+        return "empty"
+    return {dict: "a map", list: "a list"}.get(type(body), "a plain value")
 
 
 def _check_registry(registry: Mapping[str, Any], document: Document, findings: Findings) -> None:

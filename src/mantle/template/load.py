@@ -135,7 +135,8 @@ def parse(
         collect.problems.extend(findings.problems)
     else:
         findings.raise_if_any()
-    return Document(data, file, places)
+    # What is neither map nor list has no places inside, and still stands in a text.
+    return Document(data, file, {} if places is None else places)
 
 
 def document_of(data: Mapping[str, Any], file: str = "template") -> Document:

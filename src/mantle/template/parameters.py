@@ -343,7 +343,7 @@ class Parameters:
                 self._add(
                     "unknown-parameter",
                     f"The Parameter ({name}) was not defined in template.",
-                    (),
+                    ("parameters", name),
                     f"Did you mean {near[0]}?" if near else "Declare it, or leave it out.",
                     fault="UnknownUserParameter",
                 )

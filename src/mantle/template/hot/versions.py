@@ -50,6 +50,7 @@ def version_of(document: Document, findings: Findings) -> str:
         findings.add(
             "template-version",
             "The template has no heat_template_version.",
+            path,
             mark=document.mark(()),
             remedy=f"Begin it with `heat_template_version: {DATES[-1]}`. Known are: {known}.",
             fault="InvalidTemplateVersion",

@@ -328,7 +328,9 @@ def onto(
 def _kind(body: Any) -> str:
     if body is None:
         return "empty"
-    return {dict: "a map", list: "a list"}.get(type(body), "a plain value")
+    if isinstance(body, dict):
+        return "a map"
+    return "a list" if isinstance(body, list) else "a plain value"
 
 
 def _check_registry(registry: Mapping[str, Any], document: Document, findings: Findings) -> None:

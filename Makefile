@@ -15,6 +15,7 @@ help:
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-openstack    the suites that need the real OpenStack of ../shared/openstack; starts and stops it'
+	@echo 'make test-postgres     the suites about stored rows, on a PostgreSQL of their own'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
@@ -51,6 +52,9 @@ test-clients: .venv/.synced .venv-clients/.synced
 
 test-openstack: .venv/.synced .venv-clients/.synced
 	@scripts/test-openstack $(ARGS)
+
+test-postgres: .venv/.synced
+	@.venv/bin/python scripts/test_postgres.py $(ARGS)
 
 test-long: .venv/.synced
 	@.venv/bin/pytest -q -m "slow and not clients and not openstack" --timeout 1800 $(ARGS)

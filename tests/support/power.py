@@ -6,8 +6,11 @@ the power goes. After a cut nothing more reaches the database or the cloud.
 """
 
 import asyncio
+import atexit
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+from databases import empty_database_url
 
 from mantle.access.caller import Caller
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
@@ -51,14 +54,20 @@ class Frozen:
 class CutDatabase(Database):
     """Counts the moments before and after every transaction."""
 
-    def __init__(self, moment: Callable[[str], None]) -> None:
-        super().__init__("sqlite://", inline=True)
-        self.moment = moment
+    last: "CutDatabase | None" = None
 
-    async def write(self, function, *args, **kwargs):
+    def __init__(self, moment: Callable[[str], None]) -> None:
+        # A story ends without a word; the connections of the one before are let go here.
+        if CutDatabase.last is not None:
+            CutDatabase.last.close()
+        super().__init__(empty_database_url(), inline=True)
+        self.moment = moment
+        CutDatabase.last = self
+
+    async def _write(self, engine, function, *args, **kwargs):
         name = getattr(function, "__name__", "write")
         self.moment(f"before {name}")
-        answer = await super().write(function, *args, **kwargs)
+        answer = await super()._write(engine, function, *args, **kwargs)
         self.moment(f"after {name}")
         return answer
 
@@ -163,3 +172,9 @@ async def quiet(control: Control) -> None:
     """Wait until no operation is left."""
     while await control.database.read(operation_rows.live):
         await asyncio.sleep(1.0)
+
+
+@atexit.register
+def _let_go() -> None:
+    if CutDatabase.last is not None:
+        CutDatabase.last.close()

@@ -1,9 +1,14 @@
-"""The database: readers side by side, one writer, both off the event loop.
+"""The database: readers side by side, one writer a process, both off the event loop.
 
 SQLAlchemy's synchronous Core runs in worker threads. On SQLite this is both simpler and faster
 than an asynchronous driver, which crosses threads for every statement instead of once for every
 transaction; on PostgreSQL it is the same code (docs/decisions/0004). There is one writer thread, so
 writers never wait for each other's locks, and what is written together is committed together.
+
+On PostgreSQL several processes write. So that a writing function may still look before it writes,
+as if it were alone, transactions are SERIALIZABLE and the function is called again when another's
+commit got in between. Writing functions therefore change nothing but the database. `fenced` writes
+need no such care: what they change is theirs by the operation's epoch, whose row they lock.
 """
 
 import asyncio
@@ -12,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from mantle.store.tables import metadata
@@ -25,14 +31,33 @@ T = TypeVar("T")
 READERS = 4
 """Reader threads; reads of one request are short."""
 
+AGAIN = 20
+"""How often a transaction that met another's is done again; each try sees the other's commit."""
+
+MET_ANOTHER = {"40001", "40P01"}
+"""PostgreSQL's codes for transactions that could not be told apart in time, and for deadlocks."""
+
 
 class Database:
     """One database. `inline` runs on the calling thread, for simulations in virtual time."""
 
     def __init__(self, url: str, *, inline: bool = False) -> None:
-        self._writer_engine = _engine(url, begin="BEGIN IMMEDIATE")
         in_memory = url in {"sqlite://", "sqlite:///:memory:"}
-        self._reader_engine = self._writer_engine if in_memory else _engine(url, begin="BEGIN")
+        if url.startswith("sqlite"):
+            self._writer_engine = _sqlite(url, begin="BEGIN IMMEDIATE")
+            self._fenced_engine = self._writer_engine
+            self._reader_engine = self._writer_engine if in_memory else _sqlite(url, begin="BEGIN")
+        else:
+            self._writer_engine = _postgresql(url, 1, isolation_level="SERIALIZABLE")
+            self._fenced_engine = self._writer_engine.execution_options(
+                isolation_level="READ COMMITTED"
+            )
+            self._reader_engine = _postgresql(
+                url,
+                READERS,
+                isolation_level="REPEATABLE READ",
+                execution_options={"postgresql_readonly": True},
+            )
         self._writer = None if inline else ThreadPoolExecutor(1, "mantle-write")
         # An in-memory SQLite database has one connection, so that all use the writer's thread.
         self._reader = self._writer if in_memory else ThreadPoolExecutor(READERS, "mantle-read")
@@ -60,10 +85,31 @@ class Database:
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a writing function in one transaction; durable when this returns."""
+        """Run a writing function in one transaction, alone; durable when this returns."""
+        return await self._write(self._writer_engine, function, *args, **kwargs)
 
+    async def write_fenced(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same for a function that begins with a fence and writes only what is behind it."""
+        return await self._write(self._fenced_engine, function, *args, **kwargs)
+
+    async def _write(
+        self,
+        engine: Engine,
+        function: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         def work() -> T:
-            with self._writer_engine.begin() as connection:
+            for _ in range(AGAIN):
+                try:
+                    with engine.begin() as connection:
+                        return function(connection, *args, **kwargs)
+                except DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) not in MET_ANOTHER:
+                        raise
+            with engine.begin() as connection:
                 return function(connection, *args, **kwargs)
 
         return await _in(self._writer, work)
@@ -92,9 +138,20 @@ async def _in(executor: ThreadPoolExecutor | None, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
-def _engine(url: str, *, begin: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+def _postgresql(url: str, connections: int, **options: Any) -> Engine:
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(
+        address,
+        pool_size=connections,
+        max_overflow=0,
+        # A server that was restarted is found out before a transaction begins, not within.
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "mantle"},
+        **options,
+    )
+
+
+def _sqlite(url: str, *, begin: str) -> Engine:
     options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
     if url in {"sqlite://", "sqlite:///:memory:"}:
         options["poolclass"] = StaticPool

@@ -79,7 +79,7 @@ class Journal:
             batch, self._pending = self._pending, []
             entries = [entry for entry, _ in batch]
             try:
-                answers = await self._database.write(_commit, entries)
+                answers = await self._database.write_fenced(_commit, entries)
             except BaseException as error:
                 for _, future in batch:
                     if not future.done():

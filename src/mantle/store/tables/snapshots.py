@@ -13,7 +13,7 @@ snapshots = Table(
     Column("name", String(255)),
     Column("status", String(16), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("source_id", String(36), nullable=False),
+    Column("source_id", String(64), nullable=False),
     Column("data", Json, nullable=False),
     Column("created_at", Float, nullable=False),
 )

@@ -35,7 +35,7 @@ COMMANDS = (
         )
     ),
     *(("move", verb) for verb in ("list", "show", "apply", "delete")),
-    *(("drift", verb) for verb in ("list", "show", "check", "policy", "correct")),
+    *(("drift", verb) for verb in ("list", "show", "check", "policy", "accept", "correct")),
     ("cloud", "list"),
     ("cloud", "show"),
     ("cloud", "unmanaged"),

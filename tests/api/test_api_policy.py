@@ -153,6 +153,7 @@ OWN = [
     ("PUT", "/stacks/{name}/drift/policy", "drift:set"),
     ("DELETE", "/stacks/{name}/drift/policy", "drift:set"),
     ("POST", "/stacks/{name}/drift/correct", "drift:set"),
+    ("POST", "/stacks/{name}/drift/accept", "stacks:update"),
     ("GET", "/stacks/{name}/hooks", "stacks:show"),
     ("GET", "/stacks/{name}/snapshots", "snapshots:index"),
     ("POST", "/stacks/{name}/snapshots", "snapshots:create"),

@@ -18,7 +18,7 @@ def build_drift() -> App:
     """The noun with its verbs."""
     app = App(name="drift", help="What is not as the last operation left it.")
     app.command(list_drift, name="list")
-    for verb in (show, check, policy, correct):
+    for verb in (show, check, policy, accept, correct):
         app.command(verb)
     return app
 
@@ -154,6 +154,40 @@ def policy(
         )
         screen.table(("of", "policy", "said by"), rows)
     return Exit.OK
+
+
+def accept(
+    stack: str,
+    /,
+    *,
+    resource: Annotated[str, Parameter(help="Only this one; default: all that drifts.")] = "",
+    common: Common = NOTHING,
+) -> Exit:
+    """Bring the template to what is there: nothing is done to the cloud, the next plan is empty.
+
+    A value that is written in the template is changed where it stands; one that a parameter gives
+    changes the parameter. What functions compute, and what is missing, is refused with the reason.
+
+    Try:
+
+        mantle drift accept web
+        mantle drift accept web --resource cache
+    """
+    screen = common.screen
+    with common.client() as client:
+        answer = client.post("stacks", stack, "drift", "accept", body={}, resource=resource)
+    if screen.json:
+        screen.answer(answer)
+    elif not answer["accepted"] and not answer["refused"]:
+        screen.say("Nothing drifts.")
+    else:
+        rows = [
+            (one["resource"], one["path"], verdict, one["place"] or one["reason"])
+            for verdict in ("accepted", "refused")
+            for one in answer[verdict]
+        ]
+        screen.table(("resource", "what", "verdict", "where, or why"), rows)
+    return Exit.REFUSED if answer["refused"] else Exit.OK
 
 
 def correct(

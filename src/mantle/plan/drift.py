@@ -61,6 +61,11 @@ def differences(
     return found
 
 
+def as_left(then: Any, now: Any) -> bool:
+    """Whether two values say the same: lists are sets, and all ways of saying nothing are one."""
+    return _same(then, now, shown=False)
+
+
 def _same(then: Any, now: Any, *, shown: bool) -> bool:
     """`shown`: an attribute of this name stands in its place, perhaps as text."""
     if then == now or (then in NOTHING and now in NOTHING):

@@ -55,6 +55,8 @@ class Blueprint(Generic[SpecT, ObjectT]):
     attributes: Callable[[Context, ObjectT], Awaitable[Mapping[str, Any]]]
     remedy: str = "Correct the properties, then update the stack."
     """What to do when the object ends in ERROR."""
+    dry_spec: Callable[[Context], Awaitable[SpecT]] | None = None
+    """The spec without what making it would do; None when `spec` only reads."""
     written: Callable[[ObjectT, Peers], Mapping[str, Any]] | None = None
     """The properties that ask for an object, read back from it; see `resources/inverse.py`."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +79,7 @@ def cloud_object(blueprint: Blueprint[SpecT, ObjectT]) -> ResourceType:
         else Inverse(
             written=blueprint.written,
             spec=blueprint.spec,
+            dry_spec=blueprint.dry_spec or blueprint.spec,
             unreadable=blueprint.unreadable,
             unseen=blueprint.unseen,
             elsewhere=blueprint.elsewhere,

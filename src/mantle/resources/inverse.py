@@ -49,6 +49,8 @@ class Inverse:
     """The properties; those that are None, empty or the schema's default are left out."""
     spec: Callable[[Context], Awaitable[Any]]
     """The type's own: what the properties ask for must be what is there."""
+    dry_spec: Callable[[Context], Awaitable[Any]]
+    """The same without making anything: to try a value out."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Property to why it cannot be read back."""
     unseen: frozenset[str] = frozenset()

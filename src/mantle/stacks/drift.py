@@ -10,6 +10,7 @@ from mantle.model.drift import DriftPolicy, Finding, Look
 from mantle.model.errors import MantleError
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import StackRecord
+from mantle.stacks.accepting import accept_drift
 from mantle.stacks.control import Control
 from mantle.stacks.correcting import correct_drift
 from mantle.stacks.drift_policies import read_policies, set_drift_policy
@@ -33,6 +34,8 @@ HOUR_SECONDS = 3600.0
 async def look(control: Control, project_id: ProjectId, cloud: str) -> Look:
     """Read what is there, store what differs, handle it. Safe to repeat, and to kill."""
     sight = await observe(control, project_id, cloud)
+    for stack_id in await control.database.read(_roots, sight.due.get(DriftPolicy.ACCEPT, ())):
+        await _accept(control, stack_id)
     for stack_id in await control.database.read(_roots, sight.due.get(DriftPolicy.CORRECT, ())):
         await _correct(control, stack_id)
     return sight.look
@@ -49,6 +52,17 @@ def _roots(connection: Connection, stack_ids: Sequence[StackId]) -> list[StackId
     """The root stacks of these, each once: a correction is one update of the whole tree."""
     found = (stack_rows.get(connection, stack_id) for stack_id in stack_ids)
     return sorted({stack.root_id for stack in found if stack is not None})
+
+
+async def _accept(control: Control, stack_id: StackId) -> None:
+    """By the policy; what cannot be accepted is told, with why."""
+    stack = await control.database.read(stack_rows.get, stack_id)
+    if stack is None or stack.deleted_at is not None:
+        return
+    only = {DriftPolicy.ACCEPT}
+    for each in await accept_drift(control, upkeeper(stack), stack, only=only, again=False):
+        what = f"{each.finding.difference.resource}.{each.finding.difference.path}"
+        log.info("drift: accept", stack=stack.name, what=what, refused=each.refused)
 
 
 async def _correct(control: Control, stack_id: StackId) -> None:

@@ -114,12 +114,12 @@ def begin(connection: Connection, difference: Difference, now: float) -> None:
 
 
 def see(connection: Connection, finding: Finding, actual: Any, now: float) -> None:
-    """Still there."""
-    connection.execute(
-        update(drift_findings)
-        .where(drift_findings.c.sequence == finding.sequence)
-        .values(last_seen=now, actual=actual)
-    )
+    """Still there. What was refused for another value may be done for this one."""
+    values: dict[str, Any] = {"last_seen": now, "actual": actual}
+    if actual != finding.difference.actual:
+        values["note"] = None
+    chosen = update(drift_findings).where(drift_findings.c.sequence == finding.sequence)
+    connection.execute(chosen.values(values))
 
 
 def give_to(connection: Connection, sequences: Sequence[int], operation_id: OperationId) -> None:

@@ -13,6 +13,7 @@ from mantle.api.own.given import GivenCaller, GivenControl
 from mantle.api.own.shapes import Operation, operation_shape
 from mantle.model.drift import DriftPolicy, DriftQuery, Look
 from mantle.model.errors import MantleError
+from mantle.stacks.accepting import Accepted, accept_drift
 from mantle.stacks.control import Control
 from mantle.stacks.correcting import correct_drift
 from mantle.stacks.drift import look_at_stack
@@ -123,6 +124,24 @@ class CorrectionAnswer(msgspec.Struct, kw_only=True):
     """The update that corrects; null when nothing drifts."""
 
     operation: Operation | None
+
+
+class OutcomeItem(msgspec.Struct, kw_only=True):
+    """What became of one value that was to be accepted."""
+
+    resource: str
+    path: str
+    place: str
+    """Where the live value stands now: a path in the template, or a parameter."""
+    reason: str
+    """Why it was refused."""
+
+
+class AcceptanceAnswer(msgspec.Struct, kw_only=True):
+    """What the template says from now on, and what it cannot."""
+
+    accepted: list[OutcomeItem]
+    refused: list[OutcomeItem]
 
 
 class ProjectDriftController(Controller):
@@ -255,6 +274,23 @@ class DriftController(Controller):
         operation = await correct_drift(control, caller, stack, resource=resource)
         return CorrectionAnswer(operation=operation_shape(operation) if operation else None)
 
+    @post("/accept", status_code=200, summary="Bring the template to what is there")
+    async def accept(
+        self,
+        control: GivenControl,
+        caller: GivenCaller,
+        name_or_id: FromPath[str],
+        resource: FromQuery[str] = "",
+    ) -> AcceptanceAnswer:
+        """Writes live values into the template or its parameters; the cloud is left as it is."""
+        enforce(caller, "stacks:update")
+        stack = await find_stack(control, caller.project_id, name_or_id)
+        found = await accept_drift(control, caller, stack, resource=resource)
+        return AcceptanceAnswer(
+            accepted=[_outcome(each) for each in found if not each.refused],
+            refused=[_outcome(each) for each in found if each.refused],
+        )
+
 
 async def _answer(
     control: Control, project_id: Any, name_or_id: str, *, history: bool = False
@@ -304,6 +340,13 @@ def _item(control: Control, view: DriftView) -> DriftItem:
         ending=None if finding.ending is None else str(finding.ending),
         operation_id=finding.operation_id,
         note=finding.note,
+    )
+
+
+def _outcome(each: Accepted) -> OutcomeItem:
+    where = each.finding.difference
+    return OutcomeItem(
+        resource=where.resource, path=where.path, place=each.place, reason=each.refused
     )
 
 

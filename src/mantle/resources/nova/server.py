@@ -45,16 +45,19 @@ def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | N
 
 async def spec(ctx: Context) -> ServerSpec:
     """What to ask for; makes the ports that interfaces need."""
+    return replace(await dry_spec(ctx), nics=await nics(ctx, name_of(ctx)))
+
+
+async def dry_spec(ctx: Context) -> ServerSpec:
+    """The same without interfaces."""
     wanted = ctx.properties
-    name = name_of(ctx)
     return ServerSpec(
-        name=name,
+        name=name_of(ctx),
         flavor=wanted["flavor"],
         image=wanted.get("image"),
         key_name=wanted.get("key_name"),
         user_data=await text_of(ctx, wanted.get("user_data") or ""),
         metadata={key: str(value) for key, value in (wanted.get("metadata") or {}).items()},
-        nics=await nics(ctx, name),
         security_groups=tuple(wanted.get("security_groups") or ()),
         block_devices=block_devices(wanted),
         availability_zone=wanted.get("availability_zone"),
@@ -165,6 +168,7 @@ BLUEPRINT = Blueprint(
     noun="server",
     collection=lambda session: session.servers,
     spec=spec,
+    dry_spec=dry_spec,
     attributes=attributes,
     written=written,
     unreadable=UNREADABLE,

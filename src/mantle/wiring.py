@@ -44,6 +44,7 @@ from mantle.software.configs import config_text
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
 from mantle.stacks.drift import Observer
+from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
@@ -148,7 +149,12 @@ def assemble(
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
     engine = Engine(machine, runtime)
-    engine.companions += [Upkeep(control), Observer(control), Watchdog(control)]
+    engine.companions += [
+        Upkeep(control),
+        Observer(control),
+        Watchdog(control),
+        Forgetting(control),
+    ]
     return control, engine
 
 

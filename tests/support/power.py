@@ -148,6 +148,12 @@ class Plant:
                 rows += resource_rows.of_stack(connection, child.id)
             return rows
 
+    def problems_without(self, tokens: set[str]) -> list[str]:
+        """The same, with these objects rightly in no row."""
+        mine = [item[1] for item in self.world.listing() if item[2] in tokens]
+        found = self.problems(self.stack("s"))
+        return [each for each in found if not any(one in each for one in mine)]
+
     def problems(self, stack: StackRecord | None) -> list[str]:
         """Orphans, doubles and losses: what must never be."""
         rows = self.rows(stack) if stack else []

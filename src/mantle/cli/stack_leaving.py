@@ -55,9 +55,15 @@ def listing(stack: str, /, *, common: Common = NOTHING) -> Exit:
     if screen.json:
         screen.answer(answer)
     else:
-        headings = ("id", "name", "status", "taken")
+        headings = ("id", "name", "status", "taken", "keeps the contents of")
         rows = (
-            (each["id"], each["name"] or "", each["status"], each["created_at"])
+            (
+                each["id"],
+                each["name"] or "",
+                each["status"],
+                each["created_at"],
+                ", ".join(one["resource"] for one in each["contents"]) or "-",
+            )
             for each in answer["snapshots"]
         )
         screen.table(headings, rows)

@@ -97,6 +97,7 @@ async def finish(
             guard_rows.drop(connection, stack.id)
             drift_rows.forget(connection, stack.id)
             named = snapshot_rows.drop(connection, stack.id)
+            machine.nudges.nudge("forgetting")
             stack_rows.drop_unused_sources(connection, named)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
             stack_rows.drop_unused_sources(connection, [stack.previous_source_id])

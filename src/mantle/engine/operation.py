@@ -145,6 +145,7 @@ async def make_plan(
     only_shown: bool = False,
     again: bool = False,
     within: Collection[str] | None = None,
+    restores: Collection[str] = (),
 ) -> Plan:
     """What bringing the rows to the template takes, with what the policy rules say of it.
 
@@ -162,6 +163,7 @@ async def make_plan(
         only_shown=only_shown,
         within=within,
         again=again,
+        restores=restores,
     )
     if within is None:
         return planned.plan
@@ -181,15 +183,19 @@ async def plan_in_full(
     only: Callable[[Step], bool] = lambda _: True,
     within: Collection[str] | None = None,
     again: bool = False,
+    restores: Collection[str] = (),
 ) -> Planned:
     """The same, with the exact values that the plan does not show.
 
     With `rules` those are asked instead of the ones that are set; `only` chooses the steps that
-    they are asked about. With `within` only these resources are planned.
+    they are asked about. With `within` only these resources are planned. `restores` names those
+    whose contents are put back from a snapshot.
     """
     size = 300 * (len(rows) + (len(loaded.graph.resources) if loaded else 0))
     try:
-        planned = await _planned(machine, stack, action, loaded, rows, size, within, again=again)
+        planned = await _planned(
+            machine, stack, action, loaded, rows, size, within, again=again, restores=restores
+        )
         await refuse_to_uncover(machine, planned.plan, list(rows))
     except Invalid as error:
         raise await placed(machine, stack, loaded, error) from None
@@ -223,6 +229,7 @@ async def _planned(
     within: Collection[str] | None,
     *,
     again: bool,
+    restores: Collection[str],
 ) -> Planned:
     facts = dict(machine.registry.facts)
     if loaded is not None:
@@ -244,6 +251,7 @@ async def _planned(
         lifetime_seconds=machine.settings.plan_lifetime_seconds,
         within=within,
         again=again,
+        restores=restores,
     )
 
 

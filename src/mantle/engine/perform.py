@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mantle.engine.finish import Verdict, finish
+from mantle.engine.keeping import Keeping, keeping_of
 from mantle.engine.machine import Machine
 from mantle.engine.operation import load, make_plan, new_rows
 from mantle.engine.resource import backoff
@@ -55,6 +56,15 @@ class Frame:
     """Of a stack that is deleted: its hooks."""
     skipped: tuple[str, ...] = ()
     """What somebody had the operation go on without, in words."""
+    keeping: Keeping | None = None
+    """The snapshot that it takes or returns to."""
+
+    @property
+    def restores(self) -> frozenset[str]:
+        """The resources whose contents are still to be put back."""
+        if self.keeping is None or self.operation.action is not Action.RESTORE:
+            return frozenset()
+        return self.keeping.restores(self.rows, self.operation.id)
 
 
 async def perform(machine: Machine, operation_id: OperationId, attempt: int | None = None) -> None:
@@ -130,6 +140,7 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
             rows,
             frame.environment,
             await _standing(machine, frame),
+            frame.keeping,
         )
         walked = await walk.run()
         frame.rows = list(walk.rows.values())
@@ -174,6 +185,7 @@ async def _planned_again(machine: Machine, frame: Frame, stack: StackRecord) -> 
         asker=frame.operation.requester,
         again=True,
         within=within,
+        restores=frame.restores,
     )
     return replace(again, whole=frame.plan.whole)
 
@@ -194,6 +206,7 @@ async def _turn(machine: Machine, operation: OperationRecord) -> OperationRecord
 
 async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecord) -> Frame:
     """What is to be done: from memory right after the request, else from the rows."""
+    keeping = await keeping_of(machine, operation, stack)
     handover = machine.handovers.pop(operation.id, None)
     if handover is not None and operation.epoch == 1 and operation.plan_id == handover.plan.id:
         return Frame(
@@ -202,6 +215,7 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
             loaded=handover.loaded,
             plan=handover.plan,
             rows=list(handover.rows),
+            keeping=keeping,
         )
     rows = await machine.database.read(resource_rows.of_stack, stack.id)
     loaded: Loaded | None = None
@@ -212,13 +226,22 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
         document = await machine.database.read(operation_rows.plan_document, operation.plan_id)
         assert document is not None, "an operation's plan is stored with it"
         plan = plan_from_json(document)
-        return Frame(operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows)
+        return Frame(
+            operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows, keeping=keeping
+        )
     action = operation.action
     if loaded is None and action is Action.ROLLBACK:
         # Rolling back a create is a delete that leaves the stack.
         action = Action.DELETE
-    plan = await make_plan(machine, stack, action, loaded, rows, asker=operation.requester)
-    frame = Frame(operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows)
+    restores: frozenset[str] = frozenset()
+    if keeping is not None and action is Action.RESTORE:
+        restores = keeping.restores(rows, operation.id)
+    plan = await make_plan(
+        machine, stack, action, loaded, rows, asker=operation.requester, restores=restores
+    )
+    frame = Frame(
+        operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows, keeping=keeping
+    )
     await _adopt_plan(machine, frame, plan)
     return frame
 

@@ -7,7 +7,7 @@ intent and its end are one write.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,12 @@ from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.again import AGAIN, Again, again_of
 from mantle.engine.delegates import Errand
 from mantle.engine.hooks import hold, hook_of
+from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
-from mantle.model.ids import OperationId
+from mantle.model.ids import OperationId, Token
 from mantle.model.interventions import Look
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
@@ -46,6 +47,7 @@ from mantle.resources.kit import (
 )
 from mantle.store import events as event_rows
 from mantle.store import operations as operation_rows
+from mantle.store.database import Connection
 from mantle.store.journal import Entry
 from mantle.template.resolve import resolve, scope_of
 
@@ -64,6 +66,7 @@ ACTIONS: Mapping[StepKind, Action] = {
     StepKind.SUSPEND: Action.SUSPEND,
     StepKind.RESUME: Action.RESUME,
     StepKind.SNAPSHOT: Action.SNAPSHOT,
+    StepKind.RESTORE: Action.RESTORE,
 }
 
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
@@ -105,6 +108,7 @@ def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
         StepKind.SUSPEND: resource_type.suspend,
         StepKind.RESUME: resource_type.resume,
         StepKind.SNAPSHOT: resource_type.snapshot,
+        StepKind.RESTORE: resource_type.restore,
     }
     return phases[kind]
 
@@ -115,6 +119,7 @@ class Drive:
     __slots__ = (
         "_calls",
         "after",
+        "also",
         "before",
         "fresh",
         "looking",
@@ -135,6 +140,8 @@ class Drive:
         self.metadata: Mapping[str, Any] = self.row.metadata
         self.fresh = self.row.action is Action.INIT
         self.looking = Looking(walk.operation.id, step.key)
+        self.also: Callable[[Connection], None] | None = None
+        """What is written with the row, once."""
         self._calls = 0
 
     @property
@@ -355,7 +362,25 @@ class Drive:
                 for change in self.step.changes
                 if change.path.startswith(SEEN)
             },
+            keep_token=self._keep_token(),
+            kept=self._kept(),
+            leaving=walk.plan.action is not Action.SNAPSHOT,
         )
+
+    def _keep_token(self) -> Token:
+        """What a copy is known by: of the stack's snapshot, else of the plan that deletes."""
+        keeping = self.walk.keeping
+        return token_of(self.row, self.walk.plan.id if keeping is None else keeping.snapshot_id)
+
+    def _kept(self) -> Mapping[str, Any]:
+        keeping = self.walk.keeping
+        return {} if keeping is None else keeping.contents.get(self.row.name, {})
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether this step makes a copy that a snapshot of the stack will own."""
+        ours = self.step.kind is StepKind.SNAPSHOT and self.type.forget is not None
+        return ours and self.walk.keeping is not None
 
     # --- the two ways ------------------------------------------------------------------------
 
@@ -396,6 +421,8 @@ class Drive:
 
     def _done_before(self) -> bool:
         """Whether the deed was done already, by an engine that ended before the hook behind it."""
+        if self.walk.passed(self.step):
+            return True
         row = self.row
         there = row.plan_id == self.walk.plan.id and row.action is ACTIONS.get(self.step.kind)
         return there and row.status is Status.COMPLETE
@@ -423,6 +450,8 @@ class Drive:
         self.row = self.begun()
         if failure is not None:
             return await self.end(Failed(reason=failure), None)
+        if self._keeps and self.walk.keeping is not None:
+            self.also = intended(self.walk.keeping, self.row, self.walk.stack)
         await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
         try:
             outcome, attributes = await self._until_it_is_made()
@@ -433,6 +462,9 @@ class Drive:
     async def end(self, outcome: Done | Failed, attributes: Mapping[str, Any] | None) -> Ended:
         """Write the end; durable when this returns."""
         self.row = self.ended(outcome, attributes)
+        kept = outcome.kept if isinstance(outcome, Done) else None
+        if self._keeps and self.walk.keeping is not None and kept is not None:
+            self.also = ended(self.walk.keeping, self.row, kept)
         await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
         return Ended(self.row.reason if isinstance(outcome, Failed) else None)
 

@@ -16,6 +16,7 @@ import structlog
 
 from mantle.engine.hooks import hook_of
 from mantle.engine.intervening import Intervening
+from mantle.engine.keeping import Keeping
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
 from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
@@ -80,6 +81,7 @@ class Walk:
         rows: Mapping[ResourceId, ResourceRecord],
         environment: Environment | None = None,
         standing: Standing = NOTHING_ASKED,
+        keeping: Keeping | None = None,
     ) -> None:
         self.machine = machine
         self.operation = operation
@@ -88,6 +90,8 @@ class Walk:
         self.plan = plan
         self.environment = environment if loaded is None else loaded.environment
         """What hooks there are; None when nobody may have asked for any."""
+        self.keeping = keeping
+        """The snapshot that it takes or returns to, if any."""
         self.rows = dict(rows)
         self.session = machine.session(stack)
         self.skipped: dict[StepKey, str] = dict(standing.skipped)
@@ -111,6 +115,9 @@ class Walk:
         """Removals behind those, which the next plan does in their order."""
         self.timed_out = False
         self._steps = {step.key: step for step in plan.steps}
+        self._later: dict[ResourceId, list[StepKind]] = {}
+        for step in plan.steps:
+            self._later.setdefault(step.resource_id, []).append(step.kind)
         self._missing = {step.key: len(step.requires) for step in plan.steps}
         self._dependents: dict[StepKey, list[StepKey]] = {}
         for step in plan.steps:
@@ -166,6 +173,7 @@ class Walk:
         entry = entry_of(self)
         entry.resources.append(row)
         entry.events.extend(events)
+        entry.also, drive.also = drive.also, None
         if row.status is Status.COMPLETE and drive.step.kind in MAKING:
             self._takes_over(row, entry.resources)
         if row.status is Status.COMPLETE and self.plan.binds and row.name in self.current:
@@ -314,6 +322,19 @@ class Walk:
             return False
         return not self.failures.keys() <= self.tolerated
 
+    def passed(self, step: Step) -> bool:
+        """Whether the step's row is at a later step of this plan already.
+
+        A row may have two steps: made and then filled, or kept and then deleted. After a crash in
+        the second, the first must not be done again.
+        """
+        kinds = self._later[step.resource_id]
+        row = self.rows.get(step.resource_id)
+        if row is None or len(kinds) < 2 or row.plan_id != self.plan.id:
+            return False
+        later = kinds[kinds.index(step.kind) + 1 :]
+        return row.action in {ACTIONS[kind] for kind in later if kind is not StepKind.KEEP}
+
     def _settled(self, step: Step) -> Ended | None:
         """A step that an earlier run of this plan has ended already."""
         if step.key in self.skipped or step.key in self.postponed:
@@ -325,6 +346,8 @@ class Walk:
             # Removed before this operation ended badly and was made to go on.
             gone = removes(self.plan, step)
             return Ended(None if gone else "its row is gone: update the stack instead")
+        if self.passed(step) and not hook_of(self, step, "post"):
+            return Ended()
         if step.kind is StepKind.KEEP or hook_of(self, step, "post"):
             return None  # the step looks itself how far it came
         if row.plan_id != self.plan.id or row.action is not ACTIONS[step.kind]:
@@ -497,7 +520,9 @@ def current_rows(
     for row in rows.values():
         if row.id in leaving and plan.action is not Action.DELETE:
             continue
-        ended = row.status is Status.COMPLETE and row.plan_id == plan.id
+        ended = row.plan_id == plan.id and (
+            row.status is Status.COMPLETE or row.action is Action.RESTORE
+        )
         if row.id in creating and not ended:
             continue
         current[row.name] = row

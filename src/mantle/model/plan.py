@@ -28,6 +28,8 @@ class StepKind(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    """Put back what a snapshot of the stack kept of its contents."""
     KEEP = "keep"
     """Nothing to change; takes no step, listed so that the plan is complete."""
 

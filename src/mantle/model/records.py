@@ -126,3 +126,5 @@ class OperationRecord:
     """Rest between two batches."""
     requester: Asker = NOBODY
     """Who asked for it, as policy rules see them."""
+    snapshot_id: str | None = None
+    """The stack's snapshot that it takes or returns to; its children's operations name it too."""

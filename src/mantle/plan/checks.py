@@ -10,6 +10,11 @@ from mantle.plan.steps import waits_for
 
 MAKING = {StepKind.CREATE, StepKind.UPDATE}
 REMOVING = {StepKind.DELETE, StepKind.FORGET}
+PAIRS = (
+    [StepKind.SNAPSHOT, StepKind.DELETE],
+    *([kind, StepKind.RESTORE] for kind in (StepKind.CREATE, StepKind.UPDATE, StepKind.ADOPT)),
+)
+"""The steps that one row may have after one another."""
 
 
 def check(plan: Plan) -> list[str]:
@@ -51,7 +56,7 @@ def _order(plan: Plan) -> Iterator[str]:
 
 
 def _rows(plan: Plan) -> Iterator[str]:
-    """Each row has one step, but for a snapshot that is followed by the delete."""
+    """Each row has one step, but for a snapshot before the delete, and contents put back."""
     steps: dict[ResourceId, list[Step]] = {}
     tokens: dict[str, ResourceId] = {}
     for step in plan.steps:
@@ -60,7 +65,7 @@ def _rows(plan: Plan) -> Iterator[str]:
             yield f"{step.key!r} has the token of another row"
     for row, mine in steps.items():
         kinds = [step.kind for step in mine]
-        if len(kinds) > 1 and kinds != [StepKind.SNAPSHOT, StepKind.DELETE]:
+        if len(kinds) > 1 and kinds not in PAIRS:
             yield f"row {row} has steps {', '.join(kinds)}"
 
 

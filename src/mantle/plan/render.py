@@ -30,6 +30,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     StepKind.SUSPEND: ("<", "suspend"),
     StepKind.RESUME: (">", "resume"),
     StepKind.SNAPSHOT: ("s", "take a snapshot"),
+    StepKind.RESTORE: ("r", "put back what a snapshot kept"),
     StepKind.KEEP: (" ", "leave alone"),
 }
 """What stands before a step, and what the legend says of it. The order is that of the counts."""

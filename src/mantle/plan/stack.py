@@ -61,12 +61,14 @@ def plan_with_values(
     lifetime_seconds: float,
     within: Collection[str] | None = None,
     again: bool = False,
+    restores: Collection[str] = (),
 ) -> Planned:
     """Everything that has to be done, each step with its reason; raises `Invalid` if it may not be.
 
     Without a template everything is removed: a delete, or the rollback of a create.
     With `within` only these resources are planned; every other one is taken as it is. `again` is
-    the plan for what an update's first plan has left.
+    the plan for what an update's first plan has left. `restores`
+    names those whose contents a snapshot kept: they are put back once the resource is as wanted.
     """
     live = [row for row in rows if row.state != "DELETE_COMPLETE"]
     unchanged: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ def plan_with_values(
             updating=action is Action.UPDATE,
             within=within,
             again=again,
+            restores=restores,
         )
         planning.go()
         made, unchanged = planning.steps, tuple(planning.unchanged)
@@ -173,6 +176,7 @@ class _Planning:
     """Hooks and restrictions of updates apply: not to a rollback, nor to a create."""
     within: Collection[str] | None = None
     again: bool = False
+    restores: Collection[str] = ()
     steps: list[Step] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     forward: dict[str, StepKey] = field(default_factory=dict)
@@ -195,6 +199,8 @@ class _Planning:
                 self._as_it_is(name, by_name.pop(name, []), settled)
                 continue
             self._one(wanted[name], by_name.pop(name, []), settled)
+            if name in self.restores:
+                self._restore(wanted[name], settled)
         for row in (row for left in by_name.values() for row in left):
             if self.within is not None and row.name not in self.within:
                 continue
@@ -250,6 +256,20 @@ class _Planning:
                 self._replace(wanted, row, verdict)
             case Fate.REFUSED:
                 self._refuse(definition, verdict.changes)
+
+    def _restore(self, definition: ResourceDefinition, settled: Settled) -> None:
+        """After its own step, before those of whatever needs it."""
+        name = definition.name
+        before = next((step for step in reversed(self.steps) if step.resource == name), None)
+        row = settled.rows.get(name)
+        if before is None and row is None:
+            return
+        step = steps.restore(
+            definition, before, row, self._needs(definition), timeout_seconds=self.timeout_seconds
+        )
+        if name in self.unchanged:
+            self.unchanged.remove(name)
+        self._forward(step)
 
     def _wanted(self, definition: ResourceDefinition, settled: Settled) -> Wanted:
         metadata = definition.metadata

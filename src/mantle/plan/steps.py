@@ -95,6 +95,33 @@ def adopt(
     )
 
 
+def restore(
+    definition: ResourceDefinition,
+    before: Step | None,
+    row: ResourceRecord | None,
+    requires: Iterable[StepKey],
+    *,
+    timeout_seconds: float,
+) -> Step:
+    """Put back what a snapshot kept, into the row that the step before makes, or into this one."""
+    if before is not None:
+        row_id, token, requires = before.resource_id, before.token, (before.key,)
+    else:
+        assert row is not None, "there is a step or a row"
+        row_id, token = row.id, row.token
+    return Step(
+        key=step_key(StepKind.RESTORE, definition.name),
+        kind=StepKind.RESTORE,
+        resource=definition.name,
+        resource_type=definition.type,
+        resource_id=row_id,
+        token=token,
+        reason="the snapshot kept what it held",
+        requires=tuple(requires),
+        timeout_seconds=timeout_seconds,
+    )
+
+
 def on_row(
     kind: StepKind,
     row: ResourceRecord,

@@ -113,6 +113,9 @@ class Family:
     """Why an output has no value, by its name."""
 
 
+NO_TOKEN = Token("")
+
+
 async def no_config_text(_: str) -> str | None:
     """For places without stored software configs."""
     return None
@@ -152,6 +155,13 @@ class Context:
     drifted: Mapping[str, Any] = field(default_factory=dict)
     """In an update that brings back what was changed beside us: the fields of the object, and
     `status`, that are not as they were left though the properties are, with what they were."""
+    keep_token: Token = NO_TOKEN
+    """In a snapshot phase: what the cloud is to know the copy by. Durable, and another one for
+    each snapshot."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """In a restore phase: what the snapshot phase answered as `kept`."""
+    leaving: bool = False
+    """In a snapshot phase: the object is to be deleted next, as its deletion policy asks."""
     config_text: Callable[[str], Awaitable[str | None]] = no_config_text
     """The text of the software config with this id, or None when there is no such config in the
     project. An id is a stored config's, or the row id of a resource whose type `holds_config`:
@@ -169,6 +179,8 @@ class Done:
     data: Mapping[str, Any] | None = None
     note: str = ""
     """Becomes the status reason, for a success worth a word."""
+    kept: Mapping[str, Any] | None = None
+    """Of a snapshot phase: what the restore phase will need, such as the backup's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +232,8 @@ class Delegate:
 
 Outcome = Done | Wait | Failed | Delegate
 Phase = Callable[[Context], Awaitable[Outcome]]
+Forget = Callable[[Session, Token, Mapping[str, Any]], Awaitable[Done | Wait | Failed]]
+"""(project's view of the cloud, token of the copy, what was kept) -> whether the copy is gone."""
 
 
 async def not_asked(_: Context) -> Outcome:
@@ -244,6 +258,11 @@ class ResourceType:
     suspend: Phase = not_asked
     resume: Phase = not_asked
     snapshot: Phase = not_asked
+    """Keeps what the object holds, where the type has `forget`; otherwise nothing is asked."""
+    restore: Phase = not_asked
+    """Puts back what `snapshot` kept, into the object there is now."""
+    forget: Forget | None = None
+    """Deletes what `snapshot` kept; called again until it is gone."""
     attributes: Callable[[Context], Awaitable[Mapping[str, Any]]] | None = None
     """Read after every phase that ends well, and stored: templates read the stored values. The
     context's `ref` has then the physical id and data that the outcome gave."""

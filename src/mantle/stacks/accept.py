@@ -1,6 +1,6 @@
 """Accepting an operation: all it needs becomes durable in one transaction, then it starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from mantle.access.caller import Caller
@@ -118,13 +118,21 @@ async def plan_for(
     *,
     asker: Asker,
     only_shown: bool = False,
+    restores: Collection[str] = (),
 ) -> Plan:
     """The plan of an operation about to be accepted; raises `Denied` if a policy rule says no.
 
     With `only_shown` a denial is part of the plan instead.
     """
     return await make_plan(
-        control.machine, stack, action, loaded, rows, asker=asker, only_shown=only_shown
+        control.machine,
+        stack,
+        action,
+        loaded,
+        rows,
+        asker=asker,
+        only_shown=only_shown,
+        restores=restores,
     )
 
 

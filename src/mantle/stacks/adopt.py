@@ -72,7 +72,7 @@ async def abandon_stack(control: Control, caller: Caller, stack: StackRecord) ->
 
 def _forget(connection: Connection, stack: StackRecord, now: float) -> None:
     resource_rows.forget(connection, stack.id)
-    named = snapshot_rows.drop(connection, stack.id)
+    named = snapshot_rows.drop(connection, stack.id, abandoned=True)
     guard_rows.drop(connection, stack.id)
     stack_rows.save(
         connection,

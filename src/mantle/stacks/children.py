@@ -12,6 +12,7 @@ from typing import Any
 from mantle.access.catalog import REGION
 from mantle.engine.delegates import Errand
 from mantle.engine.drifting import rows_to_correct
+from mantle.engine.keeping import keeping_of
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
 from mantle.model.errors import LimitExceeded, MantleError
@@ -107,9 +108,17 @@ class Children:
     # --- starting ----------------------------------------------------------------------------
 
     async def _act(self, errand: Errand, child: StackRecord, operation_id: OperationId) -> None:
-        """Delete, check, suspend or resume the child as it is."""
+        """Delete, check, suspend, resume, keep or fill the child as it is."""
+        operation = _operation(errand, child, operation_id, self.machine.clock.now())
+        loaded, restores = None, frozenset[str]()
+        if errand.action is Action.RESTORE:
+            source = await self.machine.database.read(stack_rows.load_source, child.source_id)
+            loaded = await load(self.machine, child, source)
         live = await self.machine.database.read(operation_rows.live_of_stack, child.id)
         rows = [] if live else await self.machine.database.read(resource_rows.of_stack, child.id)
+        keeping = await keeping_of(self.machine, operation, child)
+        if keeping is not None and errand.action is Action.RESTORE:
+            restores = keeping.restores(rows, operation_id)
         plan = (
             None
             if live
@@ -117,9 +126,10 @@ class Children:
                 self.machine,
                 child,
                 errand.action,
-                None,
+                loaded,
                 rows,
                 asker=errand.operation.requester,
+                restores=restores,
             )
         )
         acting = replace(
@@ -128,8 +138,9 @@ class Children:
             status=Status.IN_PROGRESS,
             reason=f"Stack {errand.action} started",
         )
-        operation = _operation(errand, acting, operation_id, self.machine.clock.now())
-        await self._accept(errand, acting, operation, None, None if plan is None else (plan, rows))
+        await self._accept(
+            errand, acting, operation, loaded, None if plan is None else (plan, rows)
+        )
 
     async def _build(
         self, errand: Errand, child: StackRecord | None, operation_id: OperationId
@@ -173,7 +184,7 @@ class Children:
             description=loaded.graph.description,
             updated_at=None if fresh else now,
         )
-        operation = _operation(errand, record, operation_id, now)
+        operation = _operation(errand, record, operation_id, now, action)
         await self._accept(
             errand,
             record,
@@ -333,9 +344,15 @@ def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
 
 
 def _operation(
-    errand: Errand, child: StackRecord, operation_id: OperationId, now: float
+    errand: Errand,
+    child: StackRecord,
+    operation_id: OperationId,
+    now: float,
+    action: Action | None = None,
 ) -> OperationRecord:
     delegate = errand.delegate
+    action = errand.action if action is None else action
+    keeps = action in {Action.SNAPSHOT, Action.RESTORE}
     deadlines = [errand.operation.deadline_at]
     if delegate is not None and delegate.timeout_minutes is not None:
         deadlines.append(now + 60.0 * delegate.timeout_minutes)
@@ -343,7 +360,7 @@ def _operation(
         id=operation_id,
         stack_id=child.id,
         project_id=child.project_id,
-        action=child.action,
+        action=action,
         status=OperationStatus.QUEUED,
         parent_id=errand.operation.id,
         request_id=errand.operation.request_id,
@@ -352,4 +369,5 @@ def _operation(
         deadline_at=min((at for at in deadlines if at is not None), default=None),
         batch_size=delegate.batch_size if delegate else 0,
         pause_seconds=delegate.pause_seconds if delegate else 0.0,
+        snapshot_id=errand.operation.snapshot_id if keeps else None,
     )

@@ -1,24 +1,32 @@
 """Snapshots of a stack: taken, listed, deleted, and returned to.
 
-A snapshot keeps the template, environment and files in force, and the stack as a document.
-Restoring is an update to these: what a type's objects held inside is kept by the type's own
-snapshot phase, where it has one.
+A snapshot keeps the template, environment and files in force, the stack as a document, and what its
+volumes and servers hold: each as a copy on the cloud (a backup, an image), noted before it is made.
+Restoring is an update to that template, after which every resource is filled from its copy, before
+whatever needs it goes on. Deleting the snapshot deletes the copies: at once as far as anyone sees,
+on the cloud as soon as it is done (`stacks/forgetting.py`).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.engine.keeping import keeping_of
 from mantle.engine.operation import load
 from mantle.model.errors import Conflict, LimitExceeded, MantleError, NotFound, NotSupported
+from mantle.model.ids import StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.export import export_stack
+from mantle.store import contents as content_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
+from mantle.store.contents import Content
 from mantle.store.database import Connection
 from mantle.store.snapshots import SnapshotRecord
 
@@ -33,9 +41,12 @@ async def take_snapshot(
         raise MantleError(f"A snapshot's name has at most {LONGEST_NAME} characters.")
     rows = await control.database.read(resource_rows.of_stack, stack.id)
     plan = await plan_for(control, stack, Action.SNAPSHOT, None, rows, asker=asker_of(caller))
-    operation = new_operation(control, caller, stack, Action.SNAPSHOT)
+    snapshot_id = control.new_id()
+    operation = replace(
+        new_operation(control, caller, stack, Action.SNAPSHOT), snapshot_id=snapshot_id
+    )
     snapshot = SnapshotRecord(
-        id=control.new_id(),
+        id=snapshot_id,
         stack_id=stack.id,
         operation_id=operation.id,
         name=name,
@@ -76,8 +87,19 @@ async def restore_snapshot(
     source = await control.database.read(stack_rows.load_source, snapshot.source_id)
     loaded = await load(control.machine, stack, source)
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    plan = await plan_for(control, stack, Action.RESTORE, loaded, rows, asker=asker_of(caller))
-    operation = new_operation(control, caller, stack, Action.RESTORE)
+    operation = replace(
+        new_operation(control, caller, stack, Action.RESTORE), snapshot_id=snapshot.id
+    )
+    keeping = await keeping_of(control.machine, operation, stack)
+    plan = await plan_for(
+        control,
+        stack,
+        Action.RESTORE,
+        loaded,
+        rows,
+        asker=asker_of(caller),
+        restores=keeping.members if keeping else (),
+    )
 
     def store(connection: Connection) -> StackRecord:
         now = _idle(connection, stack)
@@ -96,20 +118,20 @@ async def restore_snapshot(
 
 
 async def list_snapshots(control: Control, stack: StackRecord) -> list[SnapshotRecord]:
-    """The oldest first."""
-    return await control.database.read(snapshot_rows.of_stack, stack.id)
+    """The oldest first, each with what it kept."""
+    return await control.database.read(_listed, stack.id)
 
 
 async def find_snapshot(control: Control, stack: StackRecord, snapshot_id: str) -> SnapshotRecord:
     """One snapshot of the stack; `NotFound` otherwise."""
-    found = await control.database.read(snapshot_rows.get, stack.id, snapshot_id)
+    found = await control.database.read(_found, stack.id, snapshot_id)
     if found is None:
         raise _absent(stack, snapshot_id)
     return found
 
 
 async def delete_snapshot(control: Control, stack: StackRecord, snapshot_id: str) -> None:
-    """Forget it, unless it is still being taken."""
+    """Forget it, unless it is still being taken or returned to."""
     snapshot = await find_snapshot(control, stack, snapshot_id)
     if snapshot.status is Status.IN_PROGRESS:
         raise NotSupported(
@@ -117,10 +139,54 @@ async def delete_snapshot(control: Control, stack: StackRecord, snapshot_id: str
         )
 
     def store(connection: Connection) -> None:
+        for operation in operation_rows.live_of_stack(connection, stack.id):
+            if operation.snapshot_id == snapshot_id:
+                raise Conflict(
+                    f"Snapshot {snapshot_id} is being returned to.",
+                    remedy="Wait for the end of the restore, or cancel it.",
+                    fault="ActionInProgress",
+                )
         named = snapshot_rows.drop(connection, stack.id, snapshot_id)
         stack_rows.drop_unused_sources(connection, named)
 
     await control.database.write(store)
+    control.machine.nudges.nudge("forgetting")
+
+
+def _listed(connection: Connection, stack_id: StackId) -> list[SnapshotRecord]:
+    found = snapshot_rows.of_stack(connection, stack_id)
+    kept = content_rows.of_snapshots(connection, [each.id for each in found])
+    return [
+        _with_contents(each, [one for one in kept if one.snapshot_id == each.id]) for each in found
+    ]
+
+
+def _found(connection: Connection, stack_id: StackId, snapshot_id: str) -> SnapshotRecord | None:
+    found = snapshot_rows.get(connection, stack_id, snapshot_id)
+    if found is None:
+        return None
+    return _with_contents(found, content_rows.of_snapshots(connection, [snapshot_id]))
+
+
+def _with_contents(snapshot: SnapshotRecord, kept: Sequence[Content]) -> SnapshotRecord:
+    """As Heat shows it: in the document, a copy's id is in its resource's `resource_data`."""
+    data = dict(snapshot.data)
+    for content in kept:
+        data = _noted(data, content.path, content.kept or {})
+    return replace(snapshot, data=data, contents=tuple(kept))
+
+
+def _noted(
+    document: Mapping[str, Any], path: tuple[str, ...], kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    name, *inner = path
+    resources = dict(document.get("resources") or {})
+    entry = dict(resources.get(name) or {})
+    if inner:
+        entry = _noted(entry, tuple(inner), kept)
+    else:
+        entry["resource_data"] = {**(entry.get("resource_data") or {}), **kept}
+    return {**document, "resources": {**resources, name: entry}}
 
 
 def _idle(connection: Connection, stack: StackRecord) -> StackRecord:

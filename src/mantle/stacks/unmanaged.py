@@ -2,20 +2,37 @@
 
 An object is known by its id in a row of a live stack, or by its token: what a cloud made on the way
 (a load balancer's port) carries the token of what it was made for. What a cloud has of itself, its
-external networks, is left out.
+external networks, is left out. Copies of volumes and servers that no snapshot of a stack owns are
+listed as well: what `deletion_policy: Snapshot` kept is found here.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
-from mantle.clouds.ports import GIVEN, CloudError, CloudObject
+from mantle.clouds import ports
+from mantle.clouds.ports import GIVEN, CloudError, CloudObject, Session
 from mantle.model.errors import NotFound
 from mantle.model.ids import ProjectId
 from mantle.stacks.control import Control
+from mantle.store import contents as content_rows
 from mantle.store import drift as drift_rows
 from mantle.store import resources as resource_rows
 from mantle.store.database import Connection
+
+Live = Callable[[Session], ports.Collection[Any, Any]]
+
+COPIES: Mapping[str, Live] = {
+    "Volume snapshot": lambda session: session.volume_snapshots,
+    "Volume backup": lambda session: session.volume_backups,
+    "Server image": lambda session: session.server_images,
+}
+"""What is on a cloud without being a resource; by a name that no resource type can have."""
+
+NO_OTHERS: Mapping[str, Live] = MappingProxyType({})
+"""Only what a resource can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +69,7 @@ async def unmanaged(
     control: Control, project_id: ProjectId, cloud: str, only: str | None = None
 ) -> Inventory:
     """Everything of the project on the cloud that no live stack knows, by type and name."""
-    found = await unmanaged_objects(control, project_id, cloud, only)
+    found = await unmanaged_objects(control, project_id, cloud, only, COPIES)
     return Inventory(
         objects=tuple(
             Unmanaged(
@@ -69,12 +86,18 @@ async def unmanaged(
 
 
 async def unmanaged_objects(
-    control: Control, project_id: ProjectId, cloud: str, only: str | None = None
+    control: Control,
+    project_id: ProjectId,
+    cloud: str,
+    only: str | None = None,
+    besides: Mapping[str, Live] = NO_OTHERS,
 ) -> Found:
     """The same, with all that the cloud says of them."""
     session = control.cloud_named(cloud).session(project_id)
     ids, tokens = await control.database.read(_known, project_id, cloud)
-    kinds = {name: kind for name, kind in control.registry.types.items() if kind.live is not None}
+    types = control.registry.types.items()
+    kinds: dict[str, Live] = {name: kind.live for name, kind in types if kind.live is not None}
+    kinds |= besides
     if only is not None and only not in kinds:
         raise NotFound(
             f"Objects of type {only!r} are not listed.",
@@ -82,11 +105,11 @@ async def unmanaged_objects(
         )
     found: list[tuple[str, CloudObject]] = []
     unseen: list[tuple[str, str]] = []
-    for name, kind in sorted(kinds.items()):
-        if only not in {None, name} or kind.live is None:
+    for name, live in sorted(kinds.items()):
+        if only not in {None, name}:
             continue
         try:
-            objects = await kind.live(session).list()
+            objects = await live(session).list()
         except CloudError as error:
             unseen.append((name, error.message))
             continue
@@ -115,4 +138,8 @@ def _known(connection: Connection, project_id: ProjectId, cloud: str) -> tuple[s
     rows = resource_rows.of_stacks(
         connection, drift_rows.live_stacks(connection, project_id, cloud)
     )
-    return {row.physical_id for row in rows if row.physical_id}, {row.token for row in rows}
+    kept_ids, kept_tokens = content_rows.known_ids(connection, project_id)
+    return (
+        {row.physical_id for row in rows if row.physical_id} | kept_ids,
+        {row.token for row in rows} | kept_tokens,
+    )

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from mantle.model.ids import OperationId, StackId
 from mantle.model.status import Status
+from mantle.store import contents as content_rows
+from mantle.store.contents import Content
 from mantle.store.tables.snapshots import snapshots
 
 
@@ -27,6 +29,8 @@ class SnapshotRecord:
     data: Mapping[str, Any]
     """The stack as a document, as export gives it."""
     created_at: float
+    contents: tuple[Content, ...] = ()
+    """What it keeps on clouds; filled in by whoever shows it."""
 
 
 def add(connection: Connection, snapshot: SnapshotRecord) -> None:
@@ -61,6 +65,12 @@ def get(connection: Connection, stack_id: StackId, snapshot_id: str) -> Snapshot
     return _record(row) if row else None
 
 
+def stack_of(connection: Connection, snapshot_id: str) -> StackId | None:
+    """Whose snapshot it is."""
+    query = select(snapshots.c.stack_id).where(snapshots.c.id == snapshot_id)
+    return connection.scalar(query)
+
+
 def count(connection: Connection, stack_id: StackId) -> int:
     """How many a stack has."""
     query = select(func.count()).where(snapshots.c.stack_id == stack_id)
@@ -76,14 +86,26 @@ def settle(connection: Connection, operation_id: OperationId, status: Status, re
     )
 
 
-def drop(connection: Connection, stack_id: StackId, snapshot_id: str | None = None) -> list[str]:
-    """Forget one snapshot of a stack, or all; the answer is the sources they named."""
+def drop(
+    connection: Connection,
+    stack_id: StackId,
+    snapshot_id: str | None = None,
+    *,
+    abandoned: bool = False,
+) -> list[str]:
+    """Forget one snapshot of a stack, or all; the answer is the sources they named.
+
+    What they kept on clouds is deleted afterwards, unless the stack was abandoned.
+    """
     chosen = snapshots.c.stack_id == stack_id
     if snapshot_id is not None:
         chosen &= snapshots.c.id == snapshot_id
-    named = list(connection.scalars(select(snapshots.c.source_id).where(chosen)))
-    connection.execute(delete(snapshots).where(chosen))
-    return named
+    query = select(snapshots.c.id, snapshots.c.source_id).where(chosen)
+    named = connection.execute(query).all()
+    ids = [row.id for row in named]
+    (content_rows.let_be if abandoned else content_rows.leave)(connection, ids)
+    connection.execute(delete(snapshots).where(snapshots.c.id.in_(ids)))
+    return [row.source_id for row in named]
 
 
 def _record(row: Row[Any]) -> SnapshotRecord:

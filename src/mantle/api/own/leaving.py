@@ -33,6 +33,16 @@ class SnapshotBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     name: str | None = None
 
 
+class SnapshotCopy(msgspec.Struct, kw_only=True):
+    """What is kept of one resource, on the cloud: `kept` has the copy's id, once it is whole."""
+
+    resource: str
+    """Its name, behind those of the resources it is inside: `group/0/disk`."""
+    resource_type: str
+    cloud: str
+    kept: dict[str, str]
+
+
 class Snapshot(msgspec.Struct, kw_only=True):
     """A snapshot; its document is given by Heat's API."""
 
@@ -41,6 +51,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     status: str
     reason: str
     created_at: str
+    contents: list[SnapshotCopy] = []
 
 
 class SnapshotsAnswer(msgspec.Struct, kw_only=True):
@@ -180,4 +191,13 @@ def _shape(snapshot: SnapshotRecord) -> Snapshot:
         status=snapshot.status,
         reason=snapshot.reason,
         created_at=datetime.fromtimestamp(snapshot.created_at, UTC).isoformat(),
+        contents=[
+            SnapshotCopy(
+                resource="/".join(each.path),
+                resource_type=each.resource_type,
+                cloud=each.cloud,
+                kept={key: str(value) for key, value in (each.kept or {}).items()},
+            )
+            for each in snapshot.contents
+        ],
     )

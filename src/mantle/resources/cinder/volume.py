@@ -2,16 +2,27 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from mantle.clouds.ports import ObjectStatus, Volume, VolumeSpec
+from mantle.clouds.ports import (
+    Missing,
+    ObjectStatus,
+    Volume,
+    VolumeAttachmentSpec,
+    VolumeBackup,
+    VolumeBackupSpec,
+    VolumeSpec,
+)
+from mantle.model.ids import Token
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.inverse import Peers
-from mantle.resources.kit import Context, Failed, Outcome, ResourceType
+from mantle.resources.keeping import Keeper, forget_by, snapshot_of
+from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import find_object, name_of
 from mantle.resources.schemas import (
     boolean,
@@ -65,6 +76,7 @@ SCHEMA = schema(
         "attachments_list": (Kind.LIST, "The servers it is in."),
         "multiattach": (Kind.BOOLEAN, "Whether several servers may have it at once."),
     },
+    takes_snapshots=True,
 )
 
 NOT_OFFERED = {
@@ -102,6 +114,7 @@ async def spec(ctx: Context) -> VolumeSpec:
         image=wanted.get("image"),
         snapshot_id=wanted.get("snapshot_id"),
         source_volume_id=source_id,
+        backup_id=wanted.get("backup_id"),
         metadata={key: str(value) for key, value in (wanted.get("metadata") or {}).items()},
         read_only=bool(wanted.get("read_only")),
     )
@@ -179,6 +192,11 @@ async def update(ctx: Context) -> Outcome:
     found = await ctx.cloud.volumes.get(ctx.ref.physical_id) if ctx.ref.physical_id else None
     if found is None:
         return await generic.update(BLUEPRINT, ctx)
+    filled = ctx.properties.get("backup_id")
+    if filled not in {None, ctx.before.get("backup_id"), found.spec.backup_id}:
+        waiting = await _filled_anew(ctx, filled)
+        if waiting is not None:
+            return waiting
     size = ctx.properties.get("size") or found.spec.size_gib
     if size < found.spec.size_gib:
         return Failed(
@@ -201,4 +219,93 @@ async def update(ctx: Context) -> Outcome:
     return await generic.update(replace(BLUEPRINT, spec=whole), ctx)
 
 
-TYPE: ResourceType = replace(cloud_object(BLUEPRINT), update=update)
+async def _filled_anew(ctx: Context, backup_id: str) -> Outcome | None:
+    """As in Heat, another backup_id puts that backup into the volume; None once it is in."""
+    if ctx.ref.data.get(FILLED) == ctx.started_at:
+        return None
+    outcome = await restore(replace(ctx, kept={KEEPER.key: backup_id}))
+    if not isinstance(outcome, Done):
+        return outcome
+    data = {**(outcome.data or {}), FILLED: ctx.started_at}
+    return Wait(reason="volume is filled", again_after_seconds=0.0, data=data)
+
+
+FILLED = "filled_for"
+"""In a row's data: the `started_at` of the update phase that has put another backup in."""
+
+KEEPER: Keeper[VolumeBackupSpec, VolumeBackup, Volume] = Keeper(
+    noun="backup",
+    key="backup_id",
+    collection=lambda session: session.volume_backups,
+    spec=lambda name, volume: VolumeBackupSpec(name=name, volume_id=volume.id),
+)
+
+RETURNING = "returning"
+"""In a row's data while a backup is put back: of which phase, what the volume was attached to, and
+whether the cloud has accepted the request."""
+
+
+async def restore(ctx: Context) -> Outcome:
+    """Out of its server, back to the backup, into the server again.
+
+    No cloud fills a volume that is in use. What it was attached to is noted before it is detached;
+    the attachment is made again with the token it had, so its own resource finds it as it was.
+    """
+    volume = await generic.look(BLUEPRINT, ctx)
+    backup_id = ctx.kept.get(KEEPER.key)
+    if volume is None or backup_id is None:
+        return await generic.check(BLUEPRINT, ctx)
+    note = ctx.ref.data.get(RETURNING) or {}
+    data = dict(ctx.ref.data)
+    if note.get("since") != ctx.started_at:
+        data[RETURNING] = {"since": ctx.started_at, "from": await _attached(ctx, volume)}
+        return Wait(reason="volume is taken out of use", again_after_seconds=0.0, data=data)
+    if not note.get("filled"):
+        if await _attached(ctx, volume):
+            with suppress(Missing):
+                await ctx.cloud.volume_attachments.delete(volume.id)
+            return Wait(reason=f"detaching volume {volume.id}", again_after_seconds=1.0)
+        await ctx.cloud.volumes.restore(volume.id, backup_id)
+        data[RETURNING] = {**note, "filled": True}
+        return Wait(reason="volume is filled", again_after_seconds=0.0, data=data)
+    if volume.status is ObjectStatus.BUILDING:
+        return Wait(reason="volume is filled")
+    if volume.status is ObjectStatus.ACTIVE and note["from"]:
+        waiting = await _attach_again(ctx, note["from"])
+        if waiting is not None:
+            return waiting
+    data.pop(RETURNING, None)
+    return generic.progress(BLUEPRINT, volume, data=data)
+
+
+async def _attached(ctx: Context, volume: Volume) -> dict[str, Any] | None:
+    """What is needed to attach it again; None when it is free."""
+    try:
+        found = await ctx.cloud.volume_attachments.get(volume.id)
+    except Missing:
+        return None
+    spec = found.spec
+    where = {"server_id": spec.server_id, "volume_id": volume.id, "mountpoint": spec.mountpoint}
+    return {"token": found.token, "spec": where}
+
+
+async def _attach_again(ctx: Context, before: Mapping[str, Any]) -> Wait | None:
+    """None once it is; a server that is gone needs no volume."""
+    try:
+        made = await ctx.cloud.volume_attachments.create(
+            VolumeAttachmentSpec(**before["spec"]), Token(before["token"])
+        )
+    except Missing:
+        return None
+    if made.status is ObjectStatus.BUILDING:
+        return Wait(reason=f"attaching volume {made.id}")
+    return None
+
+
+TYPE: ResourceType = replace(
+    cloud_object(BLUEPRINT),
+    update=update,
+    snapshot=snapshot_of(KEEPER, BLUEPRINT),
+    restore=restore,
+    forget=forget_by(KEEPER),
+)

@@ -10,12 +10,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mantle.clouds.ports import BlockDevice, ObjectStatus, Power, Server, ServerSpec
+from mantle.clouds.ports import (
+    BlockDevice,
+    ObjectStatus,
+    Power,
+    Server,
+    ServerImage,
+    ServerImageSpec,
+    ServerSpec,
+)
 from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.heat.stored_config import text_of
 from mantle.resources.inverse import Peers
+from mantle.resources.keeping import Keeper, forget_by, snapshot_of
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import name_of, tags_of
 from mantle.resources.nova.server_networks import (
@@ -305,6 +314,32 @@ async def resume(ctx: Context) -> Outcome:
     return await _power(ctx, Power.RESUME, ObjectStatus.SUSPENDED, ObjectStatus.ACTIVE)
 
 
+KEEPER: Keeper[ServerImageSpec, ServerImage, Server] = Keeper(
+    noun="image",
+    key="snapshot_image_id",
+    collection=lambda session: session.server_images,
+    spec=lambda name, server: ServerImageSpec(name=name, server_id=server.id),
+)
+
+
+async def restore(ctx: Context) -> Outcome:
+    """Rebuilt from the image that the snapshot made of it; its addresses and volumes stay."""
+    server = await look(BLUEPRINT, ctx)
+    image_id = ctx.kept.get(KEEPER.key)
+    if server is None or image_id is None:
+        return await generic.check(BLUEPRINT, ctx)
+    if not generic.sent(ctx):
+        server = await ctx.cloud.servers.rebuild(server.id, replace(server.spec, image=image_id))
+    return progress(BLUEPRINT, server, data=generic.marked(ctx))
+
+
 TYPE: ResourceType = replace(
-    cloud_object(BLUEPRINT), update=update, delete=delete, suspend=suspend, resume=resume
+    cloud_object(BLUEPRINT),
+    update=update,
+    delete=delete,
+    suspend=suspend,
+    resume=resume,
+    snapshot=snapshot_of(KEEPER, BLUEPRINT),
+    restore=restore,
+    forget=forget_by(KEEPER),
 )

@@ -146,6 +146,7 @@ SCHEMA = schema(
         ),
     },
     name_limit=53,
+    takes_snapshots=True,
 )
 
 DISK_SOURCES = ("volume_id", "image", "snapshot_id")

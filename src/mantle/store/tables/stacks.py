@@ -133,6 +133,7 @@ operations = Table(
     Column("batch_size", Integer, nullable=False),
     Column("pause_seconds", Float, nullable=False),
     Column("requester", Json),
+    Column("snapshot_id", String(36)),
 )
 Index("operations_by_stack", operations.c.stack_id, operations.c.sequence)
 Index("operations_by_status", operations.c.status)

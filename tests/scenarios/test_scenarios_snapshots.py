@@ -100,8 +100,8 @@ def copies(plant):
     return [kind for kind, _, _ in plant.world.listing() if kind in names]
 
 
-@pytest.mark.proves("api: POST /stacks/{id}/snapshots")
-@pytest.mark.proves("life cycle: snapshot and restore of contents")
+@pytest.mark.proves("life cycle: snapshots of contents, taken")
+@pytest.mark.proves("life cycle: snapshots of contents, restored")
 def test_a_restore_gives_back_what_volumes_and_servers_held():
     """In place: same objects, same attachment, the contents and the template of that moment."""
     plant = Plant()
@@ -189,7 +189,7 @@ def test_members_of_groups_are_kept_and_filled_too():
     told(plant, story)
 
 
-@pytest.mark.proves("api: DELETE /stacks/{id}/snapshots/{snapshot}")
+@pytest.mark.proves("life cycle: snapshots of contents, deleted")
 def test_deleting_a_snapshot_deletes_what_it_kept():
     """Gone from every listing at once, and from the cloud soon after; the stack stays as it is."""
     plant = Plant()

@@ -1,6 +1,7 @@
 """The `mantle` command: the client's commands, and `up`, which is the server."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from mantle.cli.exits import Exit, Stop
 
 if TYPE_CHECKING:
     from mantle.clouds.openstack import Entry
+    from mantle.engine.settings import Settings
     from mantle.lib.outbound import Destinations
 
 
@@ -26,6 +28,11 @@ def up(
     environment_dir: Annotated[Path | None, Parameter(env_var="MANTLE_ENVIRONMENT_DIR")] = None,
     openstack: Annotated[str, Parameter(env_var="MANTLE_OPENSTACK")] = "",
     openstack_config: Annotated[Path | None, Parameter(env_var="MANTLE_OPENSTACK_CONFIG")] = None,
+    max_template_size: Annotated[int | None, Parameter(env_var="MANTLE_MAX_TEMPLATE_SIZE")] = None,
+    max_nested_depth: Annotated[int | None, Parameter(env_var="MANTLE_MAX_NESTED_DEPTH")] = None,
+    max_resources_per_stack: Annotated[
+        int | None, Parameter(env_var="MANTLE_MAX_RESOURCES_PER_STACK")
+    ] = None,
 ) -> int:
     """Run the whole control plane in this process: API, engine, identity, local cloud.
 
@@ -57,6 +64,12 @@ def up(
         service ENTRY=PROJECT: the entry's project serves that project of Mantle's, and no other.
     openstack_config
         The clouds.yaml they are in. Default: the places where openstack clients look.
+    max_template_size
+        Bytes that a template may have, nested ones too. Default: 4194304.
+    max_nested_depth
+        Levels of stacks below the first. Default: 5.
+    max_resources_per_stack
+        Resources of a stack with all that is nested in it; -1 is no limit. Default: 50000.
     """
     from mantle.engine.settings import Settings  # noqa: PLC0415
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
@@ -74,7 +87,12 @@ def up(
         loopback_block=loopback_block,
         environment_dir=environment_dir.absolute() if environment_dir else None,
         openstack=_entries(openstack, openstack_config),
-        settings=Settings(destinations=_destinations(destinations)),
+        settings=_bounded(
+            Settings(destinations=_destinations(destinations)),
+            size=max_template_size,
+            depth=max_nested_depth,
+            resources=max_resources_per_stack,
+        ),
     )
     return serve(options)
 
@@ -93,6 +111,29 @@ def _destinations(text: str) -> "Destinations":
         return destinations_of(text)
     except ValueError as error:
         raise Stop(Exit.USAGE, f"--destinations {text!r}: {error}.") from error
+
+
+def _bounded(
+    settings: "Settings", *, size: int | None, depth: int | None, resources: int | None
+) -> "Settings":
+    """The settings with those limits that were given."""
+    for option, value, least in (
+        ("--max-template-size", size, 1024),
+        ("--max-nested-depth", depth, 0),
+        ("--max-resources-per-stack", resources, -1),
+    ):
+        if value is not None and value < least:
+            raise Stop(Exit.USAGE, f"{option} is at least {least}, not {value}.")
+    bounds = settings.bounds
+    if size is not None:
+        bounds = replace(bounds, template_bytes=size)
+    if depth is not None:
+        bounds = replace(bounds, nesting=depth)
+    return replace(
+        settings,
+        bounds=bounds,
+        resources_per_stack=settings.resources_per_stack if resources is None else resources,
+    )
 
 
 def _entries(text: str, file: Path | None) -> "tuple[Entry, ...]":

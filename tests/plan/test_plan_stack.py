@@ -176,10 +176,16 @@ def test_a_group_is_updated_when_the_files_it_uses_change(world, told):
     assert world.plan(world.load(template, files={"a.yaml": "1"})).is_empty
     after = world.load(template, files={"a.yaml": "2"})
     plan = world.plan(after)
-    assert told(plan.steps) == [
-        "update g: the files or environment its members are made from change"
-    ]
+    assert told(plan.steps) == ["update g: the files its members are made from change"]
     assert plan.steps[0].digest == after.digests[""]
+
+
+def test_a_group_is_updated_when_the_environment_changes_and_says_so(world, told):
+    """Types may mean something else in it now."""
+    template = {"g": thing("Test::Group", label="x")}
+    world.made(template, environment={"parameter_defaults": {"a": 1}})
+    plan = world.plan(world.load(template, environment={"parameter_defaults": {"a": 2}}))
+    assert told(plan.steps) == ["update g: the environment its members are made in changes"]
 
 
 # --- what an earlier operation left behind ---------------------------------------------------

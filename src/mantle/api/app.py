@@ -56,7 +56,7 @@ def create_app(
     settings: ApiSettings | None = None,
 ) -> Litestar:
     """The application. `identity` is given when Mantle keeps its own accounts."""
-    settings = settings or ApiSettings()
+    settings = settings or ApiSettings.around(control.settings.bounds.template_bytes)
     metrics = Metrics()
 
     def request_id() -> str:

@@ -131,6 +131,7 @@ async def load(
         depth=stack.depth,
         asked=asked,
         operator=machine.settings.operator,
+        bounds=machine.settings.bounds,
     )
 
 

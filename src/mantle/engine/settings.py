@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from mantle.lib.outbound import Destinations
+from mantle.template.bounds import Bounds
 from mantle.template.operator import NOBODY, Operator
 
 
@@ -52,9 +53,9 @@ class Settings:
     allow_export: bool = True
     """Export and abandon give documents that hold a stack's secrets."""
     resources_per_stack: int = 50_000
-    nesting: int = 5
-    template_bytes: int = 16 * 1024 * 1024
-    """Of a stored source, all files together."""
+    """With all that is nested. Heat's default is 1,000; -1 is no limit."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """Of templates."""
     destinations: Destinations = field(default_factory=Destinations)
     """Where requests to addresses that users name may go: templates by URL, event sinks, other
     Heats. Private networks only when they are listed."""

@@ -203,6 +203,16 @@ def _brought_back(row: ResourceRecord) -> Iterator[Change]:
         yield Change(path=f"{SEEN}{path}", before=actual, after=expected)
 
 
+def _made_from(before: str, after: str) -> str:
+    """Which of the two that a group's digest is made of has changed."""
+    old, new = before.split("."), after.split(".")
+    if len(old) == len(new) == 2 and old[0] == new[0]:
+        return "the files its members are made from change"
+    if len(old) == len(new) == 2 and old[1] == new[1]:
+        return "the environment its members are made in changes"
+    return "the files or environment its members are made from change"
+
+
 def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
     """Why the row needs an update though none of its properties changes."""
     if row.resolved_type != wanted.definition.resolved_type:
@@ -211,7 +221,7 @@ def _circumstances(row: ResourceRecord, wanted: Wanted) -> Iterator[str]:
         if wanted.definition.is_template:
             yield f"its template {wanted.definition.resolved_type} changes"
         else:
-            yield "the files or environment its members are made from change"
+            yield _made_from(str(row.data.get("digest") or ""), wanted.digest)
     seen = drift.note_of(row)
     if seen is not None:
         yield "; ".join(seen["told"])

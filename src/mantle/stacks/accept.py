@@ -154,9 +154,10 @@ def resources_in(loaded: Loaded) -> int:
 def check_size(control: Control, loaded: Loaded) -> None:
     """Refuse a tree with more resources than one may have; what is made later counts then."""
     count, limit = resources_in(loaded), control.settings.resources_per_stack
-    if count > limit:
+    if 0 <= limit < count:
         raise LimitExceeded(
             f"Maximum resources per stack exceeded: with everything inside it has {count}; "
             f"{limit} are allowed.",
-            remedy="Split it into several stacks, or ask whoever runs Mantle to raise the limit.",
+            remedy="Split it into several stacks, or have whoever runs Mantle raise "
+            "--max-resources-per-stack.",
         )

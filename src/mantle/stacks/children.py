@@ -153,9 +153,10 @@ class Children:
         action = Action.CREATE if fresh else Action.UPDATE
         record = _child_record(errand, self.child_id(errand.row), now) if fresh else child
         assert record is not None
-        if record.depth > machine.settings.nesting:
+        if record.depth > machine.settings.bounds.nesting:
             raise MantleError(
-                f"Nested stacks are {record.depth} deep; {machine.settings.nesting} are allowed.",
+                f"Nested stacks are {record.depth} deep; "
+                f"{machine.settings.bounds.nesting} are allowed.",
                 remedy="Flatten the templates, or look for one that includes itself.",
             )
         loaded = await load(machine, record, source)
@@ -203,7 +204,7 @@ class Children:
         """
         others = resource_rows.count_of_tree(connection, child.root_id, child.id)
         limit = self.machine.settings.resources_per_stack
-        if others + count > limit:
+        if 0 <= limit < others + count:
             raise LimitExceeded(
                 f"Maximum resources per stack exceeded: {others} are in the tree of stacks, this "
                 f"one adds {count}; {limit} are allowed.",

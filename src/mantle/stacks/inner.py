@@ -96,6 +96,7 @@ async def _check(
             depth=stack.depth + 1,
             asked=asked,
             operator=control.settings.operator,
+            bounds=control.settings.bounds,
         )
 
     try:

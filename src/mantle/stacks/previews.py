@@ -87,6 +87,7 @@ async def _child(
         ),
         depth=child.depth,
         operator=control.settings.operator,
+        bounds=control.settings.bounds,
     )
     child = replace(child, description=loaded.graph.description)
     action = Action.UPDATE if rows else Action.CREATE

@@ -46,6 +46,7 @@ async def validate_template(
             strict=strict,
             asked=asked,
             operator=control.settings.operator,
+            bounds=control.settings.bounds,
         )
 
     catalogue = catalogue_of(control, caller.project_id)

@@ -97,7 +97,8 @@ def parse(
             "too-large",
             f"{file} has {len(text):,} characters; {most_bytes:,} bytes are allowed.",
             mark=Mark(file, 1, 1),
-            remedy="Split it into nested templates, or move long texts into files.",
+            remedy="Split it into nested templates, or move long texts into files; an operator "
+            "raises the limit with --max-template-size.",
             fault="RequestLimitExceeded",
         )
         findings.raise_if_any()

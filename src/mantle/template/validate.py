@@ -30,6 +30,7 @@ from mantle.model.schema import (
 )
 from mantle.model.values import Call, Unknown, Value
 from mantle.template.asked import Asked
+from mantle.template.bounds import Bounds
 from mantle.template.cfn import shape as cfn
 from mantle.template.cfn.shape import arn, is_cfn
 from mantle.template.constraints import Check
@@ -46,8 +47,7 @@ from mantle.template.parameters import Parameters
 from mantle.template.properties import coerce_properties
 from mantle.template.resolve import Scope, resolve
 
-DEEPEST = 5
-"""Nested templates below the first, as Heat's default."""
+BOUNDS = Bounds()
 
 _KINDS = {
     ParameterType.STRING: Kind.STRING,
@@ -68,7 +68,10 @@ class Loaded:
     facts: Mapping[str, TypeFacts]
     """For every resolved type used."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Template file to the hash of what makes a nested stack of it; "" is that of everything."""
+    """Template file to the hash of what makes a nested stack of it.
+
+    "" has those of the environment and of all files, with a dot between.
+    """
     warnings: tuple[Problem, ...] = ()
     nested: Mapping[str, "Loaded"] = field(default_factory=dict)
     """Template file to what it says by itself."""
@@ -141,6 +144,7 @@ def load_template(
     strict: bool = True,
     asked: list[Asked] | None = None,
     operator: Operator = NOBODY,
+    bounds: Bounds = BOUNDS,
 ) -> Loaded:
     """Parse and check; raises `Invalid` with every problem of template, files and environment.
 
@@ -164,13 +168,18 @@ def load_template(
             [
                 *error.problems,
                 *_problems_of_the_template(
-                    source, types, limitations, stack_name, stack_id, project_id
+                    source, types, limitations, stack_name, stack_id, project_id, bounds
                 ),
             ]
         ) from error
     findings = Findings()
     document = (
-        parse(source.template, file=source.template_name, collect=findings)
+        parse(
+            source.template,
+            file=source.template_name,
+            most_bytes=bounds.template_bytes,
+            collect=findings,
+        )
         if isinstance(source.template, str)
         else document_of(source.template, source.template_name)
     )
@@ -193,6 +202,7 @@ def load_template(
         cache={},
         findings=findings,
         asked=asked,
+        bounds=bounds,
     )
     return loader.load(document)
 
@@ -204,6 +214,7 @@ def _problems_of_the_template(
     stack_name: str,
     stack_id: str,
     project_id: str,
+    bounds: Bounds,
 ) -> Sequence[Problem]:
     """What is wrong with the template itself, when its environment cannot be read."""
     try:
@@ -216,6 +227,7 @@ def _problems_of_the_template(
             limitations=limitations,
             require_values=False,
             environment=Environment(),
+            bounds=bounds,
         )
     except Invalid as error:
         # Which types there are, the environment would say: what is unknown may be in it.
@@ -237,6 +249,7 @@ class _Loader:
     strict: bool
     depth: int
     chain: tuple[str, ...]
+    bounds: Bounds
     cache: dict[str, "Loaded | None"]
     """Nested template files, loaded once; None while one is being loaded or is broken."""
     asked: list[Asked] | None = None
@@ -609,9 +622,13 @@ class _Loader:
                 "Send its text in `files` under exactly this key.",
             )
             return None
-        if key in self.chain or self.depth + 1 > DEEPEST:
+        if key in self.chain or self.depth + 1 > self.bounds.nesting:
             shown = " -> ".join([*self.chain, key])
-            why = "includes itself" if key in self.chain else f"is deeper than {DEEPEST} levels"
+            why = (
+                "includes itself"
+                if key in self.chain
+                else f"is deeper than {self.bounds.nesting} levels"
+            )
             parser.add(
                 "nesting",
                 f"The nesting of templates {why}: {shown}.",
@@ -623,11 +640,12 @@ class _Loader:
         child = self._child(key, text, definition)
         if child is None:
             return None
-        if self.depth + 1 + _height(child) > DEEPEST:
+        if self.depth + 1 + _height(child) > self.bounds.nesting:
             # Seen before at a lesser depth, where it fitted.
             parser.add(
                 "nesting",
-                f"The nesting of templates is deeper than {DEEPEST} levels below {key}.",
+                f"The nesting of templates is deeper than {self.bounds.nesting} levels "
+                f"below {key}.",
                 path,
                 "Flatten it.",
                 "RequestLimitExceeded",
@@ -653,6 +671,7 @@ class _Loader:
             require_values=False,
             pseudo=self.pseudo,
             custom=self.custom,
+            bounds=self.bounds,
             strict=self.strict,
             depth=self.depth + 1,
             chain=(*self.chain, key),
@@ -660,7 +679,14 @@ class _Loader:
             asked=self.asked,
         )
         try:
-            self.cache[key] = loader.load(parse(text, file=key, collect=loader.findings))
+            self.cache[key] = loader.load(
+                parse(
+                    text,
+                    file=key,
+                    most_bytes=self.bounds.template_bytes,
+                    collect=loader.findings,
+                )
+            )
         except Invalid as error:
             self.findings.problems.extend(error.problems)
         return self.cache[key]
@@ -676,10 +702,11 @@ class _Loader:
         contents = facts.contents(values) if facts.contents is not None else None
         if contents is None:
             return
-        if self.depth + 1 > DEEPEST:
+        if self.depth + 1 > self.bounds.nesting:
             parser.add(
                 "nesting",
-                f"The nesting of stacks is deeper than {DEEPEST} levels at {definition.name}.",
+                f"The nesting of stacks is deeper than {self.bounds.nesting} levels "
+                f"at {definition.name}.",
                 (*definition.path, "type"),
                 "Flatten it.",
                 "RequestLimitExceeded",
@@ -698,6 +725,7 @@ class _Loader:
             require_values=False,
             pseudo=self.pseudo,
             custom=self.custom,
+            bounds=self.bounds,
             strict=self.strict,
             depth=self.depth + 1,
             chain=self.chain,
@@ -737,7 +765,7 @@ class _Loader:
             default=str,
         )
         everything = json.dumps(dict(self.source.files), sort_keys=True)
-        digests = {"": _hash(shared, everything)}
+        digests = {"": f"{_hash(shared)}.{_hash(everything)}"}
         for key, child in self.nested.items():
             texts = [self.source.files[key], *sorted(child.digests.values())]
             if any(each.type != each.resolved_type for each in child.graph.resources.values()):

@@ -5,7 +5,7 @@ from typing import Any
 from mantle.api.door import Reply
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask, as_count
-from mantle.api.heat.resources import DEEPEST
+from mantle.api.heat.resources import deepest
 from mantle.model.errors import MantleError, NotFound
 from mantle.model.schema import ResourceSchema
 from mantle.stacks.queries import EventQuery, find_event, list_events, show_resource
@@ -48,7 +48,7 @@ async def _listing(ask: Ask, resource: str | None) -> Reply:
     sort_dir = ask.call.first("sort_dir") or "desc"
     if sort_dir not in {"asc", "desc"}:
         raise MantleError(f"sort_dir is {sort_dir!r}.", remedy="Use asc or desc.")
-    depth = min(as_count(ask.call.first("nested_depth") or 0, "nested_depth"), DEEPEST)
+    depth = min(as_count(ask.call.first("nested_depth") or 0, "nested_depth"), deepest(ask))
     stack = await ask.stack(deleted=True)
     query = EventQuery(
         limit=ask.number("limit"),

@@ -13,8 +13,11 @@ from mantle.stacks.resources import mark_unhealthy, signal_resource
 
 FILTERS = ("type", "status", "name", "action", "id", "physical_resource_id")
 KNOWN = frozenset({*FILTERS, "nested_depth", "with_detail"})
-DEEPEST = 5
-"""Levels of nesting there can be."""
+
+
+def deepest(ask: Ask) -> int:
+    """Levels of nesting there can be."""
+    return ask.control.settings.bounds.nesting
 
 
 async def index(ask: Ask) -> Reply:
@@ -25,7 +28,7 @@ async def index(ask: Ask) -> Reply:
             f"Unrecognized query parameter {unknown[0]!r}.",
             remedy=f"Use {', '.join(sorted(KNOWN))}.",
         )
-    depth = min(as_count(ask.call.first("nested_depth") or 0, "nested_depth"), DEEPEST)
+    depth = min(as_count(ask.call.first("nested_depth") or 0, "nested_depth"), deepest(ask))
     found = await list_resources(ask.control, await ask.stack(deleted=True), depth)
     rows = [
         _detail(ask, view) if ask.flag("with_detail") else views.resource_summary(ask.root, view)

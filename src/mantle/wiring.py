@@ -43,6 +43,7 @@ from mantle.resources.registry import Registry, default_registry
 from mantle.software.configs import config_text
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
+from mantle.stacks.courier import Courier
 from mantle.stacks.drift import Observer
 from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.upkeep import Upkeep
@@ -154,6 +155,7 @@ def assemble(
         Observer(control),
         Watchdog(control),
         Forgetting(control),
+        Courier(control),
     ]
     return control, engine
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add_views(app: App) -> None:
     """Put the looking verbs into the noun."""
     app.command(list_stacks, name="list")
-    for verb in (show, events, resources, outputs):
+    for verb in (show, events, resources, outputs, sinks):
         app.command(verb)
 
 
@@ -214,3 +214,21 @@ def _when(at: Any) -> str:
     if seconds is None:
         return ""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def sinks(name: str, /, *, common: Common = NOTHING) -> Exit:
+    """Show where a stack's events are sent (`event_sinks` of its environment), and how that goes.
+
+    Try:
+
+        mantle stack sinks web
+    """
+    screen = common.screen
+    with common.client() as client:
+        answer = client.get("stacks", name, "sinks")
+    if screen.json:
+        screen.answer(answer)
+        return Exit.OK
+    columns = ("target", "delivered", "waiting", "dropped", "problem")
+    screen.table(columns, ([str(sink[key]) for key in columns] for sink in answer["sinks"]))
+    return Exit.OK

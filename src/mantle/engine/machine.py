@@ -61,6 +61,7 @@ class Machine:
     def _written(self, entries: list[Entry]) -> None:
         for key in {event.stack_id for entry in entries for event in entry.events}:
             self.nudges.nudge(key)
+        self.nudges.nudge("sinks")
         for entry in entries:
             if entry.operation is not None:
                 self.nudges.nudge(entry.operation.id)

@@ -11,12 +11,14 @@ from mantle.model.ids import OperationId
 from mantle.model.plan import Plan
 from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus
 from mantle.plan.render import plan_json
 from mantle.stacks.control import Control
 from mantle.store import events as event_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import sinks as sink_rows
 from mantle.store.database import Connection
 from mantle.template.validate import Loaded
 
@@ -71,6 +73,9 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
                 expires_at=plan.expires_at,
             )
         resource_rows.add(connection, made)
+        if acceptance.loaded is not None:
+            sinks = sinks_of(acceptance.loaded.environment.event_sinks)
+            sink_rows.follow(connection, stack, sinks, machine.new_id)
         started = machine.stack_event(stack, operation, stack.action, stack.status, stack.reason)
         event_rows.add(connection, [started])
         return stack
@@ -82,6 +87,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
     for operation_id in overtaken:
         machine.nudges.nudge(("cancel", operation_id))
     machine.nudges.nudge(stack.id)
+    machine.nudges.nudge("sinks")
     await machine.start(operation.id, operation.epoch)
     return stack, operation
 

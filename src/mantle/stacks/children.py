@@ -20,6 +20,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId, StackId, StepKey
 from mantle.model.interventions import Intervention, Verb
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.plan.adoption import ADOPTS, adopted_rows
 from mantle.plan.render import plan_json
@@ -30,6 +31,7 @@ from mantle.store import events as event_rows
 from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import sinks as sink_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.template.validate import Loaded
@@ -279,6 +281,9 @@ class Children:
                     expires_at=planned[0].expires_at,
                 )
             resource_rows.add(connection, [*adopted, *made])
+            if loaded is not None:
+                sinks = sinks_of(loaded.environment.event_sinks)
+                sink_rows.follow(connection, stack, sinks, machine.new_id)
             started = machine.stack_event(
                 stack, operation, stack.action, stack.status, stack.reason
             )

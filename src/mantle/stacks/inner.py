@@ -6,9 +6,10 @@ the cloud they go to, and refused in the words Heat's clients know.
 
 from mantle.access.catalog import REGION
 from mantle.engine.operation import computed, size_of
-from mantle.model.errors import Invalid, MantleError
+from mantle.model.errors import Findings, Invalid, MantleError
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.records import StackRecord
+from mantle.model.sinks import sinks_of
 from mantle.model.values import Unknown
 from mantle.stacks.accept import check_size
 from mantle.stacks.asking import Catalogue, catalogue_of, load_asking, with_cloud
@@ -33,8 +34,25 @@ async def load_whole(
     catalogue = catalogue_of(control, stack.project_id)
     loaded = await load_asking(control, stack, source, catalogue, before)
     check_size(control, loaded)
+    check_sinks(control, loaded)
     await check_inner_stacks(control, stack, loaded, catalogue)
     return loaded
+
+
+def check_sinks(control: Control, loaded: Loaded) -> None:
+    """Refuse a sink where nothing may be sent; a name is looked up when there is something."""
+    findings = Findings()
+    own = sinks_of(control.settings.operator.environment.event_sinks)
+    for position, sink in enumerate(sinks_of(loaded.environment.event_sinks)):
+        why = None if sink in own else control.settings.destinations.why_not(sink.target)
+        if why is not None:
+            findings.add(
+                "event-sink",
+                f"Events may not be sent to {sink.target[:500]}: {why}.",
+                ("event_sinks", position),
+                remedy="Ask whoever runs Mantle to allow it (mantle up --destinations).",
+            )
+    findings.raise_if_any()
 
 
 async def check_inner_stacks(

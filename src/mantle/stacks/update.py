@@ -263,6 +263,7 @@ def _merged(old: TemplateSource, new: TemplateSource, request: UpdateRequest) ->
     """Two environments as one: the new one wins, cleared parameters fall back to defaults."""
     before, after = load_environment(old).as_data(), load_environment(new).as_data()
     merged: dict[str, Any] = {**before, **after}
+    merged["event_sinks"] = after["event_sinks"] or before["event_sinks"]
     for section in ("parameters", "parameter_defaults", "resource_registry"):
         both = {**before.get(section, {}), **after.get(section, {})}
         if section == "parameters":

@@ -12,6 +12,7 @@ from mantle.store import interventions as intervention_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.tables.hooks import hooks
+from mantle.store.tables.sinks import event_sinks
 from mantle.store.tables.stacks import (
     engines,
     events,
@@ -96,6 +97,7 @@ def purge_stacks(connection: Connection, before: float) -> int:
         named += snapshot_rows.drop(connection, stack_id)
     for table in (events, operations, plans, signals, resources):
         connection.execute(delete(table).where(table.c.stack_id.in_(ids)))
+    connection.execute(delete(event_sinks).where(event_sinks.c.stack_id.in_(ids)))
     connection.execute(delete(stacks).where(stacks.c.id.in_(ids)))
     named += [each for row in chosen for each in (row.source_id, row.previous_source_id)]
     stack_rows.drop_unused_sources(connection, named)

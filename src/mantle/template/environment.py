@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from mantle.model.errors import Findings, dotted
 from mantle.model.graph import TemplateSource
+from mantle.model.sinks import MOST_SINKS, why_no_sink
 from mantle.template.load import Document, document_of, parse
 from mantle.template.merging import STRATEGIES, Merging
 
@@ -347,16 +348,18 @@ def _check_registry(registry: Mapping[str, Any], document: Document, findings: F
 
 
 def _check_sinks(sinks: Sequence[Any], document: Document, findings: Findings) -> None:
-    """None is offered; one that is asked for is refused rather than forgotten."""
-    for position, sink in enumerate(sinks):
-        kind = sink.get("type") if isinstance(sink, Mapping) else None
+    """One that is not offered is refused rather than forgotten."""
+    wrong = [(position, why) for position, sink in enumerate(sinks) if (why := why_no_sink(sink))]
+    if len(sinks) > MOST_SINKS:
+        many = f"{len(sinks)} event sinks are given; {MOST_SINKS} are allowed."
+        wrong.append((MOST_SINKS, (many, "Send the events to one place, and on from there.")))
+    for position, (message, remedy) in wrong:
         findings.add(
             "event-sink",
-            f"There is no event sink of type {kind!r} here"
-            + (": there is no Zaqar to send to." if kind == "zaqar-queue" else "."),
+            message,
             ("event_sinks", position),
             mark=document.mark(("event_sinks", position)),
-            remedy="Leave it out, and follow the stream of events at /v2 instead.",
+            remedy=remedy,
         )
 
 

@@ -155,6 +155,7 @@ OWN = [
     ("POST", "/stacks/{name}/drift/correct", "drift:set"),
     ("POST", "/stacks/{name}/drift/accept", "stacks:update"),
     ("GET", "/stacks/{name}/hooks", "stacks:show"),
+    ("GET", "/stacks/{name}/sinks", "events:index"),
     ("GET", "/stacks/{name}/snapshots", "snapshots:index"),
     ("POST", "/stacks/{name}/snapshots", "snapshots:create"),
     ("DELETE", "/stacks/{name}/snapshots/none", "snapshots:delete"),

@@ -141,8 +141,12 @@ def test_a_sink_that_left_gets_what_came_before_it_left(maker, hook):
     assert maker.wait(path) == "UPDATE_COMPLETE"
     until(lambda: told(hook, "/other")[-1:] == [("leaving", "COMPLETE")])
     assert len(messages(hook)) == 6
-    targets = [each["target"] for each in maker.own.get("/stacks/leaving/sinks").json()["sinks"]]
-    assert targets == [f"{hook.base}/other"]
+
+    def targets():
+        answer = maker.own.get("/stacks/leaving/sinks").json()
+        return [each["target"] for each in answer["sinks"]]
+
+    until(lambda: targets() == [f"{hook.base}/other"])
     patch = {"parameters": {}}
     assert maker.heat.patch(path, json=patch).status_code == 202
     assert maker.wait(path) == "UPDATE_COMPLETE"

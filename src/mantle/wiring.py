@@ -41,6 +41,7 @@ from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId, ProjectId
 from mantle.resources.registry import Registry, default_registry
 from mantle.software.configs import config_text
+from mantle.software.delivery import Delivery
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
 from mantle.stacks.courier import Courier
@@ -145,6 +146,7 @@ def assemble(
         links=links,
         delegates=children,
         config_text=text_of,
+        software=Delivery(database),
         start=start,
     )
     children.join(machine)

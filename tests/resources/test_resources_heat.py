@@ -489,7 +489,13 @@ def test_types_that_call_nothing_outside_end_in_one_call(row):
         "AWS::CloudFormation::WaitConditionHandle",
         "AWS::IAM::User",
         "AWS::IAM::AccessKey",
+        "OS::Heat::StructuredConfig",
+        "OS::Heat::SoftwareComponent",
     }
-    given = {"OS::Heat::Value": {"value": 1}, "AWS::IAM::AccessKey": {"UserName": "u"}}
+    given = {
+        "OS::Heat::Value": {"value": 1},
+        "AWS::IAM::AccessKey": {"UserName": "u"},
+        "OS::Heat::SoftwareComponent": {"configs": [{"tool": "script"}]},
+    }
     for name in instant:
         assert isinstance(row(name, given.get(name, {})).create(), Done)

@@ -9,6 +9,7 @@ from mantle.engine.delegates import Delegates
 from mantle.engine.links import Links
 from mantle.engine.nudges import Nudges
 from mantle.engine.settings import Settings
+from mantle.engine.software import SoftwareRecords
 from mantle.lib.clock import Clock
 from mantle.model.event import Event
 from mantle.model.ids import EventId, OperationId, ProjectId
@@ -49,6 +50,8 @@ class Machine:
     delegates: Delegates
     config_text: Callable[[str, ProjectId], Awaitable[str | None]]
     """The text of a project's stored software config; None when there is no such."""
+    software: SoftwareRecords
+    """Every project's configurations and deployments."""
     start: Callable[[OperationId, int], Awaitable[None]]
     """Has the runtime perform an operation that is stored (see `runtime.Runtime.start`)."""
     nudges: Nudges = field(default_factory=Nudges)

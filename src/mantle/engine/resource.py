@@ -20,6 +20,7 @@ from mantle.engine.hooks import hold, hook_of
 from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
+from mantle.engine.software import WalkSoftware
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId, Token
@@ -355,6 +356,7 @@ class Drive:
                 walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
             ),
             config_text=walk.config_text,
+            software=WalkSoftware(walk),
             update_policy=self._update_policy(),
             family=family,
             drifted={

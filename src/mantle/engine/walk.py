@@ -163,7 +163,8 @@ class Walk:
         """The text of a software configuration: a resource's of this stack, or a stored one."""
         row = self.rows.get(ResourceId(config_id))
         if row is not None and self.machine.registry.get(row.resolved_type).holds_config:
-            return str(row.attributes.get("config", ""))
+            text = row.attributes.get("config", "")
+            return text if isinstance(text, str) else None
         return await self.machine.config_text(config_id, self.stack.project_id)
 
     def record(self, drive: Drive, events: list[Event]) -> Awaitable[Cancel | None]:

@@ -193,7 +193,9 @@ async def attributes(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Mapp
     if found is None:
         return {}
     own = await blueprint.attributes(ctx, found)
-    return {**own, "show": {**shown(found), **own}}
+    declared = blueprint.facts.schema.attributes
+    told = {name: each for name, each in own.items() if not declared[name].secret}
+    return {**own, "show": {**shown(found), **told}}
 
 
 def shown(found: CloudObject) -> dict[str, Any]:

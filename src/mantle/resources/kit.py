@@ -14,6 +14,7 @@ from mantle.clouds.ports import Collection, Session
 from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.schema import ResourceSchema, TypeFacts
+from mantle.model.software import SoftwareConfig, SoftwareDeployment
 
 if TYPE_CHECKING:
     from mantle.resources.inverse import Inverse
@@ -84,6 +85,26 @@ class Callbacks(Protocol):
     @property
     def cfn_root(self) -> str:
         """The address of the CFN-compatible API."""
+        ...
+
+
+class Software(Protocol):
+    """Software configurations and deployments of the project, as servers' agents read them."""
+
+    async def config(self, config_id: str) -> SoftwareConfig | None:
+        """A stored one, or what a resource whose type `holds_config` holds."""
+        ...
+
+    async def deployment(self, deployment_id: str) -> SoftwareDeployment | None:
+        """As it is now: an agent may have reported."""
+        ...
+
+    async def deploy(self, config: SoftwareConfig, deployment: SoftwareDeployment) -> None:
+        """Store both; a deployment of that id is replaced, and the config it had is dropped."""
+        ...
+
+    async def withdraw(self, deployment_id: str) -> None:
+        """Drop a deployment and its config; nothing happens when it is not there."""
         ...
 
 
@@ -166,6 +187,8 @@ class Context:
     """The text of the software config with this id, or None when there is no such config in the
     project. An id is a stored config's, or the row id of a resource whose type `holds_config`:
     the text is then that row's attribute `config`."""
+    software: Software | None = None
+    """None where nothing is deployed: in previews."""
 
 
 # --- outcomes --------------------------------------------------------------------------------

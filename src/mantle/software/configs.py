@@ -6,6 +6,7 @@ from typing import Any
 from mantle.model.errors import LimitExceeded, MantleError, NotFound
 from mantle.model.ids import ProjectId
 from mantle.model.software import SoftwareConfig
+from mantle.resources.heat.stored_config import held_config
 from mantle.store import resources as resource_rows
 from mantle.store import software as rows
 from mantle.store import stacks as stack_rows
@@ -64,10 +65,24 @@ async def create_config(
 
 async def find_config(database: Database, project_id: ProjectId, config_id: str) -> SoftwareConfig:
     """One of the project's; raises `NotFound`."""
-    config = await database.read(rows.get_config, project_id, config_id)
+    config = await database.read(config_of, project_id, config_id)
     if config is None:
         raise _absent(config_id)
     return config
+
+
+def config_of(
+    connection: Connection, project_id: ProjectId, config_id: str
+) -> SoftwareConfig | None:
+    """A stored one, or what a resource of the project's holds; None when there is neither."""
+    config = rows.get_config(connection, project_id, config_id)
+    if config is not None:
+        return config
+    row = resource_rows.get(connection, config_id)
+    stack = stack_rows.get(connection, row.stack_id) if row else None
+    if row is None or stack is None or stack.project_id != project_id:
+        return None
+    return held_config(row, project_id) if "config" in row.attributes else None
 
 
 async def list_configs(
@@ -104,19 +119,8 @@ async def config_text(database: Database, project_id: ProjectId, config_id: str)
 
     None when the project has neither.
     """
-
-    def look(connection: Connection) -> str | None:
-        config = rows.get_config(connection, project_id, config_id)
-        if config is not None:
-            return config.config if isinstance(config.config, str) else None
-        row = resource_rows.get(connection, config_id)
-        stack = stack_rows.get(connection, row.stack_id) if row else None
-        if row is None or stack is None or stack.project_id != project_id:
-            return None
-        text = row.attributes.get("config")
-        return text if isinstance(text, str) else None
-
-    return await database.read(look)
+    config = await database.read(config_of, project_id, config_id)
+    return config.config if config is not None and isinstance(config.config, str) else None
 
 
 def _absent(config_id: str) -> NotFound:

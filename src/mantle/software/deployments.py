@@ -6,7 +6,7 @@ from typing import Any
 from mantle.model.errors import LimitExceeded, MantleError, NotFound
 from mantle.model.ids import ProjectId
 from mantle.model.software import SoftwareConfig, SoftwareDeployment
-from mantle.software.configs import find_config
+from mantle.software.configs import config_of, find_config
 from mantle.store import software as rows
 from mantle.store.database import Connection, Database
 
@@ -146,7 +146,7 @@ async def configs_of_server(
     def look(connection: Connection) -> list[tuple[SoftwareConfig, SoftwareDeployment]]:
         found = []
         for deployment in rows.list_deployments(connection, project_id, server_id):
-            config = rows.get_config(connection, project_id, deployment.config_id)
+            config = config_of(connection, project_id, deployment.config_id)
             if config is not None:
                 found.append((config, deployment))
         return found

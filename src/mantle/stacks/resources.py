@@ -8,7 +8,7 @@ import msgspec
 
 from mantle.access.caller import Caller
 from mantle.engine.operation import ref_of
-from mantle.model.errors import LimitExceeded, MantleError, NotFound, NotSupported
+from mantle.model.errors import Forbidden, LimitExceeded, MantleError, NotFound, NotSupported
 from mantle.model.event import Signal
 from mantle.model.ids import ResourceId
 from mantle.model.records import ResourceRecord, StackRecord
@@ -31,8 +31,15 @@ MOST_SIGNALS = 5_000
 async def signal_resource(
     control: Control, stack: StackRecord, name: str, body: Mapping[str, Any]
 ) -> None:
-    """Store a signal for a resource that takes them; durable when this returns."""
-    await signal_row(control, stack, await live_row(control, stack, name), body)
+    """Store a signal for a resource that takes them; durable when this returns.
+
+    A body with `unset_hook` clears that hook instead, whatever the resource's type.
+    """
+    row = await live_row(control, stack, name)
+    if "unset_hook" in body:
+        await clear_hook(control, None, stack, row.name, str(body["unset_hook"]))
+        return
+    await signal_row(control, stack, row, body)
 
 
 async def signal_row(
@@ -40,11 +47,14 @@ async def signal_row(
 ) -> None:
     """The same for this very row, which a replacement may have left behind.
 
-    A body with `unset_hook` clears that hook instead, whatever the resource's type.
+    It is the way of URLs and accounts that templates hand out, which clear no hooks: those hold for
+    people.
     """
     if "unset_hook" in body:
-        await clear_hook(control, None, stack, row.name, str(body["unset_hook"]))
-        return
+        raise Forbidden(
+            f"The hook of {row.name!r} is not cleared this way.",
+            remedy="Clear it with `mantle stack hook` or a signal of your own.",
+        )
     _refuse(control, stack, row, body)
     signal = Signal(id=control.new_id(), body=dict(body), at=control.clock.now())
     heard = replace(

@@ -48,6 +48,20 @@ async def reached(
     return stack
 
 
+async def signalled(
+    control: Control, caller: Caller, name: str, stack_id: str, resource: str
+) -> tuple[StackRecord, ResourceRecord]:
+    """The row that the caller signals by a path: its own, also when it has been replaced.
+
+    What is deployed for the end of a resource is answered while another bears its name already.
+    """
+    stack, row = await _own(control, caller)
+    if row.resolved_type != USER_TYPE and (stack.id, row.name) == (stack_id, resource):
+        return stack, row
+    stack = await reached(control, caller, name, stack_id, resource)
+    return stack, await live_row(control, stack, resource)
+
+
 async def project_of_server(control: Control, caller: Caller, server_id: str) -> ProjectId:
     """The project of the caller's own server; only a server's own user reads its deployments."""
     stack, row = await _own(control, caller)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.access.policy import allows
 from mantle.api.cfn import views
 from mantle.api.cfn.xml import as_text
 from mantle.api.door import Call
@@ -210,7 +211,8 @@ async def resource(query: Query) -> Result:
     else:
         stack = await query.stack()
     view = await show_resource(query.control, stack, name)
-    metadata = await agent_metadata(query.control, stack, view.record)
+    secrets = allows(query.caller.roles, "resources:signal")
+    metadata = await agent_metadata(query.control, stack, view.record, secrets=secrets)
     detail = views.resource(view, "LastUpdatedTimestamp", metadata=json.dumps(metadata))
     return {"StackResourceDetail": detail}
 

@@ -16,7 +16,7 @@ from mantle.engine.operation import ref_of
 from mantle.model.errors import Forbidden, LimitExceeded, MantleError
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.stacks.queries import find_stack, live_row
-from mantle.stacks.resources import SIGNAL_BYTES, row_by_id, signal_row
+from mantle.stacks.resources import SIGNAL_BYTES, row_by_id, signal_resource, signal_row
 
 if TYPE_CHECKING:
     from mantle.api.cfn.endpoint import CfnEndpoint
@@ -40,7 +40,10 @@ async def signal(endpoint: "CfnEndpoint", call: Call, signed: Signed, kind: str,
     # goes on hearing what it once gave out.
     stack, row = own or await _of_person(endpoint, signed, arn)
     body = signal_body(call.json() if call.body.strip() else None)
-    await signal_row(endpoint.control, stack, row, body)
+    if own is not None:
+        await signal_row(endpoint.control, stack, row, body)
+    else:
+        await signal_resource(endpoint.control, stack, row.name, body)
     return Reply(body={"resource": row.name, "metadata": dict(row.metadata)})
 
 

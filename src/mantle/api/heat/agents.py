@@ -15,9 +15,12 @@ from mantle.stacks.control import Control
 
 
 async def agent_metadata(
-    control: Control, stack: StackRecord, row: ResourceRecord
+    control: Control, stack: StackRecord, row: ResourceRecord, *, secrets: bool = True
 ) -> dict[str, Any]:
-    """The resource's own metadata; for a server with an agent, what that needs besides."""
+    """The resource's own metadata; for a server with an agent, what that needs besides.
+
+    Without `secrets` (for one who may only read) no account and no address that signals is in it.
+    """
     metadata = dict(row.metadata)
     config = collect_config(
         row.resolved_type, row.properties, ref_of(row, stack), control.machine.links
@@ -27,6 +30,6 @@ async def agent_metadata(
     found = await configs_of_server(control.database, stack.project_id, row.physical_id or "")
     return {
         **metadata,
-        "os-collect-config": config,
-        "deployments": [views.server_config(each, deployment) for each, deployment in found],
+        "os-collect-config": config if secrets else views.MASK,
+        "deployments": [views.server_config(*each, secrets=secrets) for each in found],
     }

@@ -9,7 +9,8 @@ from mantle.api.heat.agents import agent_metadata
 from mantle.api.heat.ask import Ask, as_bool, as_count, as_text
 from mantle.model.errors import MantleError
 from mantle.stacks.queries import ResourceView, list_resources, show_resource
-from mantle.stacks.resources import mark_unhealthy, signal_resource
+from mantle.stacks.resources import mark_unhealthy, signal_resource, signal_row
+from mantle.stacks.users import signalled
 
 FILTERS = ("type", "status", "name", "action", "id", "physical_resource_id")
 KNOWN = frozenset({*FILTERS, "nested_depth", "with_detail"})
@@ -49,14 +50,22 @@ async def metadata(ask: Ask) -> Reply:
     """GET …/resources/{resource}/metadata."""
     stack = await ask.resource_stack(deleted=True)
     view = await show_resource(ask.control, stack, ask.names["resource"])
-    return Reply(body={"metadata": await agent_metadata(ask.control, stack, view.record)})
+    secrets = allows(ask.caller.roles, "resources:signal")
+    shown = await agent_metadata(ask.control, stack, view.record, secrets=secrets)
+    return Reply(body={"metadata": shown})
 
 
 async def signal(ask: Ask) -> Reply:
     """POST …/resources/{resource}/signal. The body may be missing, or null."""
     body = ask.call.json() if ask.call.body.strip() else None
-    stack = await ask.resource_stack()
-    await signal_resource(ask.control, stack, ask.names["resource"], signal_body(body))
+    given, names = signal_body(body), ask.names
+    if ask.caller.is_stack_user:
+        found = await signalled(
+            ask.control, ask.caller, names["name"], names["id"], names["resource"]
+        )
+        await signal_row(ask.control, *found, given)
+    else:
+        await signal_resource(ask.control, await ask.stack(), names["resource"], given)
     return Reply(body=None)
 
 

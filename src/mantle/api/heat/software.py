@@ -1,6 +1,6 @@
 """Software configurations and deployments. Heat answers 200 to their creation, not 201."""
 
-from mantle.access.policy import enforce
+from mantle.access.policy import allows, enforce
 from mantle.api.door import Reply, empty
 from mantle.api.heat import views
 from mantle.api.heat.ask import Ask, as_object, as_objects, as_text
@@ -52,7 +52,8 @@ async def show_config(ask: Ask) -> Reply:
     config = await configs.find_config(
         ask.control.database, ask.caller.project_id, ask.names["config"]
     )
-    return Reply(body={"software_config": views.config_detail(config)})
+    secrets = allows(ask.caller.roles, "resources:signal")
+    return Reply(body={"software_config": views.config_detail(config, secrets=secrets)})
 
 
 async def delete_config(ask: Ask) -> Reply:
@@ -147,5 +148,6 @@ async def server_metadata(ask: Ask) -> Reply:
     found = await deployments.configs_of_server(
         ask.control.database, project_id, ask.names["server"]
     )
-    rows = [views.server_config(config, deployment) for config, deployment in found]
+    secrets = allows(ask.caller.roles, "resources:signal")
+    rows = [views.server_config(*each, secrets=secrets) for each in found]
     return Reply(body={"metadata": rows})

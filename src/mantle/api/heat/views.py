@@ -11,6 +11,7 @@ from urllib.parse import quote
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.schema import ResourceSchema
 from mantle.model.software import SoftwareConfig, SoftwareDeployment
+from mantle.resources.heat.deriving import SECRET_INPUTS
 from mantle.stacks.queries import EventView, OutputView, ResourceView
 
 Data = dict[str, Any]
@@ -256,11 +257,16 @@ def config_summary(config: SoftwareConfig, *, with_project: bool = False) -> Dat
     return row
 
 
-def config_detail(config: SoftwareConfig) -> Data:
-    """A configuration in full."""
+def config_detail(config: SoftwareConfig, *, secrets: bool = True) -> Data:
+    """A configuration in full; one who may only read does not see how a server answers."""
     return config_summary(config) | {
         "config": config.config,
-        "inputs": [dict(entry) for entry in config.inputs],
+        "inputs": [
+            {**entry, "value": MASK}
+            if not secrets and entry["name"] in SECRET_INPUTS
+            else dict(entry)
+            for entry in config.inputs
+        ],
         "outputs": [dict(entry) for entry in config.outputs],
         "options": dict(config.options),
     }
@@ -282,9 +288,11 @@ def deployment_detail(deployment: SoftwareDeployment) -> Data:
     }
 
 
-def server_config(config: SoftwareConfig, deployment: SoftwareDeployment) -> Data:
+def server_config(
+    config: SoftwareConfig, deployment: SoftwareDeployment, *, secrets: bool = True
+) -> Data:
     """A configuration as its server's agent reads it: inputs carry the deployment's values."""
-    detail = config_detail(config)
+    detail = config_detail(config, secrets=secrets)
     for entry in detail["inputs"]:
         if entry["name"] in deployment.input_values:
             entry["value"] = deployment.input_values[entry["name"]]

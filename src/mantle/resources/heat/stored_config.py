@@ -1,4 +1,4 @@
-"""What the three software configuration types share: a text that others refer to by id.
+"""What the software configuration types share: a text or map that others refer to by id.
 
 The row's id is the config's id. A server whose `user_data` is such an id boots with the text.
 """
@@ -6,23 +6,29 @@ The row's id is the config's id. A server whose `user_data` is such an id boots 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from mantle.model.ids import ProjectId
+from mantle.model.records import ResourceRecord
 from mantle.model.schema import Kind, ResourceSchema, TypeFacts
+from mantle.model.software import SoftwareConfig
 from mantle.resources.kit import Context, Done, Outcome, ResourceType
+from mantle.resources.schemas import Rule
 
 CONFIG_ATTRIBUTE = {"config": (Kind.STRING, "The text.")}
 GROUP_DEFAULT = "Heat::Ungrouped"
 
 
 def stored_config(
-    schema: ResourceSchema, render: Callable[[Context], Awaitable[str]]
+    schema: ResourceSchema,
+    render: Callable[[Context], Awaitable[Any]],
+    check: Rule | None = None,
 ) -> ResourceType:
-    """A type whose text `render` makes of its properties; it never changes in place."""
+    """A type whose text or map `render` makes of its properties; it never changes in place."""
 
     async def create(ctx: Context) -> Outcome:
         return Done(physical_id=ctx.ref.id, data={"config": await render(ctx)})
 
     return ResourceType(
-        facts=TypeFacts(schema=schema),
+        facts=TypeFacts(schema=schema, check_properties=check),
         create=create,
         attributes=attributes,
         needs_no_cloud=True,
@@ -33,6 +39,23 @@ def stored_config(
 async def attributes(ctx: Context) -> Mapping[str, Any]:
     """The text."""
     return {"config": ctx.ref.data.get("config", "")}
+
+
+def held_config(row: ResourceRecord, project_id: ProjectId) -> SoftwareConfig:
+    """What the row of such a type holds, in the form of a stored configuration."""
+    given = row.properties
+    component = "configs" in given
+    return SoftwareConfig(
+        id=row.id,
+        project_id=project_id,
+        name=row.name,
+        group="component" if component else str(given.get("group") or GROUP_DEFAULT),
+        config=row.attributes.get("config", ""),
+        inputs=tuple(given.get("inputs") or ()),
+        outputs=tuple(given.get("outputs") or ()),
+        options=given.get("options") or {},
+        created_at=row.created_at,
+    )
 
 
 async def text_of(ctx: Context, text_or_id: str) -> str:

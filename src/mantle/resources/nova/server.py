@@ -21,12 +21,13 @@ from mantle.clouds.ports import (
 )
 from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
+from mantle.resources.agent import collect_config
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
-from mantle.resources.heat.stored_config import text_of
 from mantle.resources.inverse import Peers
 from mantle.resources.keeping import Keeper, forget_by, snapshot_of
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import name_of, tags_of
+from mantle.resources.nova.agent_boot import user_data_of
 from mantle.resources.nova.server_networks import (
     address_map,
     drop_ports,
@@ -65,7 +66,7 @@ async def dry_spec(ctx: Context) -> ServerSpec:
         flavor=wanted["flavor"],
         image=wanted.get("image"),
         key_name=wanted.get("key_name"),
-        user_data=await text_of(ctx, wanted.get("user_data") or ""),
+        user_data=await user_data_of(ctx),
         metadata={key: str(value) for key, value in (wanted.get("metadata") or {}).items()},
         security_groups=tuple(wanted.get("security_groups") or ()),
         block_devices=block_devices(wanted),
@@ -166,7 +167,10 @@ async def attributes(ctx: Context, server: Server) -> Mapping[str, Any]:
         "accessIPv6": "",
         "console_urls": {"novnc": server.console_url} if server.console_url else {},
         "tags": list(server.spec.tags),
-        "os_collect_config": {},
+        "os_collect_config": collect_config(
+            "OS::Nova::Server", ctx.properties, ctx.ref, ctx.callbacks
+        )
+        or {},
     }
 
 
@@ -226,7 +230,7 @@ async def _rebuild(ctx: Context, server: Server) -> Server:
     """The new image and boot script, on the disks and addresses it has."""
     wanted = ctx.properties
     renewed = wanted["user_data_update_policy"] == "REBUILD"
-    text = await text_of(ctx, wanted.get("user_data") or "")
+    text = await user_data_of(ctx)
     return await ctx.cloud.servers.rebuild(
         server.id,
         replace(

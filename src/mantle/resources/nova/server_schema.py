@@ -157,8 +157,11 @@ NOT_OFFERED = {
     "reservation_id": "there are no reservations. Leave reservation_id out.",
     "diskConfig": "disks are not partitioned. Leave diskConfig out.",
     "personality": "files cannot be put in. Write them in user_data.",
+    "software_config_transport": (
+        "ZAQAR_MESSAGE needs a message queue. Use POLL_SERVER_CFN, POLL_SERVER_HEAT or "
+        "POLL_TEMP_URL."
+    ),
     "deployment_swift_data": "there is no object store. Leave deployment_swift_data out.",
-    "software_config_transport": "deployments are not delivered that way. Leave it out.",
     "image_update_policy": "REBUILD_PRESERVE_EPHEMERAL needs ephemeral disks. Use REBUILD.",
     "block_device_mapping_v2.*.swap_size": "there is no swap. Leave swap_size out.",
     "block_device_mapping_v2.*.ephemeral_size": "there are no ephemeral disks. Use a volume.",
@@ -171,7 +174,7 @@ NOT_OFFERED = {
     **{f"networks.*.port_extra_properties.{name}": why for name, why in EXTRA_NOT_OFFERED.items()},
 }
 HARMLESS = {
-    "software_config_transport": ("POLL_SERVER_CFN",),
+    "software_config_transport": ("POLL_SERVER_CFN", "POLL_SERVER_HEAT", "POLL_TEMP_URL"),
     "image_update_policy": ("REBUILD", "REPLACE"),
     **{
         f"networks.*.port_extra_properties.{name}": values

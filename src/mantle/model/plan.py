@@ -62,6 +62,8 @@ class Step:
     changes: tuple[Change, ...] = ()
     replaces: ResourceId | None = None
     """For a create that replaces: the old row, deleted by a later step."""
+    old_first: str = ""
+    """For a create that replaces: why the old row is removed before, instead of afterwards."""
     unknown_after: tuple[str, ...] = ()
     """Resources that must exist before this step's exact values are known."""
     timeout_seconds: float = 3600.0

@@ -245,6 +245,9 @@ class TypeFacts:
     """(before, after) -> why the change cannot be made in place, or None."""
     renewed: bool = False
     """Every update of the stack makes a new one in its place."""
+    old_first: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
+    """(before, after) -> why, in a replacement, the old object must be gone before the new one can
+    be made: `its name can be had only once`. None where both can be. Values may be unknown."""
     open_attributes: bool = False
     """Any attribute may be read from it."""
     contains_resources: bool = False

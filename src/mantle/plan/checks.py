@@ -1,6 +1,6 @@
 """What must hold of every plan, whatever it was made from; the answer is what is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from mantle.model.ids import ResourceId, StepKey
 from mantle.model.plan import Plan, Step, StepKind
@@ -103,6 +103,12 @@ def _replacements(plan: Plan) -> Iterator[str]:
         end = leaving.get(step.replaces)
         if end is None:
             continue
+        if step.old_first:
+            if end.key not in _all_before(step, by_key):
+                yield f"{step.key!r} does not wait for {end.key!r}"
+            continue
+        if any(by_key[key].old_first for key in _all_after(end.key, users)):
+            continue  # what it uses goes before, and takes it along
         moving = [key for key in users.get(step.key, ()) if by_key[key].kind in MAKING]
         earlier = _all_before(end, by_key)
         for key in [step.key, *moving]:
@@ -119,6 +125,17 @@ def _all_before(step: Step, by_key: dict[StepKey, Step]) -> set[StepKey]:
             earlier.add(key)
             pending.extend(by_key[key].requires)
     return earlier
+
+
+def _all_after(key: StepKey, users: Mapping[StepKey, Sequence[StepKey]]) -> set[StepKey]:
+    later: set[StepKey] = set()
+    pending = list(users.get(key, ()))
+    while pending:
+        other = pending.pop()
+        if other not in later:
+            later.add(other)
+            pending.extend(users.get(other, ()))
+    return later
 
 
 def _unknowns(plan: Plan) -> Iterator[str]:

@@ -27,6 +27,7 @@ from mantle.plan.diff import (
     replacement_reason,
 )
 from mantle.plan.masking import Mask
+from mantle.plan.turn import on_failure
 
 
 class Fate(IntEnum):
@@ -117,12 +118,13 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
     if row.action is Action.INIT and row.physical_id is None:
         return Verdict(fate=Fate.CONTINUE, reason="it was planned but not begun")
     changes = changes_between(wanted.facts.schema, row.properties, wanted.properties, mask)
+    renew = on_failure(wanted.metadata)
     if row.action in MAKING and row.status is not Status.COMPLETE:
-        return _unfinished(row, changes)
+        return _unfinished(row, changes, renew=renew)
     seen = drift.note_of(row)
     if seen is not None and seen["lost"]:
         return _replaced("; ".join(seen["told"]), changes)
-    if row.action is Action.CHECK and row.status is Status.FAILED:
+    if row.status is Status.FAILED and (renew or (renew is None and row.action is Action.CHECK)):
         return _replaced(f"it is {row.state}: {row.reason}")
     if wanted.facts.renewed and wanted.renews:
         return _replaced("every update makes a new one", changes)
@@ -148,12 +150,14 @@ def _adopted(row: ResourceRecord, external_id: str) -> Verdict:
     return Verdict(fate=Fate.REFUSED, changes=(change,))
 
 
-def _unfinished(row: ResourceRecord, changes: tuple[Change, ...]) -> Verdict:
+def _unfinished(row: ResourceRecord, changes: tuple[Change, ...], *, renew: bool | None) -> Verdict:
     """A create that was interrupted goes on only if it is still what is wanted.
 
     The cloud may hold the object already, made with the row's properties: the same token would
     find it and take it for the new one.
     """
+    if row.status is Status.FAILED and renew is False and not changes:
+        return Verdict(fate=Fate.CONTINUE, reason=f"it is taken up again: it is {row.state}")
     if row.status is Status.FAILED:
         return _replaced(f"it is {row.state}: {row.reason}")
     if changes:

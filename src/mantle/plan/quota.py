@@ -1,7 +1,7 @@
 """What a plan needs of the cloud's quotas, and what is left of them.
 
 A replacement is made before the old object goes, so it counts in full: what the plan frees is told
-but not counted upon.
+but not counted upon. One whose old object goes first takes its place and counts as nothing.
 """
 
 from collections import Counter
@@ -49,13 +49,16 @@ def counted(plan: Plan) -> tuple[Counter[str], Counter[str]]:
     """How many objects of each collection the plan makes, and how many it removes."""
     needs: Counter[str] = Counter()
     frees: Counter[str] = Counter()
+    places = {step.replaces for step in plan.steps if step.old_first}
     for step in plan.steps:
         what = NEEDS.get(step.resource_type)
         if what is None:
             continue
+        if step.kind is StepKind.CREATE and step.old_first:
+            continue  # it takes the place of the old one
         if step.kind is StepKind.CREATE:
             needs[what] += 1
-        elif step.kind is StepKind.DELETE:
+        elif step.kind is StepKind.DELETE and step.resource_id not in places:
             frees[what] += 1
     return needs, frees
 

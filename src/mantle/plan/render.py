@@ -18,12 +18,14 @@ from mantle.model.values import Unknown, Value
 from mantle.plan.masking import MASKED
 
 REPLACE = "replace"
+RENEW = "replace, old first"
 
 SIGNS: Mapping[str, tuple[str, str]] = {
     StepKind.CREATE: ("+", "create"),
     StepKind.ADOPT: ("=", "take over what is there"),
     StepKind.UPDATE: ("~", "change in place"),
     REPLACE: ("+/-", "make a new one, then delete the old"),
+    RENEW: ("-/+", "delete the old one, then make a new one"),
     StepKind.DELETE: ("-", "delete"),
     StepKind.FORGET: ("x", "leave the stack, keep the object"),
     StepKind.CHECK: ("?", "check"),
@@ -52,12 +54,16 @@ def render(plan: Plan) -> str:
 
 
 def _sign_of(step: Step) -> str:
-    return REPLACE if step.kind is StepKind.CREATE and step.replaces else str(step.kind)
+    if step.kind is StepKind.CREATE and step.replaces:
+        return RENEW if step.old_first else REPLACE
+    return str(step.kind)
 
 
 def _step_lines(step: Step) -> Iterator[str]:
     yield f"  {SIGNS[_sign_of(step)][0]:<4}{step.resource}  ({step.resource_type})"
     yield f"        {step.reason}"
+    if step.old_first:
+        yield f"        the old one goes first: {step.old_first}"
     for change in step.changes:
         fresh = step.kind is StepKind.CREATE and change.before is None
         yield from (f"        {line}" for line in _change_lines(change, fresh=fresh))
@@ -197,6 +203,7 @@ def _step_json(step: Step) -> dict[str, Any]:
             for change in step.changes
         ],
         "replaces": step.replaces,
+        "old_first": step.old_first,
         "unknown_after": list(step.unknown_after),
         "timeout_seconds": step.timeout_seconds,
         "digest": step.digest,
@@ -243,6 +250,7 @@ def _step(data: Mapping[str, Any]) -> Step:
             for change in data["changes"]
         ),
         replaces=ResourceId(data["replaces"]) if data["replaces"] else None,
+        old_first=data.get("old_first", ""),
         unknown_after=tuple(data["unknown_after"]),
         timeout_seconds=data["timeout_seconds"],
         digest=data["digest"],

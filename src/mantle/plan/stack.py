@@ -19,7 +19,7 @@ from mantle.model.records import ResourceRecord
 from mantle.model.schema import TypeFacts
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
-from mantle.plan import drift, protection, steps
+from mantle.plan import drift, protection, steps, turn
 from mantle.plan.acting import ACTING, acting_steps
 from mantle.plan.diff import settings_of
 from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
@@ -183,6 +183,8 @@ class _Planning:
     findings: Findings = field(default_factory=Findings)
     doomed: dict[ResourceId, str] = field(default_factory=dict)
     """Rows to remove, with the reason."""
+    old_first: dict[ResourceId, str] = field(default_factory=dict)
+    """Of those, the ones that must go before what replaces them is made, with the reason."""
     after: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     """The wanted properties of what is created or updated."""
 
@@ -207,7 +209,8 @@ class _Planning:
             self.doomed[row.id] = "no longer in the template"
             keep(row, "it is no longer in the template", self.findings)
         self.findings.raise_if_any()
-        self.steps += removal_steps(
+        made = self.steps
+        made += removal_steps(
             [
                 Doomed(row=row, reason=self.doomed[row.id])
                 for row in self.rows
@@ -218,6 +221,7 @@ class _Planning:
             forward=self.forward,
             timeout_seconds=self.timeout_seconds,
         )
+        self.steps = turn.turned(made, self.old_first)
 
     def _as_it_is(self, name: str, rows: Sequence[ResourceRecord], settled: Settled) -> None:
         """What others read of it now: its newest row, if it was ever made."""
@@ -233,6 +237,8 @@ class _Planning:
         except Invalid as error:
             self.findings.problems.extend(error.problems)
             return
+        path = definition.path or ("resources", definition.name)
+        turn.check(wanted.metadata, path, self.findings)
         chosen = choose(rows, wanted, self.mask)
         if chosen is None:
             self._create(wanted, None, self._reason_to_create(definition))
@@ -355,7 +361,22 @@ class _Planning:
         if seen is None or not seen["gone"]:
             # What is gone already cannot be destroyed.
             keep(row, f"it would be replaced: {verdict.reason}", self.findings, wanted)
+        why = self._old_first(wanted, row)
+        if why is not None:
+            self.old_first[row.id] = why
         self._create(wanted, None, verdict.reason, replaces=row.id, changes=verdict.changes or None)
+
+    def _old_first(self, wanted: Wanted, row: ResourceRecord) -> str | None:
+        """Why the old one goes first; None for the usual order."""
+        match turn.asked(wanted.metadata):
+            case turn.Turn.DELETE_FIRST:
+                return "its metadata asks for it"
+            case turn.Turn.CREATE_FIRST:
+                return None
+        rule = wanted.facts.old_first
+        if rule is None or row.resolved_type != wanted.definition.resolved_type:
+            return None
+        return rule(row.properties, wanted.properties)
 
     def _keep(self, definition: ResourceDefinition, row: ResourceRecord) -> None:
         """No step, unless somebody wants to be asked before any update."""

@@ -235,8 +235,11 @@ class SimulatedCollection:
                 )
 
 
-_LETS_GO: Mapping[str, tuple[str, ...]] = {"ports": ("floating_ips", "floating_ip_associations")}
-"""What is deleted to what does not hold it: a floating address lets go of its port."""
+_LETS_GO: Mapping[str, tuple[str, ...]] = {
+    "ports": ("floating_ips", "floating_ip_associations", "servers")
+}
+"""What is deleted to what does not hold it: as in Neutron, floating addresses and servers let go
+of their ports."""
 
 
 def _base(old: CloudObject, name: str) -> dict[str, Any]:

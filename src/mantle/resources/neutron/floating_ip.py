@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id
 from mantle.resources.schemas import mapping, not_offered, old_name, schema, string
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Neutron::FloatingIP",
@@ -105,7 +106,10 @@ async def attributes(ctx: Context, floating: FloatingIp) -> Mapping[str, Any]:
 TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
-            schema=SCHEMA, check_properties=not_offered(NOT_OFFERED), neighbours=neighbours
+            schema=SCHEMA,
+            check_properties=not_offered(NOT_OFFERED),
+            neighbours=neighbours,
+            old_first=had_once("its address", "floating_ip_address"),
         ),
         noun="floating address",
         collection=lambda session: session.floating_ips,

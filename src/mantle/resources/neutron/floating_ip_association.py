@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id
 from mantle.resources.schemas import schema, string
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Neutron::FloatingIPAssociation",
@@ -63,7 +64,12 @@ async def attributes(_: Context, __: FloatingIpAssociation) -> Mapping[str, Any]
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA, replace_when=replace_when, neighbours=neighbours),
+        facts=TypeFacts(
+            schema=SCHEMA,
+            replace_when=replace_when,
+            neighbours=neighbours,
+            old_first=had_once("its floating address", "floatingip_id"),
+        ),
         noun="floating address association",
         collection=lambda session: session.floating_ip_associations,
         spec=spec,

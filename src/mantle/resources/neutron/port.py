@@ -20,6 +20,7 @@ from mantle.resources.schemas import (
     string,
     strings,
 )
+from mantle.resources.unique import first_of, had_once, held_once, listed
 
 VNIC_TYPES = (
     "normal",
@@ -275,6 +276,10 @@ TYPE = cloud_object(
             check_properties=not_offered(EXTRA_NOT_OFFERED, EXTRA_HARMLESS),
             replace_when=replace_when,
             neighbours=neighbours,
+            old_first=first_of(
+                held_once("the address", listed("fixed_ips", "ip_address")),
+                had_once("its MAC address", "mac_address", "network"),
+            ),
         ),
         noun="port",
         collection=lambda session: session.ports,

@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id
 from mantle.resources.schemas import old_name, one_of, schema, string
+from mantle.resources.unique import first_of, had_once
 
 SCHEMA = schema(
     "OS::Neutron::RouterInterface",
@@ -54,7 +55,14 @@ async def attributes(_: Context, __: RouterInterface) -> Mapping[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA, check_properties=one_of("subnet", "port", exactly=True)),
+        facts=TypeFacts(
+            schema=SCHEMA,
+            check_properties=one_of("subnet", "port", exactly=True),
+            old_first=first_of(
+                had_once("the connection of this router and subnet", "router", "subnet"),
+                had_once("its port", "port"),
+            ),
+        ),
         noun="router interface",
         collection=lambda session: session.router_interfaces,
         spec=spec,

@@ -22,6 +22,7 @@ from mantle.resources.schemas import (
     string,
     strings,
 )
+from mantle.resources.unique import had_once
 
 IPV6_MODES = ("dhcpv6-stateful", "dhcpv6-stateless", "slaac")
 
@@ -162,6 +163,7 @@ TYPE = cloud_object(
         facts=TypeFacts(
             schema=SCHEMA,
             check_properties=rules(not_offered(NOT_OFFERED), one_of("cidr", "subnetpool")),
+            old_first=had_once("its range on this network", "cidr", "network"),
         ),
         noun="subnet",
         collection=lambda session: session.subnets,

@@ -17,6 +17,7 @@ from mantle.resources.cloud_object import delete as delete_object
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Done, Outcome, ResourceType, Wait
 from mantle.resources.schemas import boolean, not_offered, schema, string
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Nova::KeyPair",
@@ -71,7 +72,11 @@ async def attributes(ctx: Context, pair: KeyPair) -> Mapping[str, Any]:
 
 
 BLUEPRINT = Blueprint(
-    facts=TypeFacts(schema=SCHEMA, check_properties=not_offered(NOT_OFFERED)),
+    facts=TypeFacts(
+        schema=SCHEMA,
+        check_properties=not_offered(NOT_OFFERED),
+        old_first=had_once("its name", "name"),
+    ),
     noun="key pair",
     collection=lambda session: session.key_pairs,
     spec=spec,

@@ -37,6 +37,7 @@ from mantle.resources.nova.server_networks import (
     replaced_by,
 )
 from mantle.resources.nova.server_schema import SCHEMA, check
+from mantle.resources.unique import first_of, held_once, listed
 
 STAGES = "update_stages"
 """In a row's data: the deeds of the present update that the cloud has accepted."""
@@ -176,7 +177,16 @@ async def attributes(ctx: Context, server: Server) -> Mapping[str, Any]:
 
 BLUEPRINT = Blueprint(
     facts=TypeFacts(
-        schema=SCHEMA, check_properties=check, neighbours=neighbours, replace_when=replace_when
+        schema=SCHEMA,
+        check_properties=check,
+        neighbours=neighbours,
+        replace_when=replace_when,
+        old_first=first_of(
+            held_once("port", listed("networks", "port")),
+            held_once("the address", listed("networks", "fixed_ip")),
+            held_once("volume", listed("block_device_mapping", "volume_id")),
+            held_once("volume", listed("block_device_mapping_v2", "volume_id")),
+        ),
     ),
     noun="server",
     collection=lambda session: session.servers,

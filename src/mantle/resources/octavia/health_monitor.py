@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id
 from mantle.resources.schemas import boolean, integer, not_offered, rules, schema, string
+from mantle.resources.unique import had_once
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
 BY_HTTP = ("http_method", "url_path", "expected_codes")
@@ -94,7 +95,11 @@ async def attributes(_: Context, monitor: HealthMonitor) -> Mapping[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA, check_properties=rules(not_offered(NOT_OFFERED), check)),
+        facts=TypeFacts(
+            schema=SCHEMA,
+            check_properties=rules(not_offered(NOT_OFFERED), check),
+            old_first=had_once("a pool's monitor", "pool"),
+        ),
         noun="health monitor",
         collection=lambda session: session.health_monitors,
         spec=spec,

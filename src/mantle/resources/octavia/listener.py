@@ -19,6 +19,7 @@ from mantle.resources.schemas import (
     string,
     strings,
 )
+from mantle.resources.unique import had_once
 
 PROTOCOLS = ("TCP", "HTTP", "HTTPS", "TERMINATED_HTTPS", "PROXY", "UDP")
 
@@ -121,7 +122,9 @@ async def attributes(_: Context, listener: Listener) -> Mapping[str, Any]:
 TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
-            schema=SCHEMA, check_properties=rules(not_offered(NOT_OFFERED), check_protocol)
+            schema=SCHEMA,
+            check_properties=rules(not_offered(NOT_OFFERED), check_protocol),
+            old_first=had_once("its port of the load balancer", "loadbalancer", "protocol_port"),
         ),
         noun="listener",
         collection=lambda session: session.listeners,

@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of
 from mantle.resources.schemas import boolean, not_offered, schema, string
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Octavia::LoadBalancer",
@@ -85,7 +86,11 @@ async def attributes(ctx: Context, balancer: LoadBalancer) -> Mapping[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA, check_properties=not_offered(NOT_OFFERED)),
+        facts=TypeFacts(
+            schema=SCHEMA,
+            check_properties=not_offered(NOT_OFFERED),
+            old_first=had_once("its address", "vip_address"),
+        ),
         noun="load balancer",
         collection=lambda session: session.load_balancers,
         spec=spec,

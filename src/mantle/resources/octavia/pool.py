@@ -19,6 +19,7 @@ from mantle.resources.schemas import (
     schema,
     string,
 )
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Octavia::Pool",
@@ -135,6 +136,7 @@ TYPE = cloud_object(
             check_properties=rules(
                 not_offered(NOT_OFFERED), one_of("listener", "loadbalancer"), check
             ),
+            old_first=had_once("a listener's pool", "listener"),
         ),
         noun="pool",
         collection=lambda session: session.pools,

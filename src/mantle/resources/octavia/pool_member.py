@@ -10,6 +10,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, tags_of
 from mantle.resources.schemas import boolean, integer, schema, string, strings
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Octavia::PoolMember",
@@ -70,7 +71,10 @@ async def attributes(_: Context, __: Member) -> Mapping[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA),
+        facts=TypeFacts(
+            schema=SCHEMA,
+            old_first=had_once("its place in the pool", "pool", "address", "protocol_port"),
+        ),
         noun="pool member",
         collection=lambda session: session.members,
         spec=spec,

@@ -19,6 +19,7 @@ help:
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
+	@echo 'make bench-openstack   servers on the real OpenStack of ../shared/openstack, beside a plain script'
 	@echo 'make docs              write docs/reference/cli.md and lint.md again'
 	@echo 'make pictures          draw docs/images from a real run again'
 	@echo 'make lock              pin the dependencies again'
@@ -51,7 +52,7 @@ test-clients: .venv/.synced .venv-clients/.synced
 	@.venv/bin/pytest -q -m "clients" $(ARGS)
 
 test-openstack: .venv/.synced .venv-clients/.synced
-	@scripts/test-openstack $(ARGS)
+	@scripts/with-openstack .venv/bin/pytest -q -m openstack $(ARGS)
 
 test-postgres: .venv/.synced
 	@.venv/bin/python scripts/test_postgres.py $(ARGS)
@@ -64,6 +65,9 @@ fuzz: .venv/.synced
 
 bench: .venv/.synced
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+bench-openstack: .venv/.synced
+	@scripts/with-openstack .venv/bin/python -m benchmarks.on_openstack $(ARGS)
 
 openstack: .venv-clients/.synced
 	@DEMO_DATA=$(DEMO_DATA) scripts/openstack $(ARGS)
@@ -80,4 +84,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-openstack test-long fuzz bench openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up check test test-clients test-openstack test-long fuzz bench bench-openstack openstack docs pictures lock clean

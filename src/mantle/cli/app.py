@@ -20,6 +20,7 @@ from mantle.cli.operation import build_operation
 from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
+from mantle.cli.register import register
 from mantle.cli.screen import Screen
 from mantle.cli.stack import build_stack
 from mantle.cli.template import build_template
@@ -56,6 +57,7 @@ def build_app() -> App:
     app.command(build_policy())
     app.command(build_template())
     app.command(login)
+    app.command(register)
     app.command(demo)
     return app
 

@@ -200,14 +200,18 @@ def _guarded(service: Service, call: Any) -> Any:
             f"Keystone does not let Mantle in: {_said(error)}",
             remedy="Correct this cloud's credentials in clouds.yaml.",
         ) from error
-    except (auth.ConnectFailure, auth.ConnectTimeout, auth.RequestTimeout, auth.SSLError) as error:
+    except (
+        *(auth.ConnectFailure, auth.ConnectTimeout, auth.RequestTimeout, auth.SSLError),
+        # Keystone away at the first log-in looks like this.
+        auth.DiscoveryFailure,
+    ) as error:
         raise Lost(f"{service.title} does not answer: {_said(error)}") from error
     except (auth.EndpointNotFound, auth.CatalogException, sdk.ServiceDiscoveryException) as error:
         raise Unavailable(
             f"{service.title} is in the catalog, but cannot be found: {_said(error)}",
             remedy="Ask the operator to correct the service's endpoint.",
         ) from error
-    except (auth.HttpError, auth.DiscoveryFailure, auth.InvalidResponse) as error:
+    except (auth.HttpError, auth.InvalidResponse) as error:
         raise Unavailable(f"{service.title} failed: {_said(error)}") from error
     except sdk.ConfigException as error:
         raise Refused(

@@ -1,0 +1,153 @@
+"""A real OpenStack on bad days, and an engine that is killed: nothing doubled, nothing left."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+import openstack_lab
+from fault_proxy import standing_before
+from openstack_plane import Plane
+
+pytestmark = [pytest.mark.openstack, pytest.mark.timeout(600)]
+
+SERVERS = 6
+
+
+def template(count: int) -> dict:
+    """A network, a router into the world, and servers with ports of their own."""
+    resources: dict = {
+        "net": {"type": "OS::Neutron::Net"},
+        "subnet": {
+            "type": "OS::Neutron::Subnet",
+            "properties": {"network": {"get_resource": "net"}, "cidr": "10.7.0.0/24"},
+        },
+        "router": {
+            "type": "OS::Neutron::Router",
+            "properties": {"external_gateway_info": {"network": "public"}},
+        },
+        "interface": {
+            "type": "OS::Neutron::RouterInterface",
+            "properties": {
+                "router": {"get_resource": "router"},
+                "subnet": {"get_resource": "subnet"},
+            },
+        },
+        "group": {
+            "type": "OS::Neutron::SecurityGroup",
+            "properties": {
+                "rules": [
+                    {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
+                    {"protocol": "icmp"},
+                ]
+            },
+        },
+    }
+    for number in range(count):
+        resources[f"port{number}"] = {
+            "type": "OS::Neutron::Port",
+            "properties": {
+                "network": {"get_resource": "net"},
+                "security_groups": [{"get_resource": "group"}],
+            },
+        }
+        resources[f"server{number}"] = {
+            "type": "OS::Nova::Server",
+            "properties": {
+                "flavor": "tiny",
+                "image": "tiny",
+                "networks": [{"port": {"get_resource": f"port{number}"}}],
+            },
+        }
+    return {"heat_template_version": "2021-04-16", "resources": resources}
+
+
+def expected(count: int) -> dict[str, int]:
+    once = ("networks", "subnets", "routers", "router_interfaces", "security_groups")
+    # The interface's port is an object of the project as well.
+    return {**dict.fromkeys(once, 1), "servers": count, "ports": count + 1}
+
+
+def counted(project_id: str) -> dict[str, int]:
+    found = [kind for kind, _, _ in asyncio.run(openstack_lab.leftovers(project_id))]
+    return {kind: found.count(kind) for kind in found}
+
+
+def ended(plane: Plane, name: str) -> str:
+    """Wait for the end of what happens to the stack; also while Mantle is being killed."""
+    for _ in range(1200):
+        status = json.loads(plane.mantle(f"stack show {name} --json"))["stack"]["status"]
+        if "IN_PROGRESS" not in status:
+            return str(status)
+        time.sleep(0.3)
+    raise AssertionError(plane.mantle(f"stack events {name}"))
+
+
+@pytest.fixture
+def project():
+    with openstack_lab.two_projects() as lab:
+        yield lab
+
+
+def name_of(lab) -> str:
+    return str(openstack_lab.connect().identity.get_project(lab.mine).name)
+
+
+def test_a_stack_is_made_and_deleted_over_services_that_have_bad_days(project, tmp_path):
+    """One request in eight is turned away, lost, or done and its answer lost: it takes longer."""
+    cloud = openstack_lab.connect()
+    nova, neutron = (
+        cloud.endpoint_for(service, interface="public") for service in ("compute", "network")
+    )
+    with (
+        standing_before(nova, share=0.12, seed=5) as compute,
+        standing_before(neutron, share=0.12, seed=7) as network,
+    ):
+        overrides = {
+            "compute_endpoint_override": f"{compute.url}/v2.1",
+            "network_endpoint_override": f"{network.url}/v2.0",
+        }
+        plane = Plane(tmp_path, name_of(project), overrides)
+        try:
+            plane.mantle(f"register --url {plane.url}", cloud="real-admin")
+            (tmp_path / "t.json").write_text(json.dumps(template(SERVERS)))
+            plane.mantle(f"stack create s -t {tmp_path / 't.json'} --yes --no-wait")
+            assert ended(plane, "s") == "CREATE_COMPLETE", plane.mantle("stack events s")
+            assert counted(project.mine) == expected(SERVERS)
+            plane.mantle("stack delete s --yes --no-wait")
+            for _ in range(600):
+                if not counted(project.mine):
+                    break
+                time.sleep(0.5)
+            assert counted(project.mine) == {}
+        finally:
+            plane.stop()
+    assert sum(compute.happened.values()) - compute.happened["good"] > 0
+    assert sum(network.happened.values()) - network.happened["good"] > 0
+
+
+def test_an_engine_killed_again_and_again_makes_each_server_once(project, tmp_path):
+    """Ten times with kill -9 in the middle of the create; each time it goes on."""
+    plane = Plane(tmp_path, name_of(project))
+    try:
+        plane.mantle(f"register --url {plane.url}", cloud="real-admin")
+        (tmp_path / "t.json").write_text(json.dumps(template(SERVERS)))
+        plane.mantle(f"stack create s -t {tmp_path / 't.json'} --yes --no-wait")
+        for number in range(10):
+            time.sleep(0.2 + 0.15 * number)
+            plane.kill()
+        assert ended(plane, "s") == "CREATE_COMPLETE", plane.mantle("stack events s")
+        assert counted(project.mine) == expected(SERVERS)
+        plane.mantle("stack delete s --yes --no-wait")
+        for _ in range(600):
+            if not counted(project.mine):
+                break
+            time.sleep(0.5)
+        assert counted(project.mine) == {}
+    finally:
+        plane.stop()

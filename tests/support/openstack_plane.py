@@ -1,0 +1,96 @@
+"""`mantle up` in front of the real OpenStack, and the clients as that cloud's users run them."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import openstack_lab
+
+ROOT = Path(__file__).parents[2]
+
+
+def openstack_clients() -> Path:
+    """The stock clients' environment, made by `make test-clients`."""
+    return Path(os.environ.get("MANTLE_TEST_CLIENTS", ROOT / ".venv-clients"))
+
+
+class Plane:
+    """`mantle up` in front of the lab, and the clients as the lab's users run them."""
+
+    def __init__(self, folder: Path, project: str, overrides: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.project = project
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        clouds = json.loads(openstack_lab.clouds_file().read_text())
+        self.auth_url = clouds["clouds"]["real-demo"]["auth"]["auth_url"]
+        clouds["clouds"]["mine"] = json.loads(json.dumps(clouds["clouds"]["real-demo"]))
+        clouds["clouds"]["mine"]["auth"]["project_name"] = project
+        clouds["clouds"]["real-demo"].update(overrides or {})
+        self.clouds = folder / "clouds.yaml"
+        self.clouds.write_text(json.dumps(clouds))
+        self.process = self.start()
+
+    def start(self) -> subprocess.Popen:
+        command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(self.folder / "data")]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--keystone-url", self.auth_url]
+        command += ["--openstack", "real-demo", "--openstack-config", str(self.clouds)]
+        command += ["--cloud", "real-demo"]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            assert process.poll() is None, self.said()
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return process
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self.said())
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+    def kill(self) -> None:
+        """As a machine that loses its power; then a new one in the same folder."""
+        self.process.kill()
+        self.process.wait(30)
+        self.process = self.start()
+
+    def said(self) -> str:
+        return (self.folder / "log").read_text()[-6000:]
+
+    def run(self, program: str | Path, text: str, cloud: str = "mine", code: int = 0) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        done = subprocess.run(
+            [program, *shlex.split(text)],
+            env=kept | {"OS_CLIENT_CONFIG_FILE": str(self.clouds), "OS_CLOUD": cloud},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        said = f"{text}\n{done.stdout}\n{done.stderr}\n{self.said()}"
+        assert done.returncode == code, said
+        return done.stdout
+
+    def openstack(self, text: str, code: int = 0) -> str:
+        """The stock client."""
+        return self.run(openstack_clients() / "bin" / "openstack", text, code=code)
+
+    def mantle(self, text: str, cloud: str = "mine", code: int = 0) -> str:
+        return self.run(Path(sys.executable).with_name("mantle"), text, cloud, code)
+
+    def shown(self, name: str) -> dict:
+        found: dict = json.loads(self.openstack(f"stack show {name} -f json"))
+        return found

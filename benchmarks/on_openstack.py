@@ -1,4 +1,4 @@
-"""`python -m benchmarks.on_openstack [COUNT …]`: servers with ports of their own, on a real OpenStack.
+"""`python -m benchmarks.on_openstack [COUNT …]`: servers with ports, on a real OpenStack.
 
 For each count, in turn: a plain openstacksdk script (8 creates at once, one list call every half
 second) and Mantle (a template with as many ports and servers, over HTTP). Measured are the seconds

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openstack
 import openstack.config
 import psutil
-
-import openstack
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks-openstack.md"
 CLOUD = "real-demo"

@@ -146,7 +146,7 @@ def test_a_parameter_that_others_read_is_refused_with_who_would_change():
         stack = await made(control, WRITTEN)
         await by_hand(control, stack, "other", name="mine")
         (why,) = await accepted(control)
-        assert why.startswith("it would change more than other says now (joined: name changes")
+        assert why.startswith("it would change more than other (joined: name changes")
         assert (await stack_parameters(control, stack))["label"] == "outer"
 
     told(story)
@@ -272,6 +272,42 @@ def test_the_policy_accepts_by_itself_and_asks_again_only_for_another_value():
     told(story)
 
 
+def test_what_can_be_accepted_is_though_something_else_cannot():
+    """Together they would change a third; one by one, the harmless ones go through."""
+
+    async def story(control):
+        stack = await made(control, WRITTEN)
+        await by_hand(control, stack, "net", name="x")
+        await by_hand(control, stack, "plain", name="y")
+        await by_hand(control, stack, "other", name="z")
+        places = sorted(await accepted(control))
+        assert places[1:] == ["resources.net.properties.name", "resources.plain.properties.name"]
+        assert places[0].startswith("it would change more than other (joined")
+        assert await drift(control, await settled(control)) == [("other", "name")]
+
+    told(story)
+
+
+def test_two_resources_that_need_one_parameter_to_be_different_are_refused():
+    template = """
+heat_template_version: 2018-08-31
+parameters: {label: {type: string, default: a}}
+resources:
+  one: {type: OS::Neutron::Net, properties: {name: {get_param: label}}}
+  two: {type: OS::Neutron::Net, properties: {name: {get_param: label}}}
+"""
+
+    async def story(control):
+        stack = await made(control, template)
+        await by_hand(control, stack, "one", name="b")
+        await by_hand(control, stack, "two", name="c")
+        assert all(why.startswith("it would change more") for why in await accepted(control))
+        await by_hand(control, stack, "two", name="b")
+        assert await accepted(control) == ["parameter label", "parameter label"]
+
+    told(story)
+
+
 def test_what_else_drifts_of_a_resource_goes_on_being_told():
     """One value is accepted, the other is computed."""
 
@@ -332,7 +368,7 @@ values = st.recursive(
 @given(
     document=st.dictionaries(names, values, min_size=1, max_size=4), value=values, data=st.data()
 )
-def test_whatever_is_written_where_the_text_says_exactly_that(document, value, data):
+def test_whatever_is_written_the_text_says_exactly_that(document, value, data):
     """For any document in any layout: the value is there, and everything else is as it was."""
     style = data.draw(st.sampled_from([True, False, None]))
     text = yaml.safe_dump(document, default_flow_style=style, sort_keys=False)

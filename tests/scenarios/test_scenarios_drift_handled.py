@@ -300,6 +300,38 @@ def test_a_stack_that_failed_otherwise_is_brought_to_its_template_whole():
     told(story)
 
 
+def test_a_failed_stack_is_left_to_somebody_and_stays_failed_until_all_is_well():
+    """The observer does not correct it; a correction of the whole that fails is whole again."""
+
+    async def story(control):
+        stack = await made(control, TWO)
+
+        def refuse(moment, call):
+            if call == "networks.update":
+                raise Refused("not today")
+
+        faults = control.clouds["simulated"].faults
+        faults.hook = refuse
+        changed = UpdateRequest(template=TWO.replace("outer", "outer2"))
+        await update_stack(control, CALLER, stack, changed)
+        stack = await settled(control)
+        faults.hook = None
+        await set_drift_policy(control, stack, DriftPolicy.CORRECT)
+        await by_hand(control, stack)
+        await looked(control, stack)
+        ((view,), _) = await stack_drift(control, await settled(control))
+        assert "somebody has to look at that first" in view.finding.note
+        faults.hook = refuse
+        await correct_drift(control, CALLER, stack)
+        assert (await settled(control)).state == "UPDATE_FAILED"
+        faults.hook = None
+        await correct_drift(control, CALLER, stack)
+        assert (await settled(control)).state == "UPDATE_COMPLETE"
+        assert await names(control, stack) == {"net": "inner", "other": "outer2"}
+
+    told(story)
+
+
 def test_nothing_is_corrected_while_an_operation_is_under_way():
     async def story(control):
         stack = await made(control, TWO)

@@ -64,17 +64,24 @@ async def correct_drift(
     *,
     only: Collection[DriftPolicy] = WANTED,
     resource: str = "",
+    unasked: bool = False,
 ) -> OperationRecord | None:
     """Bring back what was left in a stack and those inside it. None when there is nothing to.
 
     Only what has one of these policies, or only the named resource of the stack. A resource whose
     object is gone or broken is made anew, with what needs it; any other is updated in place.
     Raises `Conflict` while an operation is under way, and whatever an update may be refused for.
+    `unasked`: nobody asked, so that a stack whose last operation failed is left to somebody.
     """
     case = await control.database.read(_case, stack, only, resource)
     if case is None:
         return None
     refuse_update(case.root)
+    if unasked and not case.confined:
+        raise Conflict(
+            f"Stack {case.root.name!r} is {case.root.state}: somebody has to look at that first.",
+            remedy=f"Update it, or: mantle drift correct {case.root.name}.",
+        )
     loaded = await load_stack(control, case.root)
     operation = new_operation(control, caller, case.root, Action.UPDATE)
     plan = await _planned(control, caller, case, loaded)
@@ -100,8 +107,9 @@ async def correct_drift(
         stack_rows.save(connection, stored)
         sequences = [each.sequence for each in case.findings]
         drift_rows.give_to(connection, sequences, operation.id)
-        begun_at = operation.created_at
-        drift_rows.begin_correction(connection, operation.id, case.root.id, begun_at)
+        if case.confined:
+            begun_at = operation.created_at
+            drift_rows.begin_correction(connection, operation.id, case.root.id, begun_at)
         return stored
 
     acceptance = Acceptance(

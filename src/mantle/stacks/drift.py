@@ -77,7 +77,8 @@ async def _correct(control: Control, stack_id: StackId) -> None:
         await _noted(control, stack, why)
         return
     try:
-        await correct_drift(control, upkeeper(stack), stack, only={DriftPolicy.CORRECT})
+        only = {DriftPolicy.CORRECT}
+        await correct_drift(control, upkeeper(stack), stack, only=only, unasked=True)
     except MantleError as error:
         await _noted(control, stack, str(error))
 

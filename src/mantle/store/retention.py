@@ -8,6 +8,7 @@ and its events, a stack its sources, whatever their age.
 from sqlalchemy import Connection, delete, func, select
 
 from mantle.model.status import OperationStatus
+from mantle.store import drift as drift_rows
 from mantle.store import interventions as intervention_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
@@ -95,6 +96,7 @@ def purge_stacks(connection: Connection, before: float) -> int:
     connection.execute(delete(hooks).where(hooks.c.stack_id.in_(ids)))
     for stack_id in ids:
         named += snapshot_rows.drop(connection, stack_id)
+        drift_rows.forget(connection, stack_id)
     for table in (events, operations, plans, signals, resources):
         connection.execute(delete(table).where(table.c.stack_id.in_(ids)))
     connection.execute(delete(event_sinks).where(event_sinks.c.stack_id.in_(ids)))

@@ -6,6 +6,7 @@ say exactly what it should (anchors, merged maps), the text is written anew from
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,19 +17,27 @@ from mantle.template.load import parse
 from mantle.template.rewrite.lines import compose
 from mantle.template.rewrite.side import copied
 
+_ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
 
 def with_value(text: str, path: Sequence[str | int], value: Any) -> str:
     """The text with this value at the path; maps on the way that are not there are made."""
     wanted = _put(copied(parse(text).data), path, value)
-    try:
-        edited = _edited(text, path, value)
-        if edited is not None and parse(edited).data == wanted:
-            return edited
-    except (yaml.YAMLError, Invalid):
-        # The place could not be written on its own; below everything is.
-        edited = None
+    edited = _edited(text, path, value)
+    if edited is not None and _says(edited, wanted):
+        return edited
     written: str = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+    if not _says(written, wanted):
+        # Some characters survive only as escapes.
+        written = yaml.safe_dump(wanted, sort_keys=False)
     return written
+
+
+def _says(text: str, wanted: Any) -> bool:
+    try:
+        return bool(parse(text).data == wanted)
+    except Invalid:
+        return False
 
 
 def put_value(data: Any, path: Sequence[str | int], value: Any) -> Any:
@@ -102,4 +111,5 @@ def _inserted(text: str, node: Any, name: str, value: Any) -> str | None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """As JSON, with what YAML would take for a line's end or no text at all escaped."""
+    return _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", json.dumps(value, ensure_ascii=False))

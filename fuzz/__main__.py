@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 from fuzz.grammar import Grammar
+from fuzz.tame import Tame
 from fuzz.targets import MOST_GROWTH_MB, as_block, deadline, resident_mb, try_all
 
 FOUND = Path("var/fuzz")
@@ -15,14 +16,16 @@ FOUND = Path("var/fuzz")
 
 def inputs(seed: int) -> tuple[str, str, str]:
     """Template, environment and nested template of a seed."""
-    grammar = Grammar(seed)
+    grammar = Tame(seed) if Grammar(f"{seed} tame").odds(0.4) else Grammar(seed)
     text = grammar.text(grammar.data())
     if grammar.odds(0.5):
         text = as_block(text)
-    if grammar.odds(0.4):
+    if grammar.odds(0.1 if isinstance(grammar, Tame) else 0.4):
         text = grammar.broken(text)
     environment = grammar.text(grammar.environment())
-    return text, environment, Grammar(f"{seed} child").text(Grammar(f"{seed} child").data())
+    child = Grammar(f"{seed} child")
+    other = child.environment() if child.odds(0.3) else child.data()
+    return text, environment, child.text(other)
 
 
 def by_grammar(seconds: float, first: int) -> int:

@@ -22,6 +22,25 @@ PARAMETER_TYPES = (
     "string", "number", "boolean", "json", "comma_delimited_list", "String", "Number", "Json",
     "CommaDelimitedList", "Boolean",
 )  # fmt: skip
+BOUNDS = (
+    None, 0, 1, -1, 2, 1.5, 2**70, "1", "x", True, float("inf"), float("nan"), [], {},
+)  # fmt: skip
+PATTERNS = (
+    "(a*)*", "[", "(a|aa)+b", "(a{999}){999}", "a{99999999999}", "(?P<n>a)(?P=n)", "[[:alpha:]]",
+    "(" * 200, "\\", "(?i)A", "\\d{2,}", "^$", "(?<!a)b", "a++", "\\p{L}", 5, None, ["a"],
+)  # fmt: skip
+EXPRESSIONS = (
+    "$.data", "$", "$.data.len()", "[", "$.data.select($ + 1)", "$.data.where($ > 0).sum()",
+    "$.data.toDict($, $)", "dict($.data)", "$.data * 9", "range(0, $.data)", "$.data.flatten()",
+    "let(a => $.data) -> $a + $a", "$.data.join(',')", "str($.data)", "int($.data)",
+    "$.data.orderBy($)", "switch($.data > 1 => 2)", "$.data.a.b.c", "list(1, 2).zip($.data)",
+)  # fmt: skip
+CUSTOM = (
+    "ip_addr", "net_cidr", "ip_or_cidr", "mac_addr", "dns_name", "dns_domain", "rel_dns_name",
+    "iso_8601", "timezone", "cron_expression", "expiration", "json_string", "nova.flavor", "nope",
+)  # fmt: skip
+PROPERTIES = ("value", "size", "amount", "text", "flag", "items", "map", "nope")
+STRATEGIES = ("overwrite", "merge", "deep_merge", "nope", None)
 CONSTRAINTS = (
     {"length": {"min": 1, "max": 2}}, {"range": {"min": 3, "max": 1}}, {"allowed_values": [1, "a"]},
     {"allowed_pattern": "(a*)*"}, {"allowed_pattern": "["}, {"modulo": {"step": 2, "offset": 1}},
@@ -76,9 +95,25 @@ class Grammar:
             lambda: {"template": self.value(depth), "params": self.map(depth)},
             lambda: {"template": self.value(depth), "for_each": {"x": self.value(depth)}},
             lambda: {
-                "expression": self.pick("$.data", "$", "$.data.len()", "["),
+                "expression": self.pick(*EXPRESSIONS),
                 "data": self.value(depth),
             },
+            lambda: [self.value(depth), {"keys": self.map(depth), "values": self.map(depth)}],
+            lambda: {
+                "template": self.value(depth),
+                "for_each": {"x": self.value(depth), "a": self.value(depth)},
+                "permutations": self.pick(True, False, self.value(1)),
+            },
+            lambda: {
+                name: self.value(1)
+                for name in ("scheme", "host", "port", "path", "query", "username", "fragment")
+                if self.odds(0.4)
+            },
+            lambda: [
+                self.pick("Name", self.value(1)),
+                "Value",
+                [".member.0.Name=a", ".member.0.Value=b", self.value(1)],
+            ],
             lambda: self.value(depth),
         ]
         return self.chance.choice(forms)()
@@ -94,13 +129,15 @@ class Grammar:
             optional: dict[str, Any] = {
                 "default": self.value(1),
                 "hidden": self.pick(True, "x"),
-                "constraints": [self.pick(*CONSTRAINTS)],
+                "constraints": self.constraints(),
                 "tags": self.value(1),
+                "immutable": self.pick(True, "x", None),
+                "label": self.value(1),
             }
         elif section == "resources":
             found = {"type": self.pick(*TYPES)}
             optional = {
-                "properties": {"value": self.value()} if self.odds(0.8) else self.value(),
+                "properties": self.properties(),
                 "metadata": self.value(),
                 "depends_on": self.pick("a", ["a", "b"], self.value(1)),
                 "condition": self.pick("c", self.value(2)),
@@ -112,7 +149,29 @@ class Grammar:
             found = {"value": self.value()}
             optional = {"condition": self.pick("c", self.value(2)), "description": self.value(1)}
         found.update({key: body for key, body in optional.items() if self.odds(0.4)})
+        if self.odds(0.03):
+            found[self.chance.choice(list(found))] = None
         return {self.named(key): body for key, body in found.items()}
+
+    def properties(self) -> Any:
+        """Of the types there are: of every kind, with what fits and what does not."""
+        if self.odds(0.2):
+            return self.value()
+        return {name: self.value() for name in PROPERTIES if self.odds(0.3)}
+
+    def constraints(self) -> Any:
+        """Mostly lists of constraints, with bounds of all sorts."""
+        made: list[Any] = [
+            self.pick(*CONSTRAINTS),
+            {"length": {"min": self.pick(*BOUNDS), "max": self.pick(*BOUNDS)}},
+            {"range": {"min": self.pick(*BOUNDS), "max": self.pick(*BOUNDS)}, "description": "d"},
+            {"modulo": {"step": self.pick(*BOUNDS), "offset": self.pick(*BOUNDS)}},
+            {"allowed_pattern": self.pick(*PATTERNS)},
+            {"allowed_values": [self.value(1), self.value(1)]},
+            {"custom_constraint": self.pick(*CUSTOM)},
+        ]
+        found = [each for each in made if self.odds(0.2)]
+        return found if self.odds(0.95) else self.value(1)
 
     def named(self, key: str) -> str:
         """The key in the family's spelling."""
@@ -142,15 +201,17 @@ class Grammar:
     def environment(self) -> dict[str, Any]:
         """An environment."""
         sections = {
-            "parameters": {"a": self.value(1), "p": self.value(1)},
-            "parameter_defaults": {"a": self.value(1)},
+            "parameters": {name: self.value(2) for name in NAMES_USED if self.odds(0.5)},
+            "parameter_defaults": {name: self.value(2) for name in NAMES_USED if self.odds(0.5)},
             "resource_registry": {
                 "X": self.pick("child.yaml", "Any", "X", None),
                 "OS::*": self.pick("OS::Heat::None", "A::*", self.value(1)),
                 "resources": {"a*": {"hooks": self.pick("pre-create", self.value(1))}},
             },
             "event_sinks": self.value(2),
-            "parameter_merge_strategies": {"a": self.pick("merge", "deep_merge", self.value(1))},
+            "parameter_merge_strategies": {
+                name: self.pick(*STRATEGIES, self.value(1)) for name in ("a", "p", "default")
+            },
         }
         return {key: body for key, body in sections.items() if self.odds(0.5)}
 

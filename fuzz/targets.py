@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mantle.model.errors import MantleError
+from mantle.model.errors import Invalid, MantleError, Problem
 from mantle.model.graph import TemplateSource
 from mantle.model.schema import Attribute, Kind, OnChange, Property, ResourceSchema, TypeFacts
 from mantle.model.status import Action
@@ -17,6 +17,7 @@ from mantle.plan.stack import plan_stack
 from mantle.template.environment import load_environment
 from mantle.template.lint.fix import fixed
 from mantle.template.lint.run import lint
+from mantle.template.load import parse
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.rewrite.convert import converted
 from mantle.template.rewrite.layout import formatted
@@ -28,10 +29,21 @@ SECONDS_EACH = 10
 MOST_GROWTH_MB = 512
 """Of resident memory over a whole run."""
 
+KINDS = {
+    "value": Kind.ANY,
+    "size": Kind.INTEGER,
+    "amount": Kind.NUMBER,
+    "text": Kind.STRING,
+    "flag": Kind.BOOLEAN,
+    "items": Kind.LIST,
+    "map": Kind.MAP,
+}
 ANY = TypeFacts(
     schema=ResourceSchema(
         type="Any",
-        properties={"value": Property(kind=Kind.ANY, on_change=OnChange.UPDATE)},
+        properties={
+            name: Property(kind=kind, on_change=OnChange.UPDATE) for name, kind in KINDS.items()
+        },
         attributes={"out": Attribute(kind=Kind.ANY)},
     )
 )
@@ -46,9 +58,40 @@ def _source(text: str, environment: str, child: str) -> TemplateSource:
     return TemplateSource(
         template=text,
         environment=environment,
-        files={"child.yaml": child, "a": "file", "env.yaml": environment},
+        files={"child.yaml": child, "a": "file", "env.yaml": environment, "own.yaml": child},
         environment_files=("env.yaml",),
     )
+
+
+def merged(text: str, environment: str, other: str) -> None:
+    """Two environment files as one, for the parameters of a template."""
+    load_environment(
+        TemplateSource(
+            template=text,
+            files={"one.yaml": environment, "two.yaml": other},
+            environment_files=("one.yaml", "two.yaml"),
+        )
+    )
+
+
+def as_data(text: str, environment: str, child: str) -> None:
+    """The template and its environment as stock clients send them: as JSON, and all required."""
+    load_template(
+        TemplateSource(
+            template=_mapping(text),
+            environment=_mapping(environment),
+            files={"child.yaml": child, "a": "file"},
+        ),
+        types=TYPES,
+        stack_name="s",
+        stack_id="i",
+        project_id="p",
+    )
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    data = parse(text).data
+    return data if isinstance(data, dict) else {}
 
 
 def whole(text: str, environment: str, child: str) -> None:
@@ -101,6 +144,8 @@ def targets(text: str, environment: str, child: str) -> dict[str, Callable[[], A
     return {
         "load_template, resolve, plan_stack": lambda: whole(text, environment, child),
         "load_environment": lambda: load_environment(_source(text, text, child)),
+        "environment files": lambda: merged(text, environment, child),
+        "as data": lambda: as_data(text, environment, child),
         "lint": lambda: lint(text),
         "lint --fix": lambda: fixed(text),
         "fmt": lambda: _laid_out(text),
@@ -116,6 +161,11 @@ def try_all(text: str, environment: str = "{}", child: str = "{}") -> dict[str, 
         for name, run in targets(text, environment, child).items():
             try:
                 run()
+            except Invalid as error:
+                # What is wrong has a place and a remedy, whoever found it.
+                bare = [each for each in error.problems if not (each.remedy and _placed(each))]
+                if bare:
+                    escaped[name] = AssertionError(f"{bare[0].code}: {bare[0]}")
             except MantleError:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
@@ -123,6 +173,10 @@ def try_all(text: str, environment: str = "{}", child: str = "{}") -> dict[str, 
                 if isinstance(error, Hang):
                     break
     return escaped
+
+
+def _placed(problem: Problem) -> bool:
+    return problem.mark is not None or bool(problem.path)
 
 
 @contextmanager

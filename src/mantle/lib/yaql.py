@@ -2,8 +2,9 @@
 
 YAQL can loop over loops, and raise numbers to powers: each evaluation counts its calls and ends
 when there are too many, no collection may be longer than Heat allows, no value larger; and what one
-call could blow up by itself (powers, shifts, formats, regular expressions) or what is no function
-of the data (time, chance) is not there. Heat's limits: 200 iterations, 10,000 bytes.
+call could blow up by itself is ours (patterns, powers, repetition: see `yaql_bounded.py`) or not
+there (shifts, formats), nor is what is no function of the data (time, chance). Heat's limits: 200
+iterations, 10,000 bytes.
 """
 
 import math
@@ -23,7 +24,7 @@ LEFT_OUT = (
     "pow", "shiftBitsLeft", "shiftBitsRight", "format", "random", "assert",
     "range", "sequence", "cycle", "repeat", "generate", "generateMany",
 )  # fmt: skip
-"""What one call could blow up, or go on for ever with. `range` is ours instead."""
+"""What one call could blow up, or go on for ever with. Some are ours instead."""
 
 REPEATS = {"list_by_int", "int_by_list", "string_by_int", "int_by_string"}
 """What `*` does to lists and texts: the memory is taken before it is counted."""
@@ -48,6 +49,8 @@ def _engine() -> tuple[Any, Any, Any]:
     import yaql  # noqa: PLC0415 - a quarter of a second that few templates need
     from yaql.language import contexts  # noqa: PLC0415
 
+    from mantle.lib.yaql_bounded import register  # noqa: PLC0415
+
     class Counted(contexts.Context):  # type: ignore[misc]
         """A context whose calls, and those of all contexts below it, are counted together."""
 
@@ -69,6 +72,7 @@ def _engine() -> tuple[Any, Any, Any]:
         _remove(functions, name)
     _remove(functions, "#operator_*", REPEATS)
     functions.register_function(_range, name="range")
+    register(functions)
     return yaql.YaqlFactory().create(options=options), functions, Counted
 
 

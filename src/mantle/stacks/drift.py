@@ -20,7 +20,6 @@ from mantle.stacks.upkeep import upkeeper
 from mantle.store import drift as drift_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.store.moments import database_time
 
 __all__ = ["Observer", "correct_drift", "list_drift", "look", "set_drift_policy"]
 
@@ -154,6 +153,6 @@ class Observer:
                 log.warning("looking for drift was refused", cloud=cloud, reason=str(error))
 
     def _due(self, connection: Connection, project_id: ProjectId, cloud: str) -> bool:
-        now = database_time(connection, self.control.clock.now())
+        now = self.control.database.time(connection, self.control.clock.now())
         interval = self.control.settings.drift_seconds
         return drift_rows.claim(connection, project_id, cloud, now, interval)

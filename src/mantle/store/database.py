@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from mantle.store.moments import database_time
 from mantle.store.tables import metadata
 
 __all__ = ["Connection", "Database"]
@@ -113,6 +114,10 @@ class Database:
                 return function(connection, *args, **kwargs)
 
         return await _in(self._writer, work)
+
+    def time(self, connection: Connection, here: float) -> float:
+        """The database's time, for leases; `here` is this engine's. See `moments`."""
+        return database_time(connection, here)
 
     def create_tables(self) -> None:
         """Make every table that is missing; for tests and simulations (see `migrations`)."""

@@ -85,6 +85,10 @@ CASES = {
     ),
     "MTL025": (resource("X", "{x: {get_attr: [r, y]}}"), resource("X", "{x: {get_attr: [a, y]}}")),
     "MTL026": ("heat_template_version: 2013-05-23\n", HEAD),
+    "MTL027": (
+        f"{HEAD}resources: {{a: {{type: X, metadata: {{'mantle:drift': fix}}}}}}\n",
+        f"{HEAD}resources: {{a: {{type: X, metadata: {{'mantle:drift': correct}}}}}}\n",
+    ),
     "MTL030": (
         f"{HEAD}parameters: {{db_password: {{type: string}}}}\n",
         f"{HEAD}parameters: {{db_password: {{type: string, hidden: true}}}}\n",

@@ -17,6 +17,10 @@ SEEN = "@drift."
 """Begins the path of a plan's change that brings back what was changed beside Mantle."""
 
 
+POLICY = "mantle:drift"
+"""In a resource's metadata: what becomes of its drift. Metadata is free to Heat."""
+
+
 class DriftPolicy(StrEnum):
     """What becomes of what is found."""
 

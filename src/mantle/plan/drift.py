@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mantle.model.drift import GONE, STATUS, Difference, DriftPolicy
+from mantle.model.drift import GONE, POLICY, STATUS, Difference, DriftPolicy
 from mantle.model.ids import StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
@@ -184,9 +184,6 @@ def _short(value: Any) -> str:
 
 
 # --- policies --------------------------------------------------------------------------------
-
-POLICY = "mantle:drift"
-"""In a resource's metadata: what becomes of its drift. Metadata is free to Heat."""
 
 
 def policy_said(metadata: Any) -> DriftPolicy | None:

@@ -149,6 +149,12 @@ RULES: tuple[Rule, ...] = (
         fix='Write heat_template_version: "2021-04-16".',
     ),
     Rule(
+        id="MTL027", name="drift-policy", check=usage.odd_drift_policy,
+        title="`mantle:drift` with an unknown word",
+        why="Drift of the resource would be handled as if nothing were said.",
+        fix="Write alert, ignore, accept or correct.",
+    ),
+    Rule(
         id="MTL030", name="secret-shown", check=secrets.not_hidden,
         title="secret parameter that is not hidden",
         why="Its value is shown to everyone who may see the stack.",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from mantle.model.drift import POLICY, DriftPolicy
 from mantle.model.errors import Path
 from mantle.template.lint.rule import Found
 from mantle.template.lint.view import (
@@ -24,6 +25,20 @@ def unused_parameter(view: View) -> Iterator[Found]:
     for name in view.section("parameters"):
         if name not in read:
             yield Found(("parameters", name), f"Parameter {name!r} is not used.")
+
+
+def odd_drift_policy(view: View) -> Iterator[Found]:
+    """`mantle:drift` with a word that is no policy: it would count as if nothing were said."""
+    words = [str(policy) for policy in DriftPolicy]
+    for name, body in view.resources.items():
+        metadata = body.get("metadata")
+        said = metadata.get(POLICY) if isinstance(metadata, dict) else None
+        computed = isinstance(said, dict)
+        if said is None or computed or str(said).strip().lower() in words:
+            continue
+        yield Found(
+            ("resources", name, "metadata", POLICY), f"{said!r} is no policy for drift of {name!r}."
+        )
 
 
 def unused_condition(view: View) -> Iterator[Found]:

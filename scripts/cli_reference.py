@@ -36,6 +36,7 @@ COMMANDS = (
     ),
     *(("move", verb) for verb in ("list", "show", "apply", "delete")),
     *(("drift", verb) for verb in ("list", "show", "check", "policy", "accept", "correct")),
+    *(("operation", verb) for verb in ("list", "explain", "retry", "skip", "take-over", "cancel")),
     ("cloud", "list"),
     ("cloud", "show"),
     ("cloud", "unmanaged"),

@@ -175,7 +175,7 @@ def test_who_asked_when_and_why_is_kept():
         assert any(
             "retry of step 'create server' asked for by tester: mended" in one for one in said
         )
-        assert "begun again, as tester: mended asked" in said
+        assert "begun again, asked for by tester: mended" in said
 
     life(plant, story)
 

@@ -79,7 +79,7 @@ class Intervening:
         row = walk.rows.get(step.resource_id)
         if row is not None and is_container(walk.machine, row):
             await walk.machine.delegates.retry(walk.operation.id, step.key, walk.plan.id)
-        said = f"begun again, as {asked.by} asked"
+        said = f"begun again, asked for by {asked.by}"
         fresh = None if row is None else begun_again(row, walk.now(), said)
         await self._settle(
             asked,

@@ -161,7 +161,7 @@ def _goes_on(stack: StackRecord, operation: OperationRecord, wish: Wish) -> Stac
         stack,
         action=operation.action,
         status=Status.IN_PROGRESS,
-        reason=f"Stack {operation.action} goes on, as {wish.asked.by} asked",
+        reason=f"Stack {operation.action} goes on, asked for by {wish.asked.by}",
     )
 
 
@@ -195,7 +195,7 @@ def _rows_again(
             if step.key not in held.tolerated:
                 intervention_rows.add(connection, _left_failed(machine, operation, step, row))
             continue
-        changed.append(begun_again(row, now, f"begun again, as {wish.asked.by} asked"))
+        changed.append(begun_again(row, now, f"begun again, asked for by {wish.asked.by}"))
         if is_container(machine, row):
             started += revive_if_ended(
                 connection, machine, handed_over(operation.id, step.key, plan.id)

@@ -188,7 +188,7 @@ def test_every_type_goes_there_and_back():
 
 
 @given(names=st.sets(st.sampled_from(sorted(set(ALL) - {"joined"})), min_size=1, max_size=5))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_a_stack_leaves_is_taken_over_unchanged(names):
     """Any part of a template, with what it reads."""
 

@@ -646,7 +646,7 @@ def graphs(draw):
 
 @pytest.mark.proves("beyond: move resources between stacks")
 @given(graph=graphs(), kind=st.sampled_from([MoveKind.MOVE, MoveKind.SPLIT, MoveKind.RENAME]))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_moved_both_plans_are_empty(graph, kind):
     """And the values, the outputs and the secrets are what they were."""
     template, going = graph

@@ -1,6 +1,7 @@
 """What is on a cloud and in no stack is listed, and nothing else is."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from power import CALLER, Plant, quiet
 
-from mantle.clouds.ports import NetworkSpec, VolumeSpec
+from mantle.clouds.ports import NetworkSpec, PortSpec, SecurityGroupSpec, SubnetSpec, VolumeSpec
 from mantle.model.errors import NotFound
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, Token
-from mantle.stacks.adopt import abandon_stack
+from mantle.stacks.adopt import AdoptRequest, abandon_stack, adopt_stack
 from mantle.stacks.create import CreateRequest, create_stack
+from mantle.stacks.delete import delete_stack
 from mantle.stacks.queries import find_stack
 from mantle.stacks.unmanaged import unmanaged
 
@@ -88,5 +90,65 @@ def test_what_somebody_made_by_hand_is_listed_by_type_and_name():
         assert await found(control, only="OS::Neutron::Net") == [("OS::Neutron::Net", "forgotten")]
         with pytest.raises(NotFound, match="are not listed"):
             await found(control, only="OS::Heat::Value")
+
+    assert Plant().life(story)
+
+
+PORTED = """
+heat_template_version: 2018-08-31
+resources:
+  net: {type: OS::Neutron::Net}
+  subnet:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}, cidr: 10.1.0.0/24}
+  server:
+    type: OS::Nova::Server
+    properties: {flavor: m1.small, image: cirros, networks: [{subnet: {get_resource: subnet}}]}
+"""
+
+
+def test_ports_that_a_servers_resource_made_go_with_it():
+    """Neither listed, nor left behind by whoever adopted the server."""
+
+    async def story(control):
+        source = TemplateSource(template=PORTED)
+        await create_stack(control, CALLER, CreateRequest(name="s", source=source))
+        await quiet(control)
+        assert await found(control) == []
+        stack = await find_stack(control, CALLER.project_id, "s")
+        document = await abandon_stack(control, CALLER, stack)
+        create = CreateRequest(name="t", source=TemplateSource(template=document["template"]))
+        await adopt_stack(control, CALLER, AdoptRequest(create=create, document=document))
+        await quiet(control)
+        assert await found(control) == []
+        assert await found(control, only="OS::Neutron::Port") == []
+        taken = await find_stack(control, CALLER.project_id, "t")
+        await delete_stack(control, CALLER, taken)
+        await quiet(control)
+
+    plant = Plant()
+    assert plant.life(story)
+    assert plant.problems(None) == []
+
+
+def test_what_bears_no_mark_is_listed_unless_a_service_made_it():
+    """On a cloud whose objects were made without Mantle nothing has a token."""
+
+    async def story(control):
+        session = control.cloud.session(CALLER.project_id)
+        unmarked = Token("")
+        net = await session.networks.create(NetworkSpec(name="by-hand"), unmarked)
+        subnet = SubnetSpec(name="s", network_id=net.id, cidr="10.4.0.0/24")
+        await session.subnets.create(subnet, unmarked)
+        for owner, token in (("network:dhcp", "a"), ("compute:nova", "b")):
+            spec = PortSpec(name=owner, network_id=net.id, device_owner=owner)
+            port = await session.ports.create(spec, Token(token))
+            shelf = control.cloud.world.shelf(CALLER.project_id, "ports")
+            shelf[port.id].object = replace(shelf[port.id].object, token=unmarked)
+        await session.security_groups.create(SecurityGroupSpec(name="default"), unmarked)
+        assert await found(control) == [
+            ("OS::Neutron::Net", "by-hand"),
+            ("OS::Neutron::Subnet", "s"),
+        ]
 
     assert Plant().life(story)

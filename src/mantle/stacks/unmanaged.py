@@ -7,6 +7,7 @@ listed as well: what `deletion_policy: Snapshot` kept is found here.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -33,6 +34,12 @@ COPIES: Mapping[str, Live] = {
 
 NO_OTHERS: Mapping[str, Live] = MappingProxyType({})
 """Only what a resource can be."""
+
+MAKERS = ("OS::Nova::Server", "OS::Octavia::LoadBalancer")
+"""For whose objects a cloud makes others."""
+
+_OWN_PORT = re.compile(r"-nic\d+$")
+"""How the token of a port ends that a server's resource made (`nova/server_networks.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,23 +110,28 @@ async def unmanaged_objects(
             f"Objects of type {only!r} are not listed.",
             remedy=f"These are: {', '.join(sorted(kinds))}.",
         )
-    found: list[tuple[str, CloudObject]] = []
+    listed: list[tuple[str, CloudObject]] = []
     unseen: list[tuple[str, str]] = []
     for name, live in sorted(kinds.items()):
-        if only not in {None, name}:
+        if only not in {None, name} and name not in MAKERS:
             continue
         try:
             objects = await live(session).list()
         except CloudError as error:
             unseen.append((name, error.message))
             continue
-        found += [
-            (name, each)
-            for each in sorted(objects, key=lambda each: (each.name, each.id))
-            if each.id not in ids and not _of_the_cloud(each, tokens)
-        ]
+        listed += [(name, each) for each in sorted(objects, key=lambda each: (each.name, each.id))]
         await asyncio.sleep(0)
-    return Found(objects=tuple(found), unseen=tuple(unseen))
+    # What was adopted is known to the cloud by its maker's token, and so is what was made for it.
+    tokens |= {each.token for _, each in listed if each.id in ids and each.token}
+    return Found(
+        objects=tuple(
+            (name, each)
+            for name, each in listed
+            if only in {None, name} and each.id not in ids and not _of_the_cloud(each, name, tokens)
+        ),
+        unseen=tuple(unseen),
+    )
 
 
 def made_on_the_way(found: CloudObject, tokens: Collection[str]) -> bool:
@@ -128,10 +140,26 @@ def made_on_the_way(found: CloudObject, tokens: Collection[str]) -> bool:
     return bool(slash) and maker in tokens
 
 
-def _of_the_cloud(found: CloudObject, tokens: Collection[str]) -> bool:
+def _of_the_cloud(found: CloudObject, kind: str, tokens: Collection[str]) -> bool:
     """Given by the cloud, or known under the token of what it was made for."""
-    given = not found.token or found.token.startswith(GIVEN) or getattr(found, "external", False)
-    return given or found.token in tokens or made_on_the_way(found, tokens)
+    if found.token:
+        given = found.token.startswith(GIVEN) or bool(getattr(found, "external", False))
+        made = found.token in tokens or _OWN_PORT.sub("", found.token) in tokens
+        return given or made or made_on_the_way(found, tokens)
+    return _of_a_service(found, kind)
+
+
+def _of_a_service(found: CloudObject, kind: str) -> bool:
+    """What a cloud makes by itself and does not mark: ports of its services, default groups.
+
+    A server's unmarked port is most likely made with it, and goes with it.
+    """
+    if getattr(found, "external", False):
+        return True
+    if kind == "OS::Neutron::SecurityGroup":
+        return found.name == "default" or found.name.startswith("lb-")
+    owner = str(getattr(found, "device_owner", ""))
+    return owner.startswith(("network:", "compute:", "Octavia"))
 
 
 def _known(connection: Connection, project_id: ProjectId, cloud: str) -> tuple[set[str], set[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mantle.clouds.ports import (
     BlockDevice,
+    Nic,
     ObjectStatus,
     Power,
     Server,
@@ -29,6 +30,7 @@ from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, W
 from mantle.resources.names import name_of, tags_of
 from mantle.resources.nova.agent_boot import user_data_of
 from mantle.resources.nova.server_networks import (
+    MADE_BY,
     address_map,
     drop_ports,
     neighbours,
@@ -104,8 +106,8 @@ def _index(entry: Mapping[str, Any]) -> int:
 
 def written(server: Server, peer: Peers) -> Mapping[str, Any]:
     """The properties that ask for this server."""
-    spec = server.spec
-    by_port = any(nic.port_id for nic in spec.nics)
+    spec, interfaces = server.spec, _interfaces(server)
+    by_port = any(nic.port_id for nic in interfaces)
     groups = [peer("OS::Neutron::SecurityGroup", each) for each in spec.security_groups]
     return {
         "name": server.name,
@@ -117,7 +119,7 @@ def written(server: Server, peer: Peers) -> Mapping[str, Any]:
             {"port": peer("OS::Neutron::Port", nic.port_id)}
             if nic.port_id
             else {"network": peer("OS::Neutron::Net", nic.network_id), "fixed_ip": nic.fixed_ip}
-            for nic in spec.nics
+            for nic in interfaces
         ],
         "security_groups": [] if by_port else groups,
         "block_device_mapping_v2": [_disk(each, peer) for each in spec.block_devices],
@@ -126,6 +128,14 @@ def written(server: Server, peer: Peers) -> Mapping[str, Any]:
         "scheduler_hints": dict(spec.scheduler_hints),
         "tags": list(spec.tags),
     }
+
+
+def _interfaces(server: Server) -> tuple[Nic, ...]:
+    """As they were asked for; where a cloud does not tell that, as they are."""
+    if server.spec.nics:
+        return server.spec.nics
+    ports = dict.fromkeys(each.port_id for each in server.addresses if each.type == "fixed")
+    return () if "" in ports else tuple(Nic(port_id=each) for each in ports)
 
 
 def _disk(device: BlockDevice, peer: Peers) -> dict[str, Any]:
@@ -141,9 +151,10 @@ def _disk(device: BlockDevice, peer: Peers) -> dict[str, Any]:
 
 
 def by_ports(server: Server, _: Peers) -> frozenset[str]:
-    """Security groups of a server with ports of its own are the ports'."""
-    by_port = any(nic.port_id for nic in server.spec.nics)
-    return frozenset({"security_groups"}) if by_port else frozenset()
+    """Security groups of a server with ports of its own are the ports'; and so is the wiring."""
+    by_port = any(nic.port_id for nic in _interfaces(server))
+    wired = frozenset() if server.spec.nics else frozenset({"nics"})
+    return wired | {"security_groups"} if by_port else frozenset()
 
 
 UNREADABLE = {
@@ -290,6 +301,17 @@ SETTLED = {ObjectStatus.ACTIVE, ObjectStatus.STOPPED, ObjectStatus.SUSPENDED}
 # --- the rest --------------------------------------------------------------------------------
 
 
+async def look_after(ctx: Context) -> Outcome:
+    """It is there and in order. Of one that another made, its maker's token is noted."""
+    outcome = await generic.check(BLUEPRINT, ctx)
+    if not isinstance(outcome, Done) or MADE_BY in ctx.ref.data:
+        return outcome
+    server = await look(BLUEPRINT, ctx)
+    if server is None or server.token in {"", ctx.ref.token}:
+        return outcome
+    return replace(outcome, data={**ctx.ref.data, MADE_BY: server.token})
+
+
 async def delete(ctx: Context) -> Outcome:
     """The server, then the ports that were made for it."""
     outcome = await generic.delete(BLUEPRINT, ctx)
@@ -349,6 +371,7 @@ async def restore(ctx: Context) -> Outcome:
 
 TYPE: ResourceType = replace(
     cloud_object(BLUEPRINT),
+    check=look_after,
     update=update,
     delete=delete,
     suspend=suspend,

@@ -22,6 +22,10 @@ def needs_own_port(entry: Mapping[str, Any]) -> bool:
     return asks and entry.get("port") is None
 
 
+MADE_BY = "made_by"
+"""In a row's data: the token by which the cloud knows a server that was adopted."""
+
+
 def port_token(token: Token, position: int) -> Token:
     """The token of the port made for the entry at this position."""
     return Token(f"{token}-nic{position}")
@@ -84,7 +88,8 @@ async def drop_ports(ctx: Context) -> str | None:
     for position, entry in enumerate(ctx.properties.get("networks") or ()):
         if not needs_own_port(entry):
             continue
-        port = await ctx.cloud.ports.find(port_token(ctx.ref.token, position))
+        maker = Token(ctx.ref.data.get(MADE_BY, ctx.ref.token))
+        port = await ctx.cloud.ports.find(port_token(maker, position))
         if port is None:
             continue
         try:

@@ -68,8 +68,7 @@ def prints_of(
     prints = {"the stack's name": seal(source, key)}
     for row, _ in rows:
         prints[f"resource {row.name}"] = print_of(row, key)
-    template = (cut.target or cut.source).template
-    sections = template if isinstance(template, Mapping) else {}
+    sections = cut.data
     for name in request.names.values():
         body = (sections.get("resources") or {}).get(name)
         prints[f"the template of {name}"] = seal(body, key)

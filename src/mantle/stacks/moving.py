@@ -171,7 +171,8 @@ async def _draft(
         names=request.names, answers=_lookup(control, source), source=text, target=other
     ).done()
     after = await _sides(control, source, target, cut, going, request)
-    notes = await _notes(control, source, target, request)
+    texts = [each.source for each in after]
+    notes = await _notes(control, source, target, request, texts)
     return _made(control, request, source, after, going, cut, notes)
 
 
@@ -344,13 +345,18 @@ async def _check_new_name(control: Control, source: _Stack, request: MoveRequest
 
 
 async def _notes(
-    control: Control, source: _Stack, target: _Stack | None, request: MoveRequest
+    control: Control,
+    source: _Stack,
+    target: _Stack | None,
+    request: MoveRequest,
+    after: Sequence[TemplateSource],
 ) -> list[str]:
     """What a person should know before saying yes."""
     notes = []
-    texts = [each for each in (source, target) if each is not None and each.rows]
-    if any(isinstance(each.loaded.source.template, str) for each in texts):
-        notes.append("the templates are written anew, as data: comments in them are gone.")
+    if any(isinstance(text.template, dict) for text in after) and isinstance(
+        source.loaded.source.template, str
+    ):
+        notes.append("a template's lines cannot be kept: it is data from now on, without comments.")
     kept = await control.database.read(snapshot_rows.of_stack, source.record.id)
     going = set(request.names)
     named = [each.name or each.id for each in kept if going & set(each.data.get("resources") or ())]
@@ -483,5 +489,5 @@ async def _renamed_stack(control: Control, source: _Stack, request: MoveRequest)
     text = source.loaded.source if same else cut.source
     rows = [replace(row, data=_named(control, source.record, row)) for row in source.rows]
     side = await _side(control, source, after, text, rows)
-    notes = [] if same else await _notes(control, source, None, request)
+    notes = await _notes(control, source, None, request, [] if same else [cut.source])
     return _made(control, request, source, [side], [], cut, notes)

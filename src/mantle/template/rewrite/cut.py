@@ -6,7 +6,6 @@ that it has now. What has no value, or cannot be told apart, is refused with its
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,9 @@ from mantle.model.values import Call, Unknown, Value, unknowns_in
 from mantle.template.cfn.shape import is_cfn
 from mantle.template.functions.base import Lookup
 from mantle.template.resolve import resolve, scope_of
-from mantle.template.rewrite.side import Side, copied, document_in
+from mantle.template.rewrite.calls import KEPT, Change, as_calls, type_for, walked, word
+from mantle.template.rewrite.carry import Carrier
+from mantle.template.rewrite.side import Side, document_in
 from mantle.template.validate import Loaded
 
 NAMES_THE_STACK = ("OS::stack_name", "OS::stack_id")
@@ -25,10 +26,6 @@ NAMES_THE_STACK = ("OS::stack_name", "OS::stack_id")
 
 BODY = ("properties", "metadata", "update_policy", "deletion_policy", "external_id")
 """The parts of a resource in which functions stand."""
-
-_KEPT = object()
-Change = Callable[[str, Any, Path], Any]
-"""(function, argument, path) -> what stands there instead, or `_KEPT` to look further inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +67,8 @@ class Cut:
     """Carried along: the source's parameter to the target's."""
     conditions: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The template in which they are now."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,9 +84,10 @@ class Cutting:
     findings: Findings = field(default_factory=Findings)
     crossings: list[Crossing] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
-    parameters: dict[str, str] = field(default_factory=dict)
-    conditions: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    carrier: Carrier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.carrier = Carrier(source=self.source, target=self.target, findings=self.findings)
 
     def done(self) -> Cut:
         """Both templates; raises `Invalid` with every place that cannot be carried."""
@@ -103,9 +103,10 @@ class Cutting:
             target=None if self.source is self.target else self.target.source(),
             crossings=tuple(self.crossings),
             dropped=tuple(self.dropped),
-            parameters=dict(self.parameters),
-            conditions=tuple(self.conditions),
-            files=tuple(self.files),
+            parameters=dict(self.carrier.parameters),
+            conditions=tuple(self.carrier.conditions),
+            files=tuple(self.carrier.files),
+            data=self.target.data,
         )
 
     def _going(self) -> dict[str, Any]:
@@ -137,9 +138,10 @@ class Cutting:
         return set(self.names) & set(there) if self.source is self.target else set()
 
     def _refuse(self, path: Path, message: str, remedy: str) -> None:
-        self.findings.add(
-            "move", message, path, mark=self.source.document.mark(path), remedy=remedy
-        )
+        self.carrier.refuse(path, message, remedy)
+
+    def _walked(self, value: Any, path: Path, change: Change) -> Any:
+        return walked(value, path, self.source.functions, change)
 
     # --- the two ways ------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class Cutting:
         if isinstance(side.data.get("outputs"), dict):
             side.data["outputs"] = self._walked(side.data["outputs"], ("outputs",), change)
         for name in going:
-            self._carry_entry(name)
+            self.carrier.entry(name, self.names[name])
 
     def _move(self, going: Mapping[str, Any]) -> None:
         source, target = self.source, self.target
@@ -162,7 +164,7 @@ class Cutting:
         for name, body in going.items():
             there[self.names[name]] = self._body(name, body, self._leaving_call, self._needs_going)
             self._carry_condition(name, body)
-            self._carry_entry(name)
+            self.carrier.entry(name, self.names[name])
         stays = {}
         for name, body in source.section("resources").items():
             if name not in going:
@@ -211,19 +213,6 @@ class Cutting:
         self.dropped.append(Dropped(stack=self.source.stack, resource=name, needs=need))
         return None
 
-    def _walked(self, value: Any, path: Path, change: Change) -> Any:
-        if isinstance(value, dict):
-            if len(value) == 1:
-                name, argument = next(iter(value.items()))
-                if name in self.source.functions:
-                    found = change(name, argument, path)
-                    if found is not _KEPT:
-                        return found
-            return {key: self._walked(part, (*path, key), change) for key, part in value.items()}
-        if isinstance(value, list):
-            return [self._walked(part, (*path, at), change) for at, part in enumerate(value)]
-        return value
-
     # --- calls -------------------------------------------------------------------------------
 
     def _renaming(self, name: str, argument: Any, path: Path) -> Any:
@@ -232,13 +221,13 @@ class Cutting:
         if name == "get_attr" and self._head(name, argument, path) in self.names:
             rest = self._walked(argument[1:], (*path, name), self._renaming)
             return {name: [self.names[argument[0]], *rest]}
-        return _KEPT
+        return KEPT
 
     def _staying_call(self, name: str, argument: Any, path: Path) -> Any:
         reads = name in {"get_resource", "get_attr"}
         if reads and self._head(name, argument, path) in self.names:
             return self._crossing(self.source, name, argument, path)
-        return _KEPT
+        return KEPT
 
     def _leaving_call(self, name: str, argument: Any, path: Path) -> Any:
         match name:
@@ -252,14 +241,14 @@ class Cutting:
             case "get_param":
                 return self._parameter(argument, path)
             case "get_file":
-                self._carry_file(argument, path)
+                return self.carrier.file(argument, path)
             case "if":
                 if isinstance(argument, list) and argument:
-                    self._carry_named(argument[0])
+                    self.carrier.conditions_in(argument[0], self._leaving_call)
             case "resource_facade":
                 self._refuse(path, "`resource_facade` reads what only this stack has.",
                              "Write its value instead.")  # fmt: skip
-        return _KEPT
+        return KEPT
 
     def _head(self, name: str, argument: Any, path: Path) -> str | None:
         """The resource a call reads; refused when that is computed."""
@@ -297,11 +286,11 @@ class Cutting:
         self, side: Side, reads: str, name: str, argument: Any, value: Any, hidden: bool
     ) -> str:
         parts = argument if isinstance(argument, list) else [argument]
-        words = [part for part in map(_word, parts) if part]
+        words = [part for part in map(word, parts) if part]
         ending = {"get_resource": ["id"], "get_param": []}.get(name, [])
         parameter = side.new_name("_".join([*words, *ending]) or "value")
         declared: dict[str, Any] = {
-            "type": _type(value),
+            "type": type_for(value),
             "description": f"What `{reads}` of stack {self.source.stack} was when it was moved.",
         }
         if hidden:
@@ -316,7 +305,7 @@ class Cutting:
     def _value(self, name: str, argument: Any, path: Path) -> tuple[Value, bool]:
         """What the call gives now, and whether that is a secret; refused when nobody knows."""
         loaded = self.source.loaded
-        call = Call(name, _calls(argument, path, self.source.functions), path)
+        call = Call(name, as_calls(argument, path, self.source.functions), path)
         try:
             value = resolve(call, scope_of(loaded, self.answers))
         except Invalid as error:
@@ -355,109 +344,23 @@ class Cutting:
         if head in NAMES_THE_STACK:
             return self._crossing(self.target, "get_param", argument, path)
         if head.startswith("OS::"):
-            return _KEPT
-        new = self._carried(head)
+            return KEPT
+        new = self.carrier.parameter(head)
         if isinstance(argument, list):
             rest = self._walked(argument[1:], (*path, "get_param"), self._leaving_call)
             return {"get_param": [new, *rest]}
         return {"get_param": new}
 
-    def _carried(self, name: str) -> str:
-        """The target's parameter with this declaration and value; declared when there is none."""
-        if name in self.parameters:
-            return self.parameters[name]
-        source, target = self.source, self.target
-        declared = source.section("parameters").get(name)
-        value = source.loaded.graph.parameter_values.get(name)
-        there = target.section("parameters")
-        same = name in there and there[name] == declared
-        same = same and target.loaded.graph.parameter_values.get(name) == value
-        new = name
-        if not same:
-            if name in there:
-                new = target.new_name(f"{_word(source.stack)}_{name}")
-            there[new] = copied(declared)
-            self._give(name, new)
-        self.parameters[name] = new
-        return new
-
-    def _give(self, name: str, new: str) -> None:
-        """The value that the environment gives, unless the declaration's own will do."""
-        source, target = self.source.environment, self.target.environment
-        defaults = source.get("parameter_defaults") or {}
-        given = (source.get("parameters") or {}).get(name, defaults.get(name))
-        if given is None and new in (target.get("parameter_defaults") or {}):
-            given = self.source.loaded.graph.parameter_values.get(name)
-        if given is not None:
-            target.setdefault("parameters", {})[new] = copied(given)
-
     def _carry_condition(self, name: str, body: Any) -> None:
         condition = body.get("condition") if isinstance(body, dict) else None
         if condition is None:
             return
-        self._carry_named(condition)
-        there = self.target.section("resources")[self.names[name]]
+        self.carrier.conditions_in(condition, self._leaving_call)
         if not isinstance(condition, str):
+            there = self.target.section("resources")[self.names[name]]
             there["condition"] = self._walked(
                 condition, ("resources", name, "condition"), self._leaving_call
             )
-
-    def _carry_named(self, value: Any) -> None:
-        """Every condition that a condition names, with those that these name."""
-        known = self.source.data.get("conditions")
-        for name in _texts(value):
-            if isinstance(known, dict) and name in known and name not in self.conditions:
-                self.conditions.append(name)
-                path: Path = ("conditions", name)
-                body = self._walked(known[name], path, self._leaving_call)
-                there = self.target.section("conditions")
-                if there.get(name, body) != body:
-                    self._refuse(
-                        path,
-                        f"Stack {self.target.stack!r} has another condition {name!r}.",
-                        "Rename one of them first.",
-                    )
-                there[name] = body
-                self._carry_named(known[name])
-
-    def _carry_file(self, key: Any, path: Path) -> None:
-        if not isinstance(key, str):
-            self._refuse(path, "`get_file` computes which file it reads.", "Write its name.")
-            return
-        text = self.source.files.get(key)
-        if text is None or key in self.files:
-            return
-        if self.target.files.get(key, text) != text:
-            self._refuse(
-                path,
-                f"Stack {self.target.stack!r} has another file {key!r}.",
-                "Update one of the stacks with a file of another name first.",
-            )
-        self.target.files[key] = text
-        self.files.append(key)
-
-    def _carry_entry(self, name: str) -> None:
-        """What the environment says of the resource: its own entry, and hooks by pattern."""
-        new = self.names[name]
-        ours, theirs = self.source.says, self.target.says
-        entry = self.source.entries().pop(name, None)
-        entry = dict(entry) if isinstance(entry, dict) else {}
-        for key, said, there_too in (
-            ("hooks", ours.hooks_of(name), theirs.hooks_of(new)),
-            ("restricted_actions", ours.restrictions_of(name), theirs.restrictions_of(new)),
-        ):
-            if said - there_too:
-                entry[key] = sorted(said)
-        if not entry:
-            return
-        there = self.target.entries()
-        if new in there and there[new] != entry:
-            self._refuse(
-                ("resources", name),
-                f"The environment of stack {self.target.stack!r} says something else of {new!r}.",
-                "Give it another name there.",
-            )
-        there[new] = entry
 
 
 def fixed_name(stack: str, loaded: Loaded) -> Cut:
@@ -469,14 +372,15 @@ def fixed_name(stack: str, loaded: Loaded) -> Cut:
         head = argument[0] if isinstance(argument, list) and argument else argument
         if name == "get_param" and head == "OS::stack_name":
             return cutting._crossing(side, name, argument, path)  # noqa: SLF001 - of this module
-        return _KEPT
+        return KEPT
 
     side.data["resources"] = {
         name: cutting._body(name, body, change, lambda _, need: need)  # noqa: SLF001
         for name, body in side.section("resources").items()
     }
     cutting.findings.raise_if_any()
-    return Cut(source=side.source(), target=None, crossings=tuple(cutting.crossings))
+    crossings = tuple(cutting.crossings)
+    return Cut(source=side.source(), target=None, crossings=crossings, data=side.data)
 
 
 def refuse_cfn(stack: str, loaded: Loaded) -> None:
@@ -508,36 +412,3 @@ class _Nothing:
         """Nothing has failed."""
         del name, attribute
         return None
-
-
-def _calls(value: Any, path: Path, functions: Mapping[str, Any]) -> Value:
-    """Raw data with its calls as calls."""
-    if isinstance(value, dict):
-        if len(value) == 1:
-            name, argument = next(iter(value.items()))
-            if name in functions:
-                return Call(name, _calls(argument, path, functions), path)
-        return {key: _calls(part, path, functions) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_calls(part, path, functions) for part in value]
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for part in parts for text in _texts(part)]
-
-
-def _word(part: Any) -> str:
-    text = str(part) if isinstance(part, str | int) else ""
-    return re.sub(r"[^A-Za-z0-9]+", "_", text.removeprefix("OS::")).strip("_")
-
-
-def _type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "string" if isinstance(value, str) else "json"

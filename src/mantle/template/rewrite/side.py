@@ -8,6 +8,7 @@ from mantle.model.graph import TemplateSource
 from mantle.template.environment import Environment
 from mantle.template.functions import callable_in
 from mantle.template.load import Document, document_of, parse
+from mantle.template.rewrite.relined import relined, written
 from mantle.template.validate import Loaded
 
 
@@ -20,6 +21,8 @@ class Side:
         self.functions = callable_in(loaded.graph.version)
         self.document = document_in(loaded.source)
         self.data: dict[str, Any] = copied(self.document.data)
+        given = loaded.source.template
+        self.text = given if isinstance(given, str) else ""
         self.environment: dict[str, Any] = copied(loaded.environment.as_data())
         self.files = dict(loaded.source.files)
         self.says: Environment = loaded.environment
@@ -52,12 +55,16 @@ class Side:
         return body
 
     def source(self) -> TemplateSource:
-        """What the stack is made from now: data, whose comments are gone."""
+        """What the stack is made from now: the text with its lines changed, where it was text."""
         if not self.data.get("parameters"):
             self.data.pop("parameters", None)
+        template: str | dict[str, Any] = self.data
+        if isinstance(self.loaded.source.template, str):
+            text = relined(self.text, self.data) if self.text else written(self.data)
+            template = self.data if text is None else text
         return replace(
             self.loaded.source,
-            template=self.data,
+            template=template,
             files=self.files,
             environment=self.environment,
             environment_files=(),
@@ -70,6 +77,7 @@ def empty_side(stack: str, like: Side) -> Side:
     side = Side(stack, like.loaded)
     version = side.data["heat_template_version"]
     side.data = {"heat_template_version": version, "parameters": {}, "resources": {}}
+    side.text = ""
     side.files = {}
     registry = {
         name: body

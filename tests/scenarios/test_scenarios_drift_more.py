@@ -24,6 +24,7 @@ from mantle.stacks.drift import correct_drift, list_drift, look, set_drift_polic
 from mantle.stacks.policies import RuleRequest, set_rule
 from mantle.stacks.queries import EventQuery, list_events
 from mantle.stacks.update import UpdateRequest, update_stack
+from mantle.store import stacks as stack_rows
 
 TWO = """
 heat_template_version: 2018-08-31
@@ -171,6 +172,32 @@ resources:
         events = await list_events(control, stack, EventQuery(resource="server"))
         said = repr(findings) + repr([view.event.reason for view in events])
         assert "s3cr3t" not in said
+
+    told(story)
+
+
+def test_all_values_are_hidden_where_the_template_cannot_be_read_any_more():
+    """Which parameters are hidden nobody knows then; that something differs is told even so."""
+    template = """
+heat_template_version: 2018-08-31
+parameters: {secret: {type: string, hidden: true, default: s3cr3t}}
+resources: {net: {type: OS::Neutron::Net, properties: {name: {get_param: secret}}}}
+"""
+
+    async def story(control):
+        stack = await made(control, template)
+        await by_hand(control, stack, "net", "x")
+
+        def unread(connection):
+            source = TemplateSource(template="heat_template_version: 2999-01-01")
+            source_id = stack_rows.add_source(connection, source, 0.0)
+            stack_rows.save(connection, dataclasses.replace(stack, source_id=source_id))
+
+        await control.database.write(unread)
+        await look(control, stack.project_id, stack.cloud)
+        (finding,), _ = await list_drift(control, stack)
+        assert "s3cr3t" not in repr(finding)
+        assert finding.difference.path == "name"
 
     told(story)
 

@@ -14,12 +14,12 @@ import msgspec
 import structlog
 
 from mantle.clouds.ports import CloudError, CloudObject, Session
-from mantle.model.drift import Difference, DriftPolicy, Ending, Finding, Look
+from mantle.model.drift import GONE, STATUS, Difference, DriftPolicy, Ending, Finding, Look
 from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.plan.drift import differences, is_settled, told
-from mantle.plan.masking import Mask, mask_of
+from mantle.plan.masking import MASKED, Mask, mask_of
 from mantle.resources.cloud_object import shown
 from mantle.stacks.control import Control
 from mantle.stacks.drift_policies import read_policies
@@ -175,23 +175,27 @@ def _asked_for(found: CloudObject) -> Collection[str]:
 
 
 async def _masked(control: Control, found: Sequence[Difference]) -> list[Difference]:
-    """With the values of hidden parameters hidden, wherever they stand."""
-    masks: dict[StackId, Mask] = {}
+    """With the values of hidden parameters hidden, wherever they stand.
+
+    Where nobody can say which those are, as the template cannot be read any more, all are.
+    """
+    masks: dict[StackId, Mask | None] = {}
     for stack_id in {each.stack_id for each in found}:
         stack = await control.database.read(stack_rows.get, stack_id)
         try:
             loaded = await load_stack(control, stack) if stack is not None else None
         except MantleError:
             loaded = None
-        masks[stack_id] = mask_of(loaded.graph.secret_values if loaded is not None else ())
-    return [
-        replace(
-            each,
-            expected=masks[each.stack_id].value(each.expected),
-            actual=masks[each.stack_id].value(each.actual),
-        )
-        for each in found
-    ]
+        masks[stack_id] = None if loaded is None else mask_of(loaded.graph.secret_values)
+    return [_hidden(each, masks[each.stack_id]) for each in found]
+
+
+def _hidden(each: Difference, mask: Mask | None) -> Difference:
+    if mask is not None:
+        return replace(each, expected=mask.value(each.expected), actual=mask.value(each.actual))
+    if each.path in {GONE, STATUS}:
+        return each
+    return replace(each, expected=MASKED, actual=MASKED)
 
 
 @dataclass(frozen=True, slots=True)

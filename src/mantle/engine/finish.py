@@ -1,6 +1,6 @@
 """Writes an operation's end: the stack's state, its outputs, and what follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,7 +55,7 @@ async def finish(
     )
     outputs, errors = outputs_of(machine, stack, loaded, rows)
     follow_up = _rollback(machine, operation, stack, verdict)
-    after = _stack_after(stack, operation, verdict, now)
+    after = _stack_after(stack, operation, verdict, now, rows)
     if loaded is not None:
         after = replace(after, outputs=outputs, output_errors=errors)
     started: list[OperationId] = []
@@ -137,7 +137,11 @@ def _reason(operation: OperationRecord, verdict: Verdict) -> str:
 
 
 def _stack_after(
-    stack: StackRecord, operation: OperationRecord, verdict: Verdict, now: float
+    stack: StackRecord,
+    operation: OperationRecord,
+    verdict: Verdict,
+    now: float,
+    rows: Sequence[ResourceRecord],
 ) -> StackRecord:
     if verdict.failure is not None or verdict.cancelled is not None:
         reason = _reason(operation, verdict)
@@ -150,6 +154,12 @@ def _stack_after(
         status=Status.COMPLETE,
         reason=_reason(operation, verdict),
     )
+    left = sorted(row.name for row in rows if row.state != "DELETE_COMPLETE")
+    if operation.action is Action.DELETE and left:
+        # A part of a saved plan, or made by someone else meanwhile: the stack must be found again.
+        names = f"{', '.join(left[:10])}{' and more' if len(left) > 10 else ''}"
+        reason = f"Stack DELETE is done in part; still there: {names}"
+        return replace(done, status=Status.FAILED, reason=reason)
     if operation.action is Action.DELETE:
         return replace(done, deleted_at=now, previous_source_id=None)
     if operation.action in {Action.CREATE, Action.UPDATE, Action.ROLLBACK, Action.RESTORE}:

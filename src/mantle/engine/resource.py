@@ -266,7 +266,7 @@ class Drive:
             changes["data"] = {**self.row.data, AGAIN: note.noted()}
         if self.step.kind is StepKind.UPDATE:
             good = self._last_good()
-            self.before = good if self.after == self.row.properties else self.row.properties
+            self.before = doubtful(good, self.row.properties, self.after)
             changes["properties"] = self.after
             changes["data"] = {**self.row.data, "before": dict(good)}
         return replace(self.row, **changes)
@@ -744,6 +744,22 @@ def _name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:
     shown = (attributes or {}).get("show")
     name = shown.get("name") if isinstance(shown, Mapping) else None
     return {NAMED: name} if isinstance(name, str) and name else {}
+
+
+def doubtful(
+    good: Mapping[str, Any], tried: Mapping[str, Any], after: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """What the object may have before an update, so that nothing half done passes for done.
+
+    An earlier update that ended badly may have changed a property or not. So each that differs from
+    what was good last or from what was tried last counts as changed.
+    """
+    if good == tried:
+        return tried
+    return {
+        name: tried.get(name) if good.get(name) == after.get(name) else good.get(name)
+        for name in {**good, **tried}
+    }
 
 
 def backoff(first: float, most: float, tries: int, jitter: float) -> float:

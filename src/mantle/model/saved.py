@@ -84,7 +84,9 @@ class Binding:
     seals: Mapping[StepKey, Mapping[str, str]] = field(default_factory=dict)
     """Keyed hashes of the values that the plan hides, by property."""
     nested: Mapping[StepKey, str] = field(default_factory=dict)
-    """Keyed hashes of what the stacks inside would do."""
+    """Keyed hashes of what the stacks inside would do, of plans saved by an earlier release."""
+    inside: Mapping[StepKey, Mapping[str, str]] = field(default_factory=dict)
+    """The same for each resource that would be touched, by its path: `group/0/disk`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,9 @@ def bind(
     rows: Sequence[ResourceRecord],
     definitions: Mapping[str, ResourceDefinition],
     key: bytes,
-    nested: Mapping[StepKey, Any],
+    nested: Mapping[StepKey, Mapping[str, Any]],
 ) -> Binding:
-    """What the plan sees now. `nested` is what the stacks inside would do, by step."""
+    """What the plan sees now. `nested` is what the stacks inside would do, by step and path."""
     by_id = {row.id: row for row in rows}
     by_name = {row.name: row for row in rows if row.replaced_by is None}
     touched: dict[ResourceId, BoundRow] = {}
@@ -58,7 +58,10 @@ def bind(
         rows=touched,
         reads=reads,
         seals=seals,
-        nested={step: seal(what, key) for step, what in nested.items()},
+        inside={
+            step: {path: seal(what, key) for path, what in deeds.items()}
+            for step, deeds in nested.items()
+        },
     )
 
 
@@ -76,7 +79,7 @@ def moved(
     rows: Sequence[ResourceRecord],
     definitions: Mapping[str, ResourceDefinition],
     key: bytes,
-    nested: Mapping[StepKey, Any],
+    nested: Mapping[StepKey, Mapping[str, Any]],
 ) -> list[str]:
     """Why this part can no longer be done as planned, each reason with the resource it is about."""
     by_id = {row.id: row for row in rows}
@@ -182,7 +185,7 @@ def _step_moved(
     now: Planned,
     binding: Binding,
     key: bytes,
-    nested: Mapping[StepKey, Any],
+    nested: Mapping[StepKey, Mapping[str, Any]],
 ) -> Iterator[str]:
     others = [other for other in now.plan.steps if other.resource == step.resource]
     twin = next((other for other in others if _is_twin(step, other)), None)
@@ -205,8 +208,24 @@ def _step_moved(
         value = now.after.get(step.resource, {}).get(name)
         if not resolved and seal(value, key) != was:
             yield f"{name}, which the plan hides, would get another value"
-    if step.key in binding.nested and seal(nested.get(step.key), key) != binding.nested[step.key]:
-        yield "the stack inside it would do something else"
+    if step.key in binding.inside:
+        now_inside = {path: seal(what, key) for path, what in nested.get(step.key, {}).items()}
+        yield from _inside_moved(binding.inside[step.key], now_inside)
+    elif step.key in binding.nested:
+        yield "the plan was saved by an earlier release, which did not keep what is inside"
+
+
+def _inside_moved(planned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Which resources of the stacks inside would be treated otherwise than the plan says."""
+    told = [
+        f"{path} would be treated otherwise" if path in now else f"{path} needs nothing any more"
+        for path in planned
+        if now.get(path) != planned[path]
+    ]
+    told += [f"{path} would be touched too" for path in now if path not in planned]
+    if told:
+        more = f", and {len(told) - 5} more" if len(told) > 5 else ""
+        yield f"inside it, {', '.join(told[:5])}{more}"
 
 
 def _is_twin(step: Step, other: Step) -> bool:

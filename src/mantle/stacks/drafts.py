@@ -126,8 +126,8 @@ async def _planned(
 
 async def nested_of(
     control: Control, draft: Draft, steps: Sequence[Step]
-) -> tuple[dict[StepKey, Any], dict[str, Preview]]:
-    """What the stacks inside these steps' resources would do: to compare, and to show."""
+) -> tuple[dict[StepKey, dict[str, Any]], dict[str, Preview]]:
+    """What the stacks inside these steps' resources would do: to compare by path, and to show."""
     machine = control.machine
     by_id = {row.id: row for row in draft.rows}
     names: dict[str, StepKey] = {}
@@ -150,13 +150,15 @@ async def nested_of(
     return {names[name]: _deeds(child) for name, child in shown.items()}, shown
 
 
-def _deeds(preview: Preview) -> dict[str, Any]:
-    """What a nested stack would do, without the ids that are new each time."""
-    steps = [
-        {key: step[key] for key in ("kind", "resource", "resource_type", "changes")}
-        for step in plan_json(preview.plan)["steps"]
-    ]
-    return {
-        "steps": steps,
-        "inside": {name: _deeds(child) for name, child in preview.children.items()},
-    }
+def _deeds(preview: Preview, path: str = "") -> dict[str, Any]:
+    """What is to be done to each resource inside, by its path, without ids that are new each time.
+
+    A resource may have several steps: they are listed in their order.
+    """
+    found: dict[str, Any] = {}
+    for step in plan_json(preview.plan)["steps"]:
+        deed = {key: step[key] for key in ("kind", "resource_type", "changes")}
+        found.setdefault(f"{path}{step['resource']}", []).append(deed)
+    for name, child in preview.children.items():
+        found |= _deeds(child, f"{path}{name}/")
+    return found

@@ -108,6 +108,7 @@ def _values(saved: SavedPlan) -> dict[str, Any]:
             "reads": {key: asdict(row) for key, row in binding.reads.items()},
             "seals": {key: dict(seals) for key, seals in binding.seals.items()},
             "nested": dict(binding.nested),
+            "inside": {step: dict(seals) for step, seals in binding.inside.items()},
         },
         "options": dict(saved.options),
         "waves": [{"steps": list(wave.steps), "gate": str(wave.gate)} for wave in saved.waves],
@@ -155,4 +156,5 @@ def _binding(data: Mapping[str, Any]) -> Binding:
         reads={key: BoundRow(**row) for key, row in data["reads"].items()},
         seals=data["seals"],
         nested=data["nested"],
+        inside=data.get("inside") or {},
     )

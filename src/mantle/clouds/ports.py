@@ -15,10 +15,11 @@ Rules that hold for every implementation, and that the contract suite proves:
 - Nothing blocks the event loop, and every failure is one of the errors below.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from mantle.model.ids import ProjectId, Token
 from mantle.model.schema import Limitation
@@ -656,6 +657,17 @@ class Collection(Protocol[SpecT, ObjectT]):
     async def delete(self, object_id: str) -> None:
         """Begin to remove it; `Clash` while something uses it."""
         ...
+
+
+class Anew(ABC, Generic[SpecT, ObjectT]):
+    """A collection to which looking before it creates costs a call.
+
+    Whoever has just looked, or knows that nobody can have made the object, says so.
+    """
+
+    @abstractmethod
+    async def create_anew(self, spec: SpecT, token: Token) -> ObjectT:
+        """Make it: there is none with this token."""
 
 
 class Servers(Collection[ServerSpec, Server], Protocol):

@@ -18,7 +18,7 @@ class Settings:
     """Unless the stack says otherwise (timeout_mins)."""
     plan_lifetime_seconds: float = 86_400.0
     poll_first_seconds: float = 0.1
-    poll_most_seconds: float = 5.0
+    poll_most_seconds: float = 1.5
     retry_first_seconds: float = 0.2
     retry_most_seconds: float = 30.0
     action_retry_limit: int = 5

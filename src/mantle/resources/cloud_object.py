@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from mantle.clouds.ports import (
+    Anew,
     Clash,
     CloudObject,
     Collection,
@@ -94,7 +95,8 @@ async def create(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Outcome:
         return _vanished(blueprint, ctx)
     if found is None:
         made = blueprint.collection(ctx.cloud)
-        found = await made.create(await blueprint.spec(ctx), ctx.ref.token)
+        make = made.create_anew if isinstance(made, Anew) else made.create
+        found = await make(await blueprint.spec(ctx), ctx.ref.token)
     return progress(blueprint, found)
 
 

@@ -15,8 +15,9 @@ from mantle.clouds.openstack import Entry, OpenStackCloud
 from mantle.model.ids import ProjectId, Token
 
 MINE = ProjectId(PROJECT)
+NET, VOL = "1" * 32, "2" * 32
 NETWORK = {
-    "id": "n-1",
+    "id": NET,
     "name": "n",
     "admin_state_up": True,
     "status": "ACTIVE",
@@ -52,7 +53,7 @@ def test_too_many_requests_wait_as_long_as_the_service_says(tmp_path):
         ]
         began = asyncio.get_running_loop().time()
         made = await session.networks.create(p.NetworkSpec(name="n"), Token("t"))
-        assert (made.id, made.token) == ("n-1", "t")
+        assert (made.id, made.token) == (NET, "t")
         assert asyncio.get_running_loop().time() - began >= 0.2
         assert [each.method for each in fake.asked] == ["GET", "POST", "POST"]
 
@@ -68,7 +69,7 @@ def test_an_unavailable_service_is_asked_again_for_reading(tmp_path):
             Answer(hang_up=True),
             Answer(200, {"network": NETWORK}),
         ]
-        assert (await session.networks.get("n-1")).id == "n-1"
+        assert (await session.networks.get(NET)).id == NET
 
     story(tell, tmp_path)
 
@@ -82,7 +83,7 @@ def test_a_create_whose_answer_is_lost_is_not_sent_twice(tmp_path):
             await session.networks.create(p.NetworkSpec(name="n"), Token("t"))
         fake.answers = [Answer(200, {"networks": [NETWORK]})]
         made = await session.networks.create(p.NetworkSpec(name="n"), Token("t"))
-        assert made.id == "n-1"
+        assert made.id == NET
         assert [each.method for each in fake.asked].count("POST") == 1
 
     story(tell, tmp_path)
@@ -97,7 +98,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path):
             if asked.token not in {"token-1", "token-2"}
             else Answer(401, {"error": {"message": "expired"}})
         )
-        assert (await session.networks.get("n-1")).id == "n-1"
+        assert (await session.networks.get(NET)).id == NET
         assert fake.log_ins == 3  # the cloud's own, the project's, and the renewed one
 
     story(tell, tmp_path)
@@ -128,7 +129,7 @@ def test_many_waiting_phases_share_one_call(tmp_path):
     """Fifty gets at one moment: one list call, and each is answered its own."""
 
     async def tell(fake, session, _):
-        ids = [f"n-{number}" for number in range(50)]
+        ids = [f"{number:032x}" for number in range(50)]
         fake.otherwise = lambda _: Answer(
             200, {"networks": [{**NETWORK, "id": each} for each in ids]}
         )
@@ -147,10 +148,10 @@ def test_a_question_is_not_answered_with_something_older(tmp_path):
         fake.otherwise = lambda _: Answer(
             200, {"volumes": [], "volume": {**VOLUME, "status": next(answers)}}
         )
-        first = asyncio.create_task(session.volumes.get("v-1"))
+        first = asyncio.create_task(session.volumes.get(VOL))
         while not fake.asked:
             await asyncio.sleep(0.001)
-        second = await session.volumes.get("v-1")
+        second = await session.volumes.get(VOL)
         assert (await first).status is p.ObjectStatus.BUILDING
         assert second.status is p.ObjectStatus.BUILDING
         assert len(fake.asked) == 2
@@ -159,7 +160,7 @@ def test_a_question_is_not_answered_with_something_older(tmp_path):
 
 
 VOLUME = {
-    "id": "v-1",
+    "id": VOL,
     "name": "v",
     "size": 1,
     "status": "creating",

@@ -5,8 +5,9 @@ call for all who ask. A delete that the service has accepted is not sent again w
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from mantle.clouds.openstack import marks
@@ -14,11 +15,13 @@ from mantle.clouds.openstack.batch import Batch
 from mantle.clouds.openstack.caller import Caller
 from mantle.clouds.openstack.errors import Service
 from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search
-from mantle.clouds.ports import CloudObject, Denied, Missing, Refused
+from mantle.clouds.ports import Anew, CloudObject, Denied, Missing, Refused
 from mantle.model.ids import Token
 
 SpecT = TypeVar("SpecT")
 ObjectT = TypeVar("ObjectT", bound=CloudObject)
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 AT_ONCE = 60
 """Keys in one call's address: services and proxies take addresses of some 8,000 characters."""
@@ -28,7 +31,7 @@ GOING_SECONDS = 60.0
 """After that a delete that was accepted is asked for again."""
 
 
-class RestCollection(Generic[SpecT, ObjectT]):
+class RestCollection(Anew[SpecT, ObjectT]):
     """One kind of object of one project."""
 
     def __init__(self, kind: Kind, caller: Caller) -> None:
@@ -40,20 +43,26 @@ class RestCollection(Generic[SpecT, ObjectT]):
         self._going: dict[str, float] = {}
         self._tokens: dict[str, Token] = {}
         """By id, of what was seen: a search by tags finds by them."""
+        self._lists: Batch[str, Raws] = Batch(self._all, pause_seconds=PAUSE_SECONDS)
         self._kept: dict[str, tuple[float, Raw]] = {}
-        self._kept_list: tuple[float, Raws] | None = None
 
     # --- the port ----------------------------------------------------------------------------
 
     async def create(self, spec: SpecT, token: Token) -> ObjectT:
         """Look for the token, then make it; of several at once the first makes it."""
-        lock = self._locks.setdefault(token, asyncio.Lock())
-        async with lock:
+        async with self._locks.setdefault(token, asyncio.Lock()):
             try:
                 raw = await self._look_for(token)
                 if raw is None:
                     raw = await self._make(spec, token)
                 return self._object(raw)
+            finally:
+                self._locks.pop(token, None)
+
+    async def create_anew(self, spec: SpecT, token: Token) -> ObjectT:
+        async with self._locks.setdefault(token, asyncio.Lock()):
+            try:
+                return self._object(await self._make(spec, token))
             finally:
                 self._locks.pop(token, None)
 
@@ -81,7 +90,7 @@ class RestCollection(Generic[SpecT, ObjectT]):
             answer = await self.caller.put(self.kind.service, path, {self.kind.one: change})
             raw = answer[self.kind.one]
         raw = await self._tag(raw, spec)
-        self.forget()
+        self.keep(raw)
         return self._object(raw)
 
     async def delete(self, object_id: str) -> None:
@@ -91,7 +100,7 @@ class RestCollection(Generic[SpecT, ObjectT]):
             return
         await self._check_own(object_id)
         await self.remove(object_id)
-        self.forget()
+        self.forget(object_id)
         if len(self._going) > 1000:
             self._going = {key: end for key, end in self._going.items() if end > now}
         self._going[object_id] = now + GOING_SECONDS
@@ -117,14 +126,15 @@ class RestCollection(Generic[SpecT, ObjectT]):
 
     async def raw(self, object_id: str) -> Raw:
         """As the service says it; `Missing` when it is not there."""
-        now = asyncio.get_running_loop().time()
-        until, kept = self._kept.get(object_id, (0.0, None))
-        raw = kept if kept is not None and until > now else await self._ids.ask(object_id)
+        until, raw = self._kept.get(object_id, (0.0, None))
+        if raw is None or until <= asyncio.get_running_loop().time():
+            # A name is asked for first as if it were an id; ids are UUIDs everywhere here.
+            raw = await self._ids.ask(object_id) if _UUID.fullmatch(object_id) else None
+            if raw is not None:
+                self.keep(raw)
         if raw is None or self._gone(raw):
             self._going.pop(object_id, None)
             raise Missing(f"There is no {self.kind.noun} {object_id!r} in this project.")
-        if self.kind.kept_seconds and raw is not kept:
-            self._kept[object_id] = (now + self.kind.kept_seconds, raw)
         return raw
 
     async def own(self, object_id: str) -> Raw:
@@ -136,19 +146,34 @@ class RestCollection(Generic[SpecT, ObjectT]):
 
     async def raws(self, *params: tuple[str, str]) -> Raws:
         """All of this project, or those that the parameters ask for."""
-        now = asyncio.get_running_loop().time()
-        if self._kept_list is not None and not params and self._kept_list[0] > now:
-            return self._kept_list[1]
+        if not params:
+            return await self._lists.ask("all") or []
+        return await self._some(*params)
+
+    async def _all(self, _: Sequence[str]) -> Mapping[str, Raws]:
+        return {"all": await self._some()}
+
+    async def _some(self, *params: tuple[str, str]) -> Raws:
         found = [each for each in await self._pages(*params) if await self._visible(each)]
         found = [each for each in await self.seen(found) if not self._gone(each)]
-        if self.kind.kept_seconds and not params:
-            self._kept_list = (now + self.kind.kept_seconds, found)
+        for raw in found:
+            self.keep(raw)
         return found
 
-    def forget(self) -> None:
-        """Something was written: what was kept may be wrong."""
-        self._kept.clear()
-        self._kept_list = None
+    def keep(self, raw: Raw) -> None:
+        """What was just read or written may be answered again for a moment, by its id."""
+        if self.kind.kept_seconds:
+            now = asyncio.get_running_loop().time()
+            if len(self._kept) > 1000:
+                self._kept = {key: each for key, each in self._kept.items() if each[0] > now}
+            self._kept[str(raw["id"])] = (now + self.kind.kept_seconds, raw)
+
+    def forget(self, object_id: str | None = None) -> None:
+        """Something was written here or by others: what was kept of it may be wrong."""
+        if object_id is None:
+            self._kept.clear()
+        else:
+            self._kept.pop(object_id, None)
 
     async def _pages(self, *params: tuple[str, str]) -> Raws:
         kind = self.kind
@@ -219,9 +244,9 @@ class RestCollection(Generic[SpecT, ObjectT]):
         return None if raw is None or self._gone(raw) else raw
 
     async def _make(self, spec: SpecT, token: Token) -> Raw:
-        raw = await self.make(spec, token)
-        self.forget()
-        return await self._tag(raw, spec)
+        raw = await self._tag(await self.make(spec, token), spec)
+        self.keep(raw)
+        return raw
 
     async def _tag(self, raw: Raw, spec: SpecT) -> Raw:
         """Neutron's tags are a request of their own."""

@@ -101,10 +101,10 @@ class SecurityGroups(RestCollection[p.SecurityGroupSpec, p.SecurityGroup]):
         return await self._ruled(await super().make(spec, token), spec)
 
     async def update(self, object_id: str, spec: p.SecurityGroupSpec) -> p.SecurityGroup:
-        await self._ruled(await self.own(object_id), spec)
-        self.forget()
+        self.forget(object_id)
+        self.keep(await self._ruled(await self.own(object_id), spec))
         await super().update(object_id, spec)
-        self.forget()
+        self.forget(object_id)
         return await self.get(object_id)
 
     async def _ruled(self, raw: Raw, spec: p.SecurityGroupSpec) -> Raw:

@@ -251,6 +251,7 @@ PORTS = Kind(
     read=_port,
     token_of=token_of,
     user_tags=lambda spec: spec.tags,
+    kept_seconds=1.0,
 )
 
 # --- routers ---------------------------------------------------------------------------------

@@ -144,6 +144,7 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         body: dict[str, Any] = {"server": fields}
         if spec.scheduler_hints:
             body["os:scheduler_hints"] = dict(spec.scheduler_hints)
+        self._ports.forget()
         made = (await self.caller.post(NOVA, "/servers", body))["server"]
         # The answer to a boot is little more than an id; what was asked for fills it.
         return {
@@ -197,6 +198,9 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
 
     async def get(self, object_id: str) -> p.Server:
         raw = await self.raw(object_id)
+        if raw.get("status") != "BUILD":
+            # Its ports are now as the server made them.
+            self._ports.forget()
         if raw.get("status") == "ACTIVE" and self._unknown(raw):
             for each in await self._ports.raws(("device_id", object_id)):
                 self._ports.by_mac[each["mac_address"]] = each["id"]
@@ -240,8 +244,13 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         await self.caller.put(NOVA, f"/servers/{raw['id']}/tags/{RESIZING}")
         await self._act(raw["id"], {"resize": {"flavorRef": flavor_id}})
 
+    async def remove(self, object_id: str) -> None:
+        self._ports.forget()
+        await super().remove(object_id)
+
     async def _rewire(self, server_id: str, nics: Sequence[p.Nic]) -> None:
         """Attach what is wanted and not there, detach what is there and not wanted."""
+        self._ports.forget()
         left = list(await self._ports.raws(("device_id", server_id)))
         missing = []
         for nic in nics:

@@ -1,0 +1,324 @@
+"""Templates of many shapes on a real OpenStack: create, update, check, delete; nothing is left.
+
+Each shape is two templates, before and after, what must be there after each, and what about the
+physical ids: which resources are the same object after the update (changed in place) and which are
+others (replaced).
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+import openstack_lab
+from openstack_plane import Plane
+
+pytestmark = [pytest.mark.openstack, pytest.mark.timeout(400)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    before: dict[str, Any]
+    after: dict[str, Any]
+    same: tuple[str, ...] = ()
+    """Resources that the update changes in place."""
+    others: tuple[str, ...] = ()
+    """Resources that the update replaces."""
+    suspends: bool = False
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"get_resource": name}
+
+
+def changed(resources: dict[str, Any], **changes: dict[str, Any]) -> dict[str, Any]:
+    """The same resources, with other properties."""
+    copy = deepcopy(resources)
+    for name, properties in changes.items():
+        copy[name]["properties"] = {**copy[name].get("properties", {}), **properties}
+    return copy
+
+
+def typed(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"type": f"OS::{kind}", "properties": properties}
+
+
+NET = {
+    "net": typed("Neutron::Net", tags=["one"]),
+    "subnet": typed("Neutron::Subnet", network=ref("net"), cidr="10.8.0.0/24"),
+}
+ROUTED = {
+    **NET,
+    "router": typed("Neutron::Router", external_gateway_info={"network": "public"}),
+    "interface": typed("Neutron::RouterInterface", router=ref("router"), subnet=ref("subnet")),
+}
+PORT = {**NET, "port": typed("Neutron::Port", network=ref("net"), name="p")}
+SERVER = {
+    **PORT,
+    "server": typed(
+        "Nova::Server",
+        flavor="tiny",
+        image="tiny",
+        networks=[{"port": ref("port")}],
+        metadata={"a": "1"},
+        tags=["one"],
+    ),
+}
+BALANCED = {
+    **NET,
+    "lb": typed("Octavia::LoadBalancer", vip_subnet=ref("subnet")),
+    "listener": typed(
+        "Octavia::Listener", loadbalancer=ref("lb"), protocol="HTTP", protocol_port=80
+    ),
+    "pool": typed(
+        "Octavia::Pool", listener=ref("listener"), protocol="HTTP", lb_algorithm="ROUND_ROBIN"
+    ),
+    "member": typed(
+        "Octavia::PoolMember",
+        pool=ref("pool"),
+        address="10.8.0.77",
+        protocol_port=80,
+        subnet=ref("subnet"),
+    ),
+    "monitor": typed(
+        "Octavia::HealthMonitor", pool=ref("pool"), type="TCP", delay=5, timeout=3, max_retries=2
+    ),
+}
+DISKS = {
+    **SERVER,
+    "disk": typed("Cinder::Volume", size=1, metadata={"kept": "yes"}),
+    "attachment": typed(
+        "Cinder::VolumeAttachment", instance_uuid=ref("server"), volume_id=ref("disk")
+    ),
+}
+GROUP = {
+    "group": typed(
+        "Neutron::SecurityGroup",
+        description="for tests",
+        rules=[
+            {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
+            {"protocol": "udp", "remote_mode": "remote_group_id"},
+        ],
+    )
+}
+PUBLIC = {
+    **ROUTED,
+    "one": typed("Neutron::Port", network=ref("net")),
+    "two": typed("Neutron::Port", network=ref("net")),
+    "address": typed("Neutron::FloatingIP", floating_network="public"),
+    "way": {
+        **typed("Neutron::FloatingIPAssociation", floatingip_id=ref("address"), port_id=ref("one")),
+        "depends_on": "interface",
+    },
+}
+
+SHAPES = {
+    "network": Shape(
+        before=NET,
+        after=changed(
+            NET,
+            net={"name": "renamed", "tags": ["one", "two"]},
+            subnet={"dns_nameservers": ["192.0.2.53"], "enable_dhcp": False},
+        ),
+        same=("net", "subnet"),
+    ),
+    "another range": Shape(
+        before=NET,
+        after=changed(NET, subnet={"cidr": "10.9.0.0/24"}),
+        same=("net",),
+        others=("subnet",),
+    ),
+    "router": Shape(
+        before=ROUTED,
+        after=changed(ROUTED, router={"external_gateway_info": {}, "name": "r"}),
+        same=("router", "interface"),
+    ),
+    "port": Shape(
+        before=PORT,
+        after=changed(
+            PORT,
+            port={
+                "allowed_address_pairs": [{"ip_address": "10.8.0.200"}],
+                "fixed_ips": [{"subnet": ref("subnet"), "ip_address": "10.8.0.99"}],
+                "admin_state_up": False,
+            },
+        ),
+        same=("port",),
+    ),
+    "group": Shape(
+        before=GROUP,
+        after=changed(
+            GROUP,
+            group={
+                "rules": [
+                    {"protocol": "tcp", "port_range_min": 443, "port_range_max": 443},
+                    {"direction": "egress", "protocol": "icmp"},
+                ]
+            },
+        ),
+        same=("group",),
+    ),
+    "floating address": Shape(
+        before=PUBLIC,
+        after=changed(PUBLIC, way={"port_id": ref("two")}),
+        same=("address", "way"),
+    ),
+    "server": Shape(
+        before=SERVER,
+        after=changed(SERVER, server={"metadata": {"b": "2"}, "tags": ["two"], "name": "new"}),
+        same=("server", "port"),
+        suspends=True,
+    ),
+    "resized": Shape(
+        before=SERVER, after=changed(SERVER, server={"flavor": "small"}), same=("server",)
+    ),
+    "rebuilt": Shape(
+        before=SERVER, after=changed(SERVER, server={"image": "local"}), same=("server",)
+    ),
+    "replaced": Shape(
+        before=SERVER,
+        after=changed(SERVER, server={"user_data": "#!/bin/sh\n"}),
+        same=("net",),
+        others=("server",),
+    ),
+    "disks": Shape(
+        before=DISKS,
+        after=changed(DISKS, disk={"size": 2, "metadata": {"kept": "no"}, "name": "d"}),
+        same=("disk", "server", "attachment"),
+    ),
+    "boots from a volume": Shape(
+        before={
+            **NET,
+            "disk": typed("Cinder::Volume", size=1, image="tiny"),
+            "server": {
+                **typed(
+                    "Nova::Server",
+                    flavor="tiny",
+                    block_device_mapping_v2=[{"volume_id": ref("disk"), "boot_index": 0}],
+                    networks=[{"network": ref("net")}],
+                ),
+                "depends_on": "subnet",
+            },
+        },
+        after={**NET},
+    ),
+    "balancer": Shape(
+        before=BALANCED,
+        after=changed(
+            BALANCED,
+            member={"weight": 7},
+            pool={"lb_algorithm": "SOURCE_IP"},
+            monitor={"delay": 9},
+            listener={"connection_limit": 100},
+            lb={"description": "changed"},
+        ),
+        same=("lb", "listener", "pool", "member", "monitor"),
+    ),
+    "key": Shape(
+        before={
+            "key": typed("Nova::KeyPair", name="mantle-shape", save_private_key=True),
+            "value": {
+                "type": "OS::Heat::Value",
+                "properties": {"value": {"get_attr": ["key", "public_key"]}},
+            },
+        },
+        after={"key": typed("Nova::KeyPair", name="mantle-shape-2", save_private_key=True)},
+        others=("key",),
+    ),
+    "group of servers": Shape(
+        before={
+            **NET,
+            "servers": {
+                "type": "OS::Heat::ResourceGroup",
+                "depends_on": "subnet",
+                "properties": {
+                    "count": 2,
+                    "resource_def": typed(
+                        "Nova::Server",
+                        flavor="tiny",
+                        image="tiny",
+                        networks=[{"network": ref("net")}],
+                    ),
+                },
+            },
+        },
+        after={
+            **NET,
+            "servers": {
+                "type": "OS::Heat::ResourceGroup",
+                "depends_on": "subnet",
+                "properties": {
+                    "count": 3,
+                    "resource_def": typed(
+                        "Nova::Server",
+                        flavor="tiny",
+                        image="tiny",
+                        networks=[{"network": ref("net")}],
+                    ),
+                },
+            },
+        },
+        same=("servers",),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[openstack_lab.Lab]:
+    with openstack_lab.two_projects() as lab:
+        openstack_lab.furnish()
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def plane(lab, tmp_path_factory) -> Iterator[Plane]:
+    project = openstack_lab.connect().identity.get_project(lab.mine).name
+    plane = Plane(tmp_path_factory.mktemp("plane"), project)
+    try:
+        plane.mantle(f"register --url {plane.url}", cloud="real-admin")
+        yield plane
+    finally:
+        plane.stop()
+
+
+def ids(plane: Plane) -> dict[str, str]:
+    listed = json.loads(plane.mantle("stack resources s --json"))["resources"]
+    return {each["name"]: each["physical_id"] for each in listed if each["stack_name"] == "s"}
+
+
+def written(folder: Path, resources: dict[str, Any]) -> Path:
+    file = folder / "t.json"
+    file.write_text(json.dumps({"heat_template_version": "2021-04-16", "resources": resources}))
+    return file
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape(plane, lab, tmp_path, name):
+    """Made as asked, changed as asked, found in order, and gone when deleted."""
+    shape = SHAPES[name]
+    plane.mantle(f"stack create s -t {written(tmp_path, shape.before)} --yes")
+    try:
+        before = ids(plane)
+        plane.openstack("stack check s --wait")
+        plane.mantle(f"stack update s -t {written(tmp_path, shape.after)} --yes")
+        after = ids(plane)
+        assert {each: after[each] for each in shape.same} == {
+            each: before[each] for each in shape.same
+        }
+        assert {each for each in shape.others if after[each] == before[each]} == set()
+        plane.openstack("stack check s --wait")
+        if shape.suspends:
+            plane.openstack("stack suspend s --wait")
+            plane.openstack("stack resume s --wait")
+    finally:
+        plane.mantle("stack delete s --yes")
+    assert asyncio.run(openstack_lab.leftovers(lab.mine)) == []

@@ -16,12 +16,14 @@ from mantle.model.drift import DriftPolicy
 from mantle.model.errors import Conflict, Invalid, MantleError, NotFound, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus
+from mantle.stacks import moving
 from mantle.stacks.actions import suspend_stack
 from mantle.stacks.adopt import AdoptRequest, abandon_stack, adopt_stack
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.drift import list_drift, look, set_drift_policy
 from mantle.stacks.guards import protect_stack, set_ttl, show_guard
+from mantle.stacks.move_rows import store_move
 from mantle.stacks.moving import apply_move, find_move, list_moves, plan_move
 from mantle.stacks.queries import find_stack, list_resources, stack_source
 from mantle.stacks.snapshots import take_snapshot
@@ -301,6 +303,37 @@ def test_a_move_that_others_have_spoilt_is_refused_and_names_them():
     told(story)
 
 
+@pytest.mark.parametrize("rival", ["update", "move"])
+def test_what_comes_between_the_last_look_and_the_transaction_wins(rival):
+    """The transaction finds that something has changed, and writes nothing."""
+    template = (
+        HEAD
+        + "resources:\n"
+        + "".join(
+            f"  {name}: {{type: OS::Heat::TestResource, properties: {{value: 1}}}}\n"
+            for name in "abc"
+        )
+    )
+
+    async def story(control):
+        stack, other = await made(control, template, "s"), await made(control, OTHER, "t")
+        saved = await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["a"], other))
+        drawn = await moving._draft(control, CALLER, saved.request, None)
+        if rival == "update":
+            await update_stack(control, CALLER, stack, UpdateRequest(existing=True))
+        else:
+            await moved(control, MoveKind.RENAME, stack, {"b": "d"})
+        with pytest.raises(Conflict, match="in this moment"):
+            await store_move(control, CALLER, saved, drawn)
+        await quiet(control)
+        assert (await names(control, "t")) == ["other"]
+        assert (await find_move(control, CALLER.project_id, saved.id)).status is MoveStatus.OPEN
+        await apply_move(control, CALLER, saved.id)
+        assert (await names(control, "t")) == ["a", "other"]
+
+    told(story)
+
+
 def test_what_cannot_be_moved_is_refused_by_name():
     """Busy, suspended, foreign, protected, taken, unknown, inner: nothing is touched."""
     group = HEAD + (
@@ -551,10 +584,42 @@ def test_what_has_given_out_its_place_stays_there():
         stack, other = await made(control, text, "s"), await made(control, OTHER, "t")
         for kind in (MoveKind.MOVE, MoveKind.RENAME):
             to = other if kind is MoveKind.MOVE else None
-            with pytest.raises(Invalid, match="address with its stack"):
+            with pytest.raises(Invalid, match="with its stack and name"):
                 await plan_move(control, CALLER, request(kind, stack, {"heat": "h"}, to))
         await moved(control, MoveKind.MOVE, stack, ["cfn", "plain"], other)
         assert (await steps(control, "s"), await steps(control, "t")) == ([], [])
+
+    told(story)
+
+
+def test_a_server_whose_agent_asks_by_name_keeps_its_names():
+    """One that asks by a URL of its own may go where it likes."""
+    server = (
+        "{type: OS::Nova::Server, properties: {flavor: m1.small, image: cirros,"
+        " user_data_format: SOFTWARE_CONFIG, software_config_transport: %s}}"
+    )
+    text = (
+        HEAD
+        + "resources:\n"
+        + "".join(
+            f"  {name}: {server % transport}\n"
+            for name, transport in (("cfn", "POLL_SERVER_CFN"), ("url", "POLL_TEMP_URL"))
+        )
+    )
+
+    async def story(control):
+        stack, other = await made(control, text, "s"), await made(control, OTHER, "t")
+        for asked in (
+            request(MoveKind.MOVE, stack, ["cfn"], other),
+            request(MoveKind.RENAME, stack, {"cfn": "new"}),
+            request(MoveKind.RENAME_STACK, stack, name="new"),
+        ):
+            with pytest.raises(Invalid, match="POLL_TEMP_URL"):
+                await plan_move(control, CALLER, asked)
+        await moved(control, MoveKind.MOVE, stack, ["url"], other)
+        assert (await steps(control, "s"), await steps(control, "t")) == ([], [])
+        await moved(control, MoveKind.RENAME_STACK, other, name="new")
+        assert await steps(control, "new") == []
 
     told(story)
 

@@ -6,6 +6,7 @@ what is there. So the first update of the new stack changes nothing, and no valu
 a cloud does not tell is left out, by name, unless the caller gives it.
 """
 
+import asyncio
 import fnmatch
 import hashlib
 import re
@@ -20,7 +21,7 @@ from mantle.access.caller import Caller
 from mantle.clouds.ports import CloudError, CloudObject, Missing, ObjectStatus, Session
 from mantle.engine.operation import load
 from mantle.engine.resource import name_hint
-from mantle.model.errors import Conflict, Findings, MantleError, NotFound
+from mantle.model.errors import Conflict, Findings, MantleError, NotFound, Problem
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ResourceId, Token
 from mantle.model.plan import Plan
@@ -35,10 +36,14 @@ from mantle.stacks.accept import asker_of, check_size, plan_for
 from mantle.stacks.adopt import AdoptRequest, adopt_stack, refuse_owned
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room, draft
+from mantle.stacks.remembered import Remembered
 from mantle.stacks.unmanaged import made_on_the_way, unmanaged_objects
 from mantle.template.validate import Loaded
 
 VERSION = "2018-08-31"
+
+AT_ONCE = 100
+"""Objects asked for side by side."""
 
 WELL = {ObjectStatus.ACTIVE}
 """Objects in other states cannot be taken over: the adoption looks whether they are well."""
@@ -205,7 +210,8 @@ async def _named_objects(
         raise MantleError("No object is named.", remedy="Name them as TYPE=ID.")
     listed: Listed = []
     findings = Findings()
-    for kind, object_id in dict.fromkeys(asked):
+    wanted = list(dict.fromkeys(asked))
+    for kind in dict.fromkeys(kind for kind, _ in wanted):
         known = control.registry.types.get(kind)
         if known is None or known.live is None or known.inverse is None:
             findings.add(
@@ -214,23 +220,38 @@ async def _named_objects(
                 remedy=f"These are: {', '.join(_kinds(control))}.",
             )
             continue
-        try:
-            found = await known.live(session).get(object_id)
-        except Missing:
-            findings.add(
-                "adopt", f"There is no {kind} {object_id[:200]!r} in this project.",
-                fault="EntityNotFound",
-            )  # fmt: skip
-            continue
-        except CloudError as error:
-            findings.add("adopt", f"{kind} {object_id[:200]}: {error.message}", remedy=error.remedy)
-            continue
-        why = _unfit(control, kind, found)
-        if why:
-            findings.add("adopt", f"{kind} {object_id} cannot be taken over: {why}.")
-        listed.append((kind, found))
+        objects = known.live(session)
+        ids = [object_id for other, object_id in wanted if other == kind]
+        for start in range(0, len(ids), AT_ONCE):
+            part = ids[start : start + AT_ONCE]
+            found = await asyncio.gather(*map(objects.get, part), return_exceptions=True)
+            for object_id, each in zip(part, found, strict=True):
+                why = _why_not(control, kind, object_id, each)
+                if why is not None:
+                    findings.problems.append(why)
+                elif isinstance(each, CloudObject):
+                    listed.append((kind, each))
     findings.raise_if_any()
     return listed
+
+
+def _why_not(control: Control, kind: str, object_id: str, found: object) -> Problem | None:
+    """Why what the cloud answered cannot be taken over; raises what is no answer."""
+    match found:
+        case CloudObject():
+            why = _unfit(control, kind, found)
+            text = f"{kind} {object_id} cannot be taken over: {why}." if why else ""
+            return Problem(code="adopt", message=text) if why else None
+        case Missing():
+            text = f"There is no {kind} {object_id[:200]!r} in this project."
+            return Problem(code="adopt", message=text, fault="EntityNotFound")
+        case CloudError():
+            text = f"{kind} {object_id[:200]}: {found.message}"
+            return Problem(code="adopt", message=text, remedy=found.remedy)
+        case BaseException():
+            raise found
+        case _:
+            return None
 
 
 def _kinds(control: Control) -> list[str]:
@@ -361,10 +382,16 @@ async def _walk_forward(
     Specs look names up and make nothing here: a written server has ports or networks, no subnets.
     """
     lookup = _Ids({name: found.id for name, (_, found) in chosen.items()})
+    view: Any = Remembered(session)
+    for kind, found in chosen.values():
+        live = control.registry.get(kind).live
+        assert live is not None, "it was listed"
+        known_objects: Any = live(view)
+        known_objects.remember(found)
     findings = Findings()
     for name, (kind, found) in chosen.items():
         known, inverse = _inverse(control, kind)
-        context = _context(control, session, stack, name, known, found)
+        context = _context(control, view, stack, name, known, found)
         properties = desired_properties(loaded, name, lookup)
         try:
             asked = await inverse.spec(replace(context, properties=properties))

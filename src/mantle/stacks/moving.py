@@ -17,7 +17,15 @@ from mantle.engine.finish import outputs_of
 from mantle.engine.operation import RowLookup, load, plan_in_full, reference_of
 from mantle.engine.resource import name_hint
 from mantle.engine.shelter import is_container
-from mantle.model.errors import Conflict, Findings, MantleError, NotFound, NotSupported
+from mantle.model.errors import (
+    Conflict,
+    Findings,
+    Invalid,
+    MantleError,
+    NotFound,
+    NotSupported,
+    Problem,
+)
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus, SavedMove
@@ -44,6 +52,9 @@ from mantle.template.rewrite.cut import Cut, Cutting, fixed_name, refuse_cfn
 from mantle.template.rewrite.side import Side as Text
 from mantle.template.rewrite.side import empty_side
 from mantle.template.validate import Loaded
+
+AGENT = "os_collect_config"
+"""The attribute of a server that says where the agent in it asks."""
 
 MOST_MOVES = 500
 """Moves of one project that are kept."""
@@ -312,22 +323,30 @@ def _going(control: Control, source: _Stack, request: MoveRequest) -> list[Resou
                 ("resources", name),
                 remedy="Abandon and adopt the stack, or move what is beside it.",
             )
-        elif any(_leads_to(text, source.record) for text in walk(dict(row.attributes))):
-            findings.add(
-                "move",
-                f"Resource {name!r} ({row.type}) has given out an address with its stack and name "
-                "in it: whoever holds it could no longer reach it.",
-                ("resources", name),
-                remedy="Use another transport for its signals, such as CFN_SIGNAL.",
-            )
+        elif _is_known_by(row, source.record):
+            findings.problems.append(_stays(row, "its stack and name"))
         found.append(row)
     findings.raise_if_any()
     return found
 
 
-def _leads_to(text: object, stack: StackRecord) -> bool:
-    """Whether a value names the stack; a signed URL is good wherever its resource is."""
-    return isinstance(text, str) and stack.id in text and "Signature=" not in text
+def _stays(row: ResourceRecord, what: str) -> Problem:
+    return Problem(
+        code="move",
+        message=f"Resource {row.name!r} ({row.type}) has given out an address or account with "
+        f"{what} in it: whoever has it could no longer reach it.",
+        path=("resources", row.name),
+        remedy="Use a transport without: CFN_SIGNAL for signals, POLL_TEMP_URL for a server.",
+    )
+
+
+def _is_known_by(row: ResourceRecord, stack: StackRecord) -> bool:
+    """Whether somebody reaches the resource by its stack and name; a signed URL is none such."""
+    agent = row.attributes.get(AGENT) or {}
+    return bool({"cfn", "heat"} & set(agent)) or any(
+        isinstance(text, str) and stack.id in text and "Signature=" not in text
+        for text in walk(dict(row.attributes))
+    )
 
 
 def _lookup(control: Control, stack: _Stack) -> RowLookup:
@@ -483,6 +502,9 @@ async def _refuse(control: Control, was: _Stack, after: StackRecord, left: Seque
 
 async def _renamed_stack(control: Control, source: _Stack, request: MoveRequest) -> MoveDraft:
     """Resources keep the physical names they have, and go on reading the old name."""
+    asking = [row for row in source.rows if "cfn" in (row.attributes.get(AGENT) or {})]
+    if asking:
+        raise Invalid(_stays(row, "its stack's name") for row in asking)
     cut = fixed_name(source.record.name, source.loaded)
     after = replace(source.record, name=request.name)
     same = not cut.crossings

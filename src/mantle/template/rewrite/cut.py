@@ -24,6 +24,9 @@ from mantle.template.validate import Loaded
 NAMES_THE_STACK = ("OS::stack_name", "OS::stack_id")
 """Pseudo parameters whose value is another one in another stack."""
 
+LONGEST_NAME = 255
+"""Characters of a resource's name."""
+
 BODY = ("properties", "metadata", "update_policy", "deletion_policy", "external_id")
 """The parts of a resource in which functions stand."""
 
@@ -126,8 +129,12 @@ class Cutting:
                     f"Stack {self.target.stack!r} has a resource {new!r} already.",
                     "Give it another name there.",
                 )
-            elif "/" in new or not new:
-                self._refuse(("resources", name), f"{new!r} is no name.", "Leave the `/` out.")
+            elif "/" in new or not 0 < len(new) <= LONGEST_NAME:
+                self._refuse(
+                    ("resources", name),
+                    f"{new[:300]!r} is no name of a resource.",
+                    f"Use 1 to {LONGEST_NAME} characters, none of them a `/`.",
+                )
             else:
                 found[name] = section[name]
         if len(set(self.names.values())) < len(self.names):

@@ -28,6 +28,8 @@ COMMANDS = (
             "events",
             "resources",
             "outputs",
+            "signal",
+            "signals",
             "move",
             "split",
             "rename",

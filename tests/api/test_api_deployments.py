@@ -121,7 +121,9 @@ def test_an_agent_polls_and_answers(server, maker, poll):
     sent = httpx.request(
         inputs["deploy_signal_verb"],
         inputs["deploy_signal_id"],
-        json={"said": "<hello> & ü", "deploy_stdout": "x", "deploy_status_code": 0},
+        content=json.dumps({"said": "<hello> & ü", "deploy_stdout": "x", "deploy_status_code": 0}),
+        # What curl and urllib say of any body.
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
     assert sent.status_code == 200, sent.text
     assert maker.wait(path) == "CREATE_COMPLETE"

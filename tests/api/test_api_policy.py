@@ -164,6 +164,8 @@ OWN = [
     ("POST", "/stacks/nobody/abandon", "stacks:abandon"),
     ("POST", "/stacks/adopt", "stacks:create"),
     ("POST", "/stacks/{name}/hooks/clear", "resources:signal"),
+    ("GET", "/stacks/{name}/signals?resource=r", "resources:signal"),
+    ("POST", "/stacks/{name}/signals", "resources:signal"),
     ("GET", "/stacks/{name}/resources", "resources:index"),
     ("GET", "/stacks/{name}/events", "events:index"),
     ("GET", "/stacks/{name}/events/stream", "events:index"),
@@ -210,6 +212,7 @@ BODIES = {
     ("POST", "/clouds/simulated/generate"): {"stack_name": "taken"},
     ("POST", "/clouds/simulated/adopt"): {"stack_name": "taken"},
     ("POST", "/moves"): {"kind": "rename_stack", "source": "guarded", "name": "guarded"},
+    ("POST", "/stacks/{name}/signals"): {"resource": "r"},
     ("POST", "/stacks/{name}/hooks/clear"): {"resource": "nothing", "hook": "pre-create"},
     ("PUT", "/stacks/{name}/protection"): {"protected": False},
     ("PUT", "/stacks/{name}/lifetime"): {"ttl_seconds": None},
@@ -235,7 +238,7 @@ def test_the_table_of_own_routes_is_complete(server):
         for method in item
     }
     tabled = {
-        (method, path.replace("none", "{id}").replace("nobody", "{name}"))
+        (method, path.partition("?")[0].replace("none", "{id}").replace("nobody", "{name}"))
         for method, path, _ in OWN
     }
     renamed = {

@@ -195,6 +195,23 @@ def test_an_update_handle_is_made_anew_by_every_update(maker):
     assert httpx.put(second, json=AWS).status_code == 200
 
 
+@pytest.mark.proves("beyond: signals over /v2")
+def test_signals_are_sent_and_listed_over_v2(maker, people):
+    """For those who may signal: a reader is not shown what senders say."""
+    kinds = ("OS::Heat::WaitCondition", "OS::Heat::WaitConditionHandle")
+    path = begun(maker, "v2-signal", waiting(*kinds))
+    sent = {"resource": "handle", "body": {"id": "a", "data": {"x": [1]}}}
+    assert maker.own.post("/stacks/v2-signal/signals", json=sent).status_code == 204
+    assert maker.wait(path) == "CREATE_COMPLETE"
+    listed = "/stacks/v2-signal/signals?resource=handle"
+    (signal,) = maker.own.get(listed).json()["signals"]
+    assert signal["body"] == sent["body"]
+    assert people["looker"].own.get(listed).status_code == 403
+    wrong = {"resource": "told", "body": {}}
+    assert maker.own.post("/stacks/v2-signal/signals", json=wrong).status_code == 400
+    assert maker.own.get("/stacks/v2-signal/signals?resource=none").status_code == 404
+
+
 # --- forged, expired, of another -------------------------------------------------------------
 
 

@@ -104,6 +104,18 @@ def test_an_environment_maps_a_type_and_gives_defaults(mantle):
     assert outputs["color"] == "green"
 
 
+@pytest.mark.proves("life cycle: software deployments")
+def test_a_script_is_run_by_the_servers_agent_and_again_when_its_input_changes(mantle):
+    """A real process polls the signed URL it was told at its boot, runs the script and answers."""
+    template = "04-software-deployment/deploy.yaml"
+    outputs = create(mantle, "words", template, "-p", "word=hello")
+    assert outputs == {"said": "hello from deployment, at CREATE", "status": 0}
+    done = mantle("stack", "update", "words", "--existing", "-p", "word=bye")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = mantle("stack", "outputs", "words", "said").stdout.strip()
+    assert said == "bye from deployment, at UPDATE"
+
+
 def test_a_mistake_is_shown_with_its_place(mantle, tmp_path):
     """The real server's finding, beside the real line."""
     template = tmp_path / "wrong.yaml"

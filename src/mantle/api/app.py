@@ -36,6 +36,7 @@ from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
+from mantle.api.own.signals import SignalsController
 from mantle.api.own.sinks import SinksController
 from mantle.api.own.stacks import StacksController
 from mantle.api.own.validation import ValidationController
@@ -157,6 +158,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             DriftController,
             ProjectDriftController,
             HooksController,
+            SignalsController,
             SinksController,
             ValidationController,
             LeavingController,

@@ -21,6 +21,7 @@ from mantle.cli.options import (
     source_body,
 )
 from mantle.cli.stack_leaving import add_leaving
+from mantle.cli.stack_signals import add_signals
 from mantle.cli.stack_views import add_views
 
 
@@ -58,6 +59,7 @@ def build_stack() -> App:
     add_views(app)
     add_guards(app)
     add_leaving(app)
+    add_signals(app)
     add_moves(app)
     return app
 

@@ -1,6 +1,6 @@
 """Signals and marks: what is said to a single resource from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,12 @@ async def signal_resource(
     await signal_row(control, stack, row, body)
 
 
+async def received_signals(control: Control, stack: StackRecord, name: str) -> Sequence[Signal]:
+    """All signals to a resource that are kept, oldest first."""
+    row = await live_row(control, stack, name)
+    return await control.database.read(event_rows.signals_of, row.id, stack.project_id)
+
+
 async def signal_row(
     control: Control, stack: StackRecord, row: ResourceRecord, body: Mapping[str, Any]
 ) -> None:
@@ -53,7 +59,7 @@ async def signal_row(
     if "unset_hook" in body:
         raise Forbidden(
             f"The hook of {row.name!r} is not cleared this way.",
-            remedy="Clear it with `mantle stack hook` or a signal of your own.",
+            remedy="Clear it with `mantle stack clear-hook`.",
         )
     _refuse(control, stack, row, body)
     signal = Signal(id=control.new_id(), body=dict(body), at=control.clock.now())

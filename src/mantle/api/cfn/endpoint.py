@@ -7,7 +7,7 @@ URLs of signals are signed too, with the key of the resource they are for.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
@@ -75,7 +75,9 @@ class CfnEndpoint:
             case ("v1",):
                 return await self._action(call)
             case ("v1", ("waitcondition" | "signal") as kind, *arn):
-                reply = await signal(self, call, self.signed(call), kind, "/".join(arn))
+                # The body is the signal, whatever a client calls its type: curl says it is a form.
+                signed = self.signed(call, form=())
+                reply = await signal(self, call, signed, kind, "/".join(arn))
                 return kind, reply
             case _:
                 text = xml.failure("InvalidAction", "No such page.", call.request_id, sender=True)
@@ -84,7 +86,7 @@ class CfnEndpoint:
     async def _action(self, call: Call) -> tuple[str, Reply]:
         if call.method not in {"GET", "POST"}:
             return "v1", empty(405, Allow="GET, POST")
-        signed = self.signed(call)
+        signed = self.signed(call, form=_form(call))
         caller, claim = await self.ring().caller(signed)
         now = self.control.clock.now()
         parameters = signed.parameters
@@ -115,11 +117,8 @@ class CfnEndpoint:
             raise MantleError(ELSEWHERE, fault="Forbidden")
         return KeyRing(identity=self.identity, keys=self.control.machine.links.keys)
 
-    def signed(self, call: Call) -> Signed:
+    def signed(self, call: Call, form: Sequence[tuple[str, str]]) -> Signed:
         """The request as its signature sees it."""
-        form = []
-        if call.method == "POST" and call.header("content-type").startswith(FORM):
-            form = pairs(call.body.decode("utf-8", "replace"))
         own = urlsplit(self.control.machine.links.base_url).netloc
         return Signed(
             method=call.method,
@@ -130,6 +129,12 @@ class CfnEndpoint:
             headers=call.headers,
             body=call.body,
         )
+
+
+def _form(call: Call) -> Sequence[tuple[str, str]]:
+    if call.method == "POST" and call.header("content-type").startswith(FORM):
+        return pairs(call.body.decode("utf-8", "replace"))
+    return ()
 
 
 def _versions(call: Call, below: str) -> dict[str, object]:

@@ -23,13 +23,16 @@ class Plane:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as other:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            other.bind(("127.0.0.1", 0))
+            self.port, self.cfn_port = free.getsockname()[1], other.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.cfn_url = f"http://127.0.0.1:{self.cfn_port}"
         self.log = folder / "log"
         command = [sys.executable, "-m", "mantle", "up", "--cloud", "simulated"]
         command += ["--data-dir", str(folder / "data"), "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--cfn-listen", f"127.0.0.1:{self.cfn_port}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 

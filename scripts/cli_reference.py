@@ -43,6 +43,8 @@ COMMANDS = (
     ("cloud", "show"),
     ("cloud", "unmanaged"),
     ("cloud", "adopt"),
+    *(("project", verb) for verb in ("limits", "set-limit", "unset-limit")),
+    ("admin", "purge"),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line

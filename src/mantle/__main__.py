@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -33,6 +33,16 @@ def up(
     max_resources_per_stack: Annotated[
         int | None, Parameter(env_var="MANTLE_MAX_RESOURCES_PER_STACK")
     ] = None,
+    max_stacks_per_project: Annotated[
+        int | None, Parameter(env_var="MANTLE_MAX_STACKS_PER_PROJECT")
+    ] = None,
+    max_operations_per_project: Annotated[
+        int | None, Parameter(env_var="MANTLE_MAX_OPERATIONS_PER_PROJECT")
+    ] = None,
+    max_snapshots_per_stack: Annotated[
+        int | None, Parameter(env_var="MANTLE_MAX_SNAPSHOTS_PER_STACK")
+    ] = None,
+    hidden_stack_tags: Annotated[str | None, Parameter(env_var="MANTLE_HIDDEN_STACK_TAGS")] = None,
 ) -> int:
     """Run the whole control plane in this process: API, engine, identity, local cloud.
 
@@ -70,6 +80,16 @@ def up(
         Levels of stacks below the first. Default: 5.
     max_resources_per_stack
         Resources of a stack with all that is nested in it; -1 is no limit. Default: 50000.
+    max_stacks_per_project
+        Stacks that a project may have; -1 is no limit. Default: 512. For this and what follows an
+        administrator can set another limit for one project: mantle project set-limit.
+    max_operations_per_project
+        Operations of a project that may be under way at once; -1 is no limit. Default: 256.
+    max_snapshots_per_stack
+        Snapshots that a stack may have; -1 is no limit. Default: 32.
+    hidden_stack_tags
+        Tags, separated by commas: stacks with one of them are left out of listings. Default:
+        data-processing-cluster.
     """
     from mantle.engine.settings import Settings  # noqa: PLC0415
     from mantle.wiring import Options, default_data_dir, serve  # noqa: PLC0415 - the server
@@ -92,6 +112,10 @@ def up(
             size=max_template_size,
             depth=max_nested_depth,
             resources=max_resources_per_stack,
+            stacks=max_stacks_per_project,
+            operations=max_operations_per_project,
+            snapshots=max_snapshots_per_stack,
+            hidden=hidden_stack_tags,
         ),
     )
     return serve(options)
@@ -114,13 +138,24 @@ def _destinations(text: str) -> "Destinations":
 
 
 def _bounded(
-    settings: "Settings", *, size: int | None, depth: int | None, resources: int | None
+    settings: "Settings",
+    *,
+    size: int | None,
+    depth: int | None,
+    resources: int | None,
+    stacks: int | None,
+    operations: int | None,
+    snapshots: int | None,
+    hidden: str | None,
 ) -> "Settings":
     """The settings with those limits that were given."""
     for option, value, least in (
         ("--max-template-size", size, 1024),
         ("--max-nested-depth", depth, 0),
         ("--max-resources-per-stack", resources, -1),
+        ("--max-stacks-per-project", stacks, -1),
+        ("--max-operations-per-project", operations, -1),
+        ("--max-snapshots-per-stack", snapshots, -1),
     ):
         if value is not None and value < least:
             raise Stop(Exit.USAGE, f"{option} is at least {least}, not {value}.")
@@ -129,11 +164,17 @@ def _bounded(
         bounds = replace(bounds, template_bytes=size)
     if depth is not None:
         bounds = replace(bounds, nesting=depth)
-    return replace(
-        settings,
-        bounds=bounds,
-        resources_per_stack=settings.resources_per_stack if resources is None else resources,
-    )
+    given = {
+        "resources_per_stack": resources,
+        "stacks_per_project": stacks,
+        "operations_per_project": operations,
+        "snapshots_per_stack": snapshots,
+    }
+    if hidden is not None:
+        tags = tuple(tag.strip() for tag in hidden.split(",") if tag.strip())
+        settings = replace(settings, hidden_stack_tags=tags)
+    numbers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(settings, bounds=bounds, **numbers)
 
 
 def _entries(text: str, file: Path | None) -> "tuple[Entry, ...]":

@@ -179,3 +179,23 @@ def test_validating_warns_of_what_was_hardly_meant(maker):
     assert [(each["line"], each["path"]) for each in refused["problems"]] == [
         (11, "resources.two.properties.value")
     ]
+
+
+def test_limits_and_purge_are_reached_and_guarded(people):
+    """A member sees the project's limits; setting one, and purging, is the administrator's."""
+    maker, root = people["maker"], people["root"]
+    shown = maker.own.get("/limits").json()
+    assert shown["project_id"] == maker.project_id
+    assert {each["name"] for each in shown["limits"]} >= {"stacks", "operations"}
+    path = f"/limits/{maker.project_id}/operations"
+    assert maker.own.put(path, json={"limit": 5}).status_code == 403
+    assert maker.own.get("/limits", params={"project_id": "another"}).status_code == 403
+    assert maker.own.post("/admin/purge", json={"older_than_seconds": 0}).status_code == 403
+    answer = root.own.put(path, json={"limit": 5}).json()
+    assert next(each["limit"] for each in answer["limits"] if each["name"] == "operations") == 5
+    assert root.own.delete(path).status_code == 200
+    assert root.own.delete(path).status_code == 404
+    assert root.own.put(path, json={"limit": "many"}).status_code == 400
+    purged = root.own.post("/admin/purge", json={"older_than_seconds": 1e9})
+    assert (purged.status_code, purged.json()) == (200, {"stacks": 0})
+    assert root.own.post("/admin/purge", json={"older_than_seconds": -5}).status_code == 400

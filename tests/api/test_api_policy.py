@@ -60,6 +60,7 @@ def test_every_route_names_a_deed():
     own |= {f"moves:{deed}" for deed in ("create", "show", "apply", "delete")}
     own |= {f"operations:{deed}" for deed in ("retry", "skip", "cancel", "take_over")}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
+    own |= {"limits:index", "limits:set", "admin:purge"}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
 

@@ -101,6 +101,9 @@ POLICY: Mapping[str, Need] = {
     "clouds:index": Need.READER,
     "clouds:unmanaged": Need.READER,
     "clouds:generate": Need.MEMBER,
+    "limits:index": Need.READER,
+    "limits:set": Need.ADMIN,
+    "admin:purge": Need.ADMIN,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact

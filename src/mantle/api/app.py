@@ -32,6 +32,7 @@ from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
 from mantle.api.own.interventions import InterventionsController
 from mantle.api.own.leaving import LeavingController
+from mantle.api.own.limits import AdminController, LimitsController
 from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
@@ -168,6 +169,8 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             InterventionsController,
             GuardsController,
             PoliciesController,
+            LimitsController,
+            AdminController,
             CloudsController,
             AdoptionsController,
             whoami,

@@ -20,6 +20,7 @@ from mantle.cli.operation import build_operation
 from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
+from mantle.cli.project import build_admin, build_project
 from mantle.cli.register import register
 from mantle.cli.screen import Screen
 from mantle.cli.stack import build_stack
@@ -55,6 +56,8 @@ def build_app() -> App:
     app.command(build_move())
     app.command(build_operation())
     app.command(build_policy())
+    app.command(build_project())
+    app.command(build_admin())
     app.command(build_template())
     app.command(login)
     app.command(register)

@@ -49,6 +49,11 @@ class Settings:
     deleted_stacks_kept_seconds: float = 30 * 86_400.0
     """How long a deleted stack is found by its id, with its events."""
     stacks_per_project: int = 512
+    """-1 is no limit."""
+    operations_per_project: int = 256
+    """That have not ended, without those of nested stacks; -1 is no limit."""
+    hidden_stack_tags: tuple[str, ...] = ("data-processing-cluster",)
+    """Stacks with one of these tags are left out of listings, unless these ask for them."""
     snapshots_per_stack: int = 32
     allow_export: bool = True
     """Export and abandon give documents that hold a stack's secrets."""

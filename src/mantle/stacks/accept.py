@@ -7,7 +7,7 @@ from mantle.access.caller import Caller
 from mantle.engine.machine import Handover
 from mantle.engine.operation import make_plan, new_rows
 from mantle.model.errors import LimitExceeded
-from mantle.model.ids import OperationId
+from mantle.model.ids import OperationId, ProjectId
 from mantle.model.plan import Plan
 from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
@@ -15,6 +15,7 @@ from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus
 from mantle.plan.render import plan_json
 from mantle.stacks.control import Control
+from mantle.stacks.limits import limit_of, refuse_many
 from mantle.store import events as event_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -56,6 +57,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
 
     def store(connection: Connection) -> StackRecord:
         overtaken.clear()
+        refuse_many(connection, control.settings, operation)
         stack = acceptance.store(connection)
         if acceptance.overtakes is not None:
             for other in operation_rows.live_of_stack(connection, stack.id):
@@ -157,9 +159,12 @@ def resources_in(loaded: Loaded) -> int:
     return len(graph.resources) + inside + sum(resources_in(each) for each in nested if each)
 
 
-def check_size(control: Control, loaded: Loaded) -> None:
+async def check_size(control: Control, project_id: ProjectId, loaded: Loaded) -> None:
     """Refuse a tree with more resources than one may have; what is made later counts then."""
-    count, limit = resources_in(loaded), control.settings.resources_per_stack
+    count = resources_in(loaded)
+    limit = await control.database.read(
+        limit_of, control.settings, project_id, "resources_per_stack"
+    )
     if 0 <= limit < count:
         raise LimitExceeded(
             f"Maximum resources per stack exceeded: with everything inside it has {count}; "

@@ -26,6 +26,7 @@ from mantle.plan.adoption import ADOPTS, adopted_rows
 from mantle.plan.render import plan_json
 from mantle.resources.kit import Family
 from mantle.stacks.handing import NAMESPACE, handed_over
+from mantle.stacks.limits import limit_of
 from mantle.stacks.resume import revive_if_ended
 from mantle.store import events as event_rows
 from mantle.store import interventions as intervention_rows
@@ -205,7 +206,8 @@ class Children:
         In the transaction that adds its rows, so that brothers begun together count each other.
         """
         others = resource_rows.count_of_tree(connection, child.root_id, child.id)
-        limit = self.machine.settings.resources_per_stack
+        settings, name = self.machine.settings, "resources_per_stack"
+        limit = limit_of(connection, settings, child.project_id, name)
         if 0 <= limit < others + count:
             raise LimitExceeded(
                 f"Maximum resources per stack exceeded: {others} are in the tree of stacks, this "

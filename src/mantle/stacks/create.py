@@ -12,6 +12,7 @@ from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, pl
 from mantle.stacks.control import Control
 from mantle.stacks.guards import fresh_guard
 from mantle.stacks.inner import load_whole
+from mantle.stacks.limits import limit_of
 from mantle.stacks.names import check_name, check_tags
 from mantle.stacks.previews import Preview
 from mantle.store import guards as guard_rows
@@ -112,10 +113,11 @@ async def check_room(control: Control, caller: Caller, stack: StackRecord) -> No
     As in Heat, the number of stacks does not bind an administrator.
     """
     await control.database.read(refuse_taken, stack)
-    limit = control.settings.stacks_per_project
     if "admin" in caller.roles:
         return
-    if await control.database.read(stack_rows.count_live, stack.project_id) >= limit:
+    read = control.database.read
+    limit = await read(limit_of, control.settings, stack.project_id, "stacks")
+    if 0 <= limit <= await read(stack_rows.count_live, stack.project_id):
         raise LimitExceeded(
             f"You have reached the maximum stacks per tenant, {limit}.",
             remedy="Delete some stacks, or ask whoever runs Mantle to raise the limit.",

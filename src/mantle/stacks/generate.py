@@ -117,7 +117,7 @@ async def generate(control: Control, caller: Caller, request: GenerateRequest) -
     await control.database.read(refuse_owned, stack, document)
     source = TemplateSource(template=template)
     loaded = await load(control.machine, stack, source)
-    check_size(control, loaded)
+    await check_size(control, stack.project_id, loaded)
     await _walk_forward(control, session, stack, loaded, chosen, peers)
     rows = adopted_rows(
         stack.id,

@@ -33,7 +33,7 @@ async def load_whole(
     """
     catalogue = catalogue_of(control, stack.project_id)
     loaded = await load_asking(control, stack, source, catalogue, before)
-    check_size(control, loaded)
+    await check_size(control, stack.project_id, loaded)
     check_sinks(control, loaded)
     await check_inner_stacks(control, stack, loaded, catalogue)
     return loaded

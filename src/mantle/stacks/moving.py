@@ -442,7 +442,7 @@ async def _side(
 ) -> Side:
     """The stack with its new template and rows; raises unless its plan is empty."""
     loaded = await load(control.machine, after, source)
-    check_size(control, loaded)
+    await check_size(control, after.project_id, loaded)
     definitions = loaded.graph.resources
     fitted = []
     for row in rows:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.engine.operation import load
@@ -104,12 +104,18 @@ async def list_stacks(
     control: Control, project_id: ProjectId | None, query: StackQuery
 ) -> list[StackRecord]:
     """Stacks of a project; None lists all projects'."""
-    return await control.database.read(stack_rows.listing, project_id, query)
+    return await control.database.read(stack_rows.listing, project_id, _hiding(control, query))
 
 
 async def count_stacks(control: Control, project_id: ProjectId | None, query: StackQuery) -> int:
     """How many the listing holds without paging."""
-    return await control.database.read(stack_rows.count, project_id, query)
+    return await control.database.read(stack_rows.count, project_id, _hiding(control, query))
+
+
+def _hiding(control: Control, query: StackQuery) -> StackQuery:
+    """As in Heat, stacks with certain tags are told only to who asks for hidden ones."""
+    hidden = () if query.show_hidden else control.settings.hidden_stack_tags
+    return replace(query, not_tags_any=(*query.not_tags_any, *hidden))
 
 
 async def stack_source(control: Control, stack: StackRecord) -> TemplateSource:

@@ -21,6 +21,7 @@ from mantle.model.status import Action, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.export import export_stack
+from mantle.stacks.limits import limit_of
 from mantle.store import contents as content_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -56,13 +57,13 @@ async def take_snapshot(
         data=await export_stack(control, stack),
         created_at=control.clock.now(),
     )
-    limit = control.settings.snapshots_per_stack
 
     def store(connection: Connection) -> StackRecord:
+        limit = limit_of(connection, control.settings, stack.project_id, "snapshots_per_stack")
         now = _idle(connection, stack)
         if now.source_id != snapshot.source_id:
             raise Conflict(f"Stack {stack.name!r} was changed by someone else in this moment.")
-        if snapshot_rows.count(connection, stack.id) >= limit:
+        if 0 <= limit <= snapshot_rows.count(connection, stack.id):
             raise LimitExceeded(
                 f"You have reached the maximum of {limit} snapshots of a stack.",
                 remedy="Delete one that is no longer needed.",

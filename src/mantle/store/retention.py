@@ -5,8 +5,9 @@ running operations. Nothing that lives refers to what goes: an operation under w
 and its events, a stack its sources, whatever their age.
 """
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, true
 
+from mantle.model.ids import ProjectId
 from mantle.model.status import OperationStatus
 from mantle.store import drift as drift_rows
 from mantle.store import interventions as intervention_rows
@@ -79,12 +80,13 @@ def purge_operations(connection: Connection, before: float) -> int:
     return connection.execute(delete(operations).where(operations.c.id.in_(chosen))).rowcount
 
 
-def purge_stacks(connection: Connection, before: float) -> int:
-    """Stacks deleted before this time, with everything that is said of them."""
+def purge_stacks(connection: Connection, before: float, project_id: ProjectId | None = None) -> int:
+    """Stacks deleted before this time, with all that is said of them; of one project or of all."""
     chosen = connection.execute(
         select(stacks.c.id, stacks.c.source_id, stacks.c.previous_source_id)
         .where(
             stacks.c.deleted_at < before,
+            true() if project_id is None else stacks.c.project_id == project_id,
             stacks.c.id.not_in(select(operations.c.stack_id).where(operations.c.status.in_(_LIVE))),
         )
         .limit(BATCH)

@@ -51,6 +51,8 @@ class StackQuery:
     not_tags_any: tuple[str, ...] = ()
     show_deleted: bool = False
     show_nested: bool = False
+    show_hidden: bool = False
+    """With the stacks whose tags the operator hides (`hidden_stack_tags`)."""
 
 
 def add_source(connection: Connection, source: TemplateSource, now: float) -> str:

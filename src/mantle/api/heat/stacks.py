@@ -201,6 +201,7 @@ def _query(ask: Ask) -> tuple[ProjectId | None, StackQuery]:
         tags_any=ask.listed("tags_any"),
         not_tags=ask.listed("not_tags"),
         not_tags_any=ask.listed("not_tags_any"),
+        show_hidden=ask.flag("show_hidden"),
         show_deleted=ask.flag("show_deleted"),
         show_nested=ask.flag("show_nested"),
     )

@@ -71,10 +71,13 @@ class StacksController(Controller):
         caller: GivenCaller,
         show_deleted: FromQuery[bool] = False,
         tag: FromQuery[str | None] = None,
+        show_hidden: FromQuery[bool] = False,
     ) -> StacksAnswer:
         """Newest first."""
         enforce(caller, "stacks:index")
-        query = StackQuery(show_deleted=show_deleted, tags=(tag,) if tag else ())
+        query = StackQuery(
+            show_deleted=show_deleted, show_hidden=show_hidden, tags=(tag,) if tag else ()
+        )
         found = await list_stacks(control, caller.project_id, query)
         return StacksAnswer(stacks=[stack_shape(stack) for stack in found])
 

@@ -202,9 +202,15 @@ OWN = [
     ("GET", "/clouds/simulated/unmanaged", "clouds:unmanaged"),
     ("POST", "/clouds/simulated/generate", "clouds:generate"),
     ("POST", "/clouds/simulated/adopt", "stacks:create"),
+    ("GET", "/limits", "limits:index"),
+    ("PUT", "/limits/none/nobody", "limits:set"),
+    ("DELETE", "/limits/none/nobody", "limits:set"),
+    ("POST", "/admin/purge", "admin:purge"),
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("PUT", "/limits/none/nobody"): {"limit": 1},
+    ("POST", "/admin/purge"): {"older_than_seconds": 1e9},
     ("POST", "/validate"): {"template": TEMPLATE},
     ("PUT", "/stacks/{name}/drift/policy"): {"policy": "alert"},
     ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},
@@ -246,6 +252,7 @@ def test_the_table_of_own_routes_is_complete(server):
         (
             method,
             path.replace("{snapshot_id}", "{id}")
+            .replace("{project_id}", "{id}")
             .replace("{plan_id}", "{id}")
             .replace("{move_id}", "{id}")
             .replace("{operation_id}", "{id}"),

@@ -44,6 +44,7 @@ TYPES = {
             properties={
                 "needed": Property(kind=Kind.ANY, required=True),
                 "inner": Property(kind=Kind.MAP),
+                "former": Property(kind=Kind.ANY, alias_of="needed"),
             },
         )
     ),

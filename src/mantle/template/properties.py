@@ -68,6 +68,14 @@ class _Coercer:
                     (*path, name),
                     f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
                 )
+            elif values[name] is not None and values.get(known[name].alias_of) is not None:
+                today = known[name].alias_of
+                self.add(
+                    "property-twice",
+                    f"Cannot define the following properties at the same time: {today}, {name}",
+                    (*path, name),
+                    f"Keep {today}; {name} is an older name of it.",
+                )
         result: dict[str, Value] = {}
         given = renamed(known, values)
         for name, schema in known.items():

@@ -20,6 +20,8 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
     if scope.lookup is None or not isinstance(argument, list) or not argument:
         raise wrong(call, "attributes cannot be read here")
     name, *path = argument
+    if not isinstance(name, str):
+        raise wrong(call, f"a resource's name is a text, not {kind(name)}")
     attributes = scope.lookup.attributes(name)
     if isinstance(attributes, Unknown):
         return attributes

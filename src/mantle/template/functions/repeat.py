@@ -33,6 +33,11 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         raise wrong(call, "`permutations` must be true or false")
     names = list(each)
     lists = [_items(name, each[name], scope, call, permutations) for name in names]
+    if not all(lists):
+        # Nothing is repeated, so nothing is looked at.
+        lists = [[] for _ in names] if permutations else lists
+    else:
+        _check_texts(dict(zip(names, lists, strict=True)), call)
     if permutations:
         if math.prod(len(items) for items in lists) > MOST_COPIES:
             raise wrong(call, f"would make more than {MOST_COPIES:,} copies")
@@ -71,10 +76,14 @@ def _items(name: str, value: Value, scope: Scope, call: Call, permutations: bool
         value = list(value)
     if not isinstance(value, list):
         raise wrong(call, f"the values of {name!r} must be a list, not {kind(value)}")
-    for item in value:
-        if not isinstance(item, str):
-            raise wrong(call, f"the values of {name!r} must be strings, not {kind(item)}")
     return value
+
+
+def _check_texts(lists: dict[str, list[str]], call: Call) -> None:
+    for name, items in lists.items():
+        for item in items:
+            if not isinstance(item, str):
+                raise wrong(call, f"the values of {name!r} must be strings, not {kind(item)}")
 
 
 def _copy(template: Value, replacements: list[tuple[str, str]], call: Call) -> Value:

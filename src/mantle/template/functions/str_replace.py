@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from mantle.model.values import Call, Value
+from mantle.model.values import Call, Unknown, Value
 from mantle.template.functions.base import Function, Scope, bounded, kind, wrong
 
 MOST_PIECES = 20_000_000
@@ -15,6 +15,11 @@ def _check(argument: Value) -> str | None:
         return None
     if not isinstance(argument, dict) or not {"template", "params"} <= set(argument):
         return "needs a map with the keys `template` and `params`"
+    template, params = argument["template"], argument["params"]
+    if not isinstance(template, str | Call | Unknown):
+        return f"`template` must be a string, not {kind(template)}"
+    if not isinstance(params, dict | Call | Unknown):
+        return f"`params` must be a map, not {kind(params)}"
     return None
 
 
@@ -25,10 +30,6 @@ def _replacer(*, strict: bool, very: bool) -> Callable[[Value, Scope, Call], Val
         if problem or not isinstance(argument, dict):
             raise wrong(call, problem or "needs a map")
         template, params = argument["template"], argument["params"]
-        if not isinstance(template, str):
-            raise wrong(call, f"`template` must be a string, not {kind(template)}")
-        if not isinstance(params, dict):
-            raise wrong(call, f"`params` must be a map, not {kind(params)}")
         texts = {str(key): _text(key, value, scope, call, very) for key, value in params.items()}
         made, unused = replaced(template, texts, call)
         if strict and unused:

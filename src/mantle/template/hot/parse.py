@@ -434,13 +434,17 @@ class Parser:
         return Call(name, argument, path)
 
     def _note_attribute(self, argument: list[Any], path: Path) -> None:
-        name = argument[0]
+        name, attribute = argument[0], argument[1] if len(argument) > 1 else None
         if isinstance(name, Call):
             name = self._early(name)
+        if isinstance(attribute, Call):
+            attribute = self._early(attribute)
+        for what, found in (("resource's", name), ("attribute's", attribute)):
+            if not isinstance(found, str | Unknown) and (found is not None or found is name):
+                self.add("function-argument", f'"get_attr": {str(found)[:100]!r} is no {what} name',
+                         path, form_of("get_attr"))  # fmt: skip
+                return
         if isinstance(name, str):
-            attribute = argument[1] if len(argument) > 1 else None
-            if isinstance(attribute, Call):
-                attribute = self._early(attribute)
             if len(argument) == 1 and self.version < "2015-10-15":
                 self.add(
                     "function-argument",
@@ -462,11 +466,11 @@ class Parser:
             found.problems.append(problem)
 
     def _early(self, call: Call) -> Value:
-        """A name computed from parameters is known already."""
+        """A value computed from parameters is known already; one that is not is unknown."""
         try:
             return resolve(call, Scope(version=self.version, parameters=self.parameters))
         except Invalid:
-            return None
+            return Unknown(())
 
     # --- resources and outputs ---------------------------------------------------------------
 
@@ -541,14 +545,13 @@ class Parser:
         return definition, found
 
     def _filled(self, name: str, body: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        """Without keys that stand there empty, each of which is told; CFN passes them over."""
+        """Without keys that stand there empty, each of which is told."""
         empty = [key for key in body if body[key] is None and key != "type"]
         if not empty:
             return body
-        if self.version not in {HEAT, AWS}:
-            for key in empty:
-                self.add("empty-key", f"The key {key!r} of resource {name!r} is empty (null).",
-                         (*path, key), "Fill it, or leave it out.")  # fmt: skip
+        for key in empty:
+            self.add("empty-key", f"The key {key!r} of resource {name!r} is empty (null).",
+                     (*path, key), "Fill it, or leave it out.")  # fmt: skip
         return {key: value for key, value in body.items() if key not in empty}
 
     def _map(self, body: Mapping[str, Any], key: str, path: Path) -> Any:
@@ -608,9 +611,10 @@ class Parser:
         for policy in DeletionPolicy:
             if value == policy or (self.version >= NEWTON and value == policy.lower()):
                 return policy if external is None else usual
+        known = not isinstance(value, Unknown)
         self.add(
             "deletion-policy",
-            f'Invalid deletion policy "{value}"',
+            f'Invalid deletion policy "{value if known else "which is not known now"}"',
             (*path, "deletion_policy"),
             f"Choose one of {', '.join(DeletionPolicy)}.",
         )

@@ -1,10 +1,10 @@
 """Templates that are right, mostly: what they say gets as far as the resolver and the planner."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fuzz.grammar import Grammar
+from fuzz.grammar import LITERALS, Grammar
 from mantle.template.functions import callable_in
 from mantle.template.hot.versions import NAMES
 
@@ -168,7 +168,21 @@ class Tame(Grammar):
             self.there.append(name)
         found[self.named("resources")] = resources
         found[self.named("outputs")] = {"o": {self.named("value"): self.words(3)}}
+        if self.odds(0.6):
+            self.spoil(found)
         return found
+
+    def spoil(self, found: dict[str, Any]) -> None:
+        """Put one wrong thing into it: the place is right for something else."""
+        places = list(_places(found))
+        *way, last = self.chance.choice(places)
+        here: Any = found
+        for part in way:
+            here = here[part]
+        name = "Ref" if self.cfn else "get_param"
+        here[last] = self.pick(
+            *LITERALS, {name: self.pick(*TYPED)}, {name: self.pick(*TYPED)}, self.value(2)
+        )
 
     def equation(self) -> Any:
         reading = {"Ref": "s"} if self.cfn else {"get_param": "s"}
@@ -201,6 +215,15 @@ class Tame(Grammar):
         names = [name for name in TYPED if self.odds(0.3)]
         section = self.pick("parameters", "parameter_defaults")
         return {section: {name: TYPED[name] for name in names}} if names else {}
+
+
+def _places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of something inside."""
+    if path:
+        yield path
+    inside = data.items() if isinstance(data, dict) else ()
+    for key, part in enumerate(data) if isinstance(data, list) else inside:
+        yield from _places(part, (*path, key))
 
 
 def _written(value: Any) -> Any:

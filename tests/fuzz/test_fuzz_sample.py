@@ -34,6 +34,14 @@ FOUND = {
     + "Resources: {r: {Type: Any, Properties: {value: [{'Fn::ResourceFacade': {}}, {Ref: []}, "
     "{'Fn::Select': [0, {Ref: {}}]}, {'Fn::Select': [1, {a: 1, b: 2}]}]}}}\n",
     "an `if` without arguments": HEAD + "conditions: {c: true}\noutputs: {o: {value: {if: []}}}\n",
+    "a file named by a list": HEAD
+    + "parameters: {l: {type: comma_delimited_list, default: 'a,b'}}\n"
+    "resources: {r: {type: Any, properties: {value: {get_file: {get_param: l}}}}}\n",
+    "properties that a function gives as a list": HEAD
+    + "parameters: {l: {type: comma_delimited_list, default: 'a,b'}}\n"
+    "resources: {r: {type: Any, properties: {get_param: l}}}\n",
+    "a path into a parameter whose type is a list": HEAD
+    + "parameters: {p: {type: [a]}}\noutputs: {o: {value: {get_param: [p, x]}}}\n",
 }
 """What fuzzing has found: each stays found."""
 

@@ -275,7 +275,7 @@ class Parameters:
                       "Write it as `- length: {min: 1}`.")  # fmt: skip
             return None
         for key in entry:
-            if key not in {*known, "description"}:
+            if key not in {*FITS, "description"}:
                 self._add("constraint", f"Invalid constraint {key!r}.", (*path, key),
                           f"Known: {', '.join(known)}.")  # fmt: skip
         name = next((key for key in known if key in entry), None)

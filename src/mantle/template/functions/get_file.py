@@ -11,6 +11,8 @@ def _check(argument: Value) -> str | None:
 
 
 def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
+    if not isinstance(argument, str):
+        raise wrong(call, f"needs a file's name, not {kind(argument)}")
     text = scope.files.get(argument)
     if text is None:
         there = ", ".join(sorted(scope.files)[:5]) or "none"

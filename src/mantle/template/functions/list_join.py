@@ -23,8 +23,8 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         raise wrong(call, f"takes one list in version {scope.version}", "Use 2015-10-15 or later.")
     texts: list[str] = []
     for items in lists:
-        if items is None:
-            continue
+        if not items:
+            continue  # null and whatever else is empty
         if not isinstance(items, list):
             raise wrong(call, f"must operate on a list, not {kind(items)}")
         texts += [_text(item, scope, call) for item in items]

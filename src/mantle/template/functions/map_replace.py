@@ -3,6 +3,8 @@
 from mantle.model.values import Call, Value
 from mantle.template.functions.base import Function, Scope, wrong
 
+PARTS = ("keys", "values")
+
 
 def _check(argument: Value) -> str | None:
     if isinstance(argument, Call):
@@ -10,7 +12,7 @@ def _check(argument: Value) -> str | None:
     if not isinstance(argument, list) or len(argument) != 2:
         return "needs [map, {keys: map, values: map}]"
     change = argument[1]
-    if isinstance(change, dict) and not set(change) <= {"keys", "values"}:
+    if isinstance(change, dict) and not set(change) <= set(PARTS):
         return "the second item has only `keys` and `values`"
     return None
 
@@ -25,7 +27,7 @@ def _resolve(argument: Value, scope: Scope, call: Call) -> Value:
         return source or {}
     if not isinstance(source, dict) or not isinstance(change, dict):
         raise wrong(call, "both items must be maps")
-    keys, values = change.get("keys") or {}, change.get("values") or {}
+    keys, values = ({} if change.get(name) is None else change[name] for name in PARTS)
     if not isinstance(keys, dict) or not isinstance(values, dict):
         raise wrong(call, "`keys` and `values` must be maps")
     result: dict[str, Value] = {}

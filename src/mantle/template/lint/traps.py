@@ -54,7 +54,7 @@ def silent_miss(view: View) -> Iterator[Found]:
         if body is None:
             continue
         kind, default = body.get("type"), body.get("default")
-        if kind in {"string", "number", "boolean"}:
+        if isinstance(kind, str) and kind in {"string", "number", "boolean"}:
             yield Found(use.path, f"Parameter {name!r} is a {kind}: a path into it gives ''.")
         elif isinstance(default, dict | list) and default and not _leads(default, path):
             shown = ".".join(str(part) for part in path)

@@ -154,6 +154,44 @@ SHAPES = {
         ),
         same=("port",),
     ),
+    "what only Neutron knows": Shape(
+        before={
+            "net": typed("Neutron::Net", value_specs={"mtu": 1400}),
+            "six": typed(
+                "Neutron::Subnet",
+                network=ref("net"),
+                cidr="fd00:8::/64",
+                ip_version=6,
+                ipv6_ra_mode="slaac",
+                ipv6_address_mode="slaac",
+            ),
+            "port": {
+                **typed(
+                    "Neutron::Port",
+                    network=ref("net"),
+                    no_fixed_ips=True,
+                    **{"binding:vnic_type": "direct"},
+                ),
+                "depends_on": "six",
+            },
+        },
+        after={
+            "net": typed("Neutron::Net", value_specs={"mtu": 1300}),
+            "six": typed(
+                "Neutron::Subnet",
+                network=ref("net"),
+                cidr="fd00:8::/64",
+                ip_version=6,
+                ipv6_ra_mode="slaac",
+                ipv6_address_mode="slaac",
+            ),
+            "port": {
+                **typed("Neutron::Port", network=ref("net"), no_fixed_ips=True),
+                "depends_on": "six",
+            },
+        },
+        same=("net", "six", "port"),
+    ),
     "group": Shape(
         before=GROUP,
         after=changed(

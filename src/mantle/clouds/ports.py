@@ -226,6 +226,8 @@ class NetworkSpec:
     mtu: int | None = None
     dns_domain: str = ""
     tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What only some clouds have a notion of, as its service is told (`resources/extras.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,7 @@ class SubnetSpec:
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +292,7 @@ class PortSpec:
     port_security_enabled: bool | None = None
     dns_name: str = ""
     tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +315,7 @@ class RouterSpec:
     external_network_id: str | None = None
     enable_snat: bool | None = None
     tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +383,7 @@ class FloatingIpSpec:
     port_id: str | None = None
     fixed_ip_address: str | None = None
     address: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,6 +524,7 @@ class LoadBalancerSpec:
     vip_address: str | None = None
     description: str = ""
     admin_state_up: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

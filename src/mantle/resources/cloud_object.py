@@ -36,7 +36,7 @@ from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, W
 SpecT = TypeVar("SpecT")
 ObjectT = TypeVar("ObjectT", bound=CloudObject)
 
-HIDDEN_FIELDS = ("token", "admin_password", "private_key", "user_data")
+HIDDEN_FIELDS = ("extra", "token", "admin_password", "private_key", "user_data")
 """Never shown in the attribute `show`: they are secrets, or may hold some."""
 
 UPDATE_MARK = "update_sent_for"

@@ -67,7 +67,7 @@ class Inverse:
         wanted = msgspec.to_builtins(asked)
         there = msgspec.to_builtins(found)
         fields = {**there, **(there.get("spec") or {})}
-        skipped = self.unseen | self.elsewhere(found, peers)
+        skipped = {"extra"} | self.unseen | self.elsewhere(found, peers)
         return sorted(
             name
             for name, value in wanted.items()

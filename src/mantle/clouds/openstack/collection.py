@@ -7,14 +7,14 @@ call for all who ask. A delete that the service has accepted is not sent again w
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from mantle.clouds.openstack import marks
 from mantle.clouds.openstack.batch import Batch
 from mantle.clouds.openstack.caller import Caller
 from mantle.clouds.openstack.errors import Service
-from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search
+from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search, differing
 from mantle.clouds.ports import Anew, CloudObject, Denied, Missing, Refused
 from mantle.model.ids import Token
 
@@ -84,7 +84,8 @@ class RestCollection(Anew[SpecT, ObjectT]):
                 f"{part} of {self.kind.noun} {object_id} cannot change in place.",
                 remedy="Have it replaced.",
             )
-        change = self.kind.change(spec, raw)
+        extra = differing(await self._extra(spec), raw)
+        change = {**self.kind.change(spec, raw), **extra}
         if change:
             path = f"{self.kind.path}/{quote(object_id, safe='')}"
             answer = await self.caller.put(self.kind.service, path, {self.kind.one: change})
@@ -109,7 +110,7 @@ class RestCollection(Anew[SpecT, ObjectT]):
 
     async def make(self, spec: SpecT, token: Token) -> Raw:
         """The request that creates."""
-        body = {self.kind.one: self.kind.body(spec, token)}
+        body = {self.kind.one: {**self.kind.body(spec, token), **await self._extra(spec)}}
         answer = await self.caller.post(self.kind.service, self.kind.path, body)
         raw: Raw = answer[self.kind.one]
         return raw
@@ -236,6 +237,25 @@ class RestCollection(Anew[SpecT, ObjectT]):
         parts = [tags[at : at + AT_ONCE] for at in range(0, len(tags), AT_ONCE)]
         found = await asyncio.gather(*(self.raws(("tags-any", ",".join(part))) for part in parts))
         return [raw for part in found for raw in part]
+
+    async def _extra(self, spec: SpecT) -> dict[str, Any]:
+        """What the spec passes on, with ids where names were given."""
+        extra: dict[str, Any] = dict(getattr(spec, "extra", {}))
+        for name, (path, many) in self.kind.named.items():
+            value = extra.get(name)
+            if isinstance(value, str) and not _UUID.fullmatch(value):
+                extra[name] = await self._id_of(path, many, value)
+        return extra
+
+    async def _id_of(self, path: str, many: str, name: str) -> str:
+        answer = await self.caller.get(self.kind.service, path, ("name", name))
+        found = [str(each["id"]) for each in answer[many]]
+        if len(found) != 1:
+            raise Refused(
+                f"{len(found)} of the {many.replace('_', ' ')} are named {name!r}.",
+                remedy="Give the id of one.",
+            )
+        return found[0]
 
     # --- inside ------------------------------------------------------------------------------
 

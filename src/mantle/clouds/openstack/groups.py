@@ -5,6 +5,7 @@ rules; whoever finds it so sends the whole spec again (`resources/neutron/securi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mantle.clouds import ports as p
@@ -207,10 +208,7 @@ class FloatingIps(RestCollection[p.FloatingIpSpec, p.FloatingIp]):
         self._networks = networks
 
     async def make(self, spec: p.FloatingIpSpec, token: Token) -> Raw:
-        body = {**self.kind.body(spec, token), "floating_network_id": await self._id(spec)}
-        answer = await self.caller.post(NET, self.kind.path, {self.kind.one: body})
-        raw: Raw = answer[self.kind.one]
-        return raw
+        return await super().make(replace(spec, network_id=await self._id(spec)), token)
 
     async def _id(self, spec: p.FloatingIpSpec) -> str:
         networks = [each for each in await self._networks.raws() if each.get("router:external")]

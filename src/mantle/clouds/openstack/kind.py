@@ -1,7 +1,7 @@
 """What differs from one kind of object to the next, as data: a page to read for each. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -48,6 +48,8 @@ class Kind:
     """Which part of the spec differs and cannot change in place, or nothing."""
     user_tags: Callable[[Any], tuple[str, ...]] | None = None
     """For Neutron, whose tags are a request of their own."""
+    named: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Fields of `extra` that want an id and may be given a name: path and envelope to look in."""
     shared: bool = False
     """Others' objects may be seen and used."""
     kept_seconds: float = 0.0

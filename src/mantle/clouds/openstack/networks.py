@@ -12,6 +12,10 @@ from mantle.model.ids import Token
 KEPT_SECONDS = 1.5
 
 
+QOS = {"qos_policy_id": ("/qos/policies", "policies")}
+POOLS = {"subnetpool_id": ("/subnetpools", "subnetpools")}
+
+
 def token_of(raw: Raw) -> Token:
     """From the description."""
     return marks.described(raw.get("description"))[1]
@@ -77,6 +81,7 @@ NETWORKS = Kind(
     change=lambda spec, raw: differing(_network_fields(spec), raw),
     read=_network,
     token_of=token_of,
+    named=QOS,
     user_tags=lambda spec: spec.tags,
     shared=True,
     kept_seconds=KEPT_SECONDS,
@@ -140,15 +145,16 @@ SUBNETS = Kind(
     search=Search.IDS_AND_DESCRIPTIONS,
     body=lambda spec, token: {
         **_subnet_fields(spec),
+        **({"cidr": spec.cidr} if spec.cidr else {}),
         "network_id": spec.network_id,
-        "cidr": spec.cidr,
         "ip_version": spec.ip_version,
         "description": marks.description("", token),
     },
     change=lambda spec, raw: differing(_subnet_fields(spec), raw),
-    fixed=lambda spec, raw: "cidr" if spec.cidr != raw["cidr"] else "",
+    fixed=lambda spec, raw: "cidr" if spec.cidr not in {"", raw["cidr"]} else "",
     read=_subnet,
     token_of=token_of,
+    named=POOLS,
     user_tags=lambda spec: spec.tags,
     shared=True,
     kept_seconds=KEPT_SECONDS,
@@ -250,6 +256,7 @@ PORTS = Kind(
     change=_port_change,
     read=_port,
     token_of=token_of,
+    named=QOS,
     user_tags=lambda spec: spec.tags,
     kept_seconds=1.0,
 )

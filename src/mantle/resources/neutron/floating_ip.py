@@ -6,10 +6,11 @@ from typing import Any
 from mantle.clouds.ports import FloatingIp, FloatingIpSpec
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id
-from mantle.resources.schemas import mapping, not_offered, old_name, schema, string
+from mantle.resources.schemas import mapping, old_name, schema, string
 from mantle.resources.unique import had_once
 
 SCHEMA = schema(
@@ -38,11 +39,10 @@ SCHEMA = schema(
     },
 )
 
-NOT_OFFERED = {
-    "floating_subnet": "the subnet cannot be chosen. Leave floating_subnet out.",
-    "value_specs": "no extra values are understood. Leave value_specs out.",
-    "dns_name": "floating addresses get no DNS names. Leave dns_name out.",
-    "dns_domain": "floating addresses get no DNS names. Leave dns_domain out.",
+PASSED_ON = {
+    "floating_subnet": "subnet_id",
+    "dns_name": "dns_name",
+    "dns_domain": "dns_domain",
 }
 
 
@@ -69,6 +69,7 @@ async def spec(ctx: Context) -> FloatingIpSpec:
         ),
         fixed_ip_address=wanted.get("fixed_ip_address"),
         address=wanted.get("floating_ip_address"),
+        extra=extras(wanted, PASSED_ON),
     )
 
 
@@ -107,7 +108,6 @@ TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
             schema=SCHEMA,
-            check_properties=not_offered(NOT_OFFERED),
             neighbours=neighbours,
             old_first=had_once("its address", "floating_ip_address"),
         ),

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Network, NetworkSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import name_of, tags_of
@@ -14,7 +15,6 @@ from mantle.resources.schemas import (
     listing,
     mapping,
     not_offered,
-    rules,
     schema,
     string,
     strings,
@@ -53,16 +53,12 @@ SCHEMA = schema(
 NOT_OFFERED = {
     "tenant_id": "a network always belongs to the stack's project. Leave tenant_id out.",
     "dhcp_agent_ids": "DHCP agents cannot be chosen. Leave dhcp_agent_ids out.",
-    "qos_policy": "there are no QoS policies. Leave qos_policy out.",
-    "availability_zone_hints": "zones cannot be chosen. Leave availability_zone_hints out.",
 }
 
-
-def check_value_specs(properties: Mapping[str, Any]) -> list[str]:
-    """Only the extra values that the port can say."""
-    extra = properties.get("value_specs")
-    unknown = sorted(set(extra) - {"mtu"}) if isinstance(extra, Mapping) else []
-    return [f"value_specs.{key}: only mtu is understood. Leave it out." for key in unknown]
+PASSED_ON = {
+    "qos_policy": "qos_policy_id",
+    "availability_zone_hints": "availability_zone_hints",
+}
 
 
 async def spec(ctx: Context) -> NetworkSpec:
@@ -77,6 +73,7 @@ async def spec(ctx: Context) -> NetworkSpec:
         mtu=None if mtu is None else int(mtu),
         dns_domain=wanted.get("dns_domain") or "",
         tags=tags_of(ctx),
+        extra=extras(wanted, PASSED_ON, taken=frozenset({"mtu"})),
     )
 
 
@@ -117,9 +114,7 @@ def described(network: Network, project_id: str) -> dict[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(
-            schema=SCHEMA, check_properties=rules(not_offered(NOT_OFFERED), check_value_specs)
-        ),
+        facts=TypeFacts(schema=SCHEMA, check_properties=not_offered(NOT_OFFERED)),
         noun="network",
         collection=lambda session: session.networks,
         spec=spec,

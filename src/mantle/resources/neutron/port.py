@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FixedIp, Missing, Port, PortSpec, Session
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, Property, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, name_of, tags_of
@@ -14,7 +15,6 @@ from mantle.resources.schemas import (
     boolean,
     mapping,
     maps,
-    not_offered,
     old_name,
     schema,
     string,
@@ -113,6 +113,12 @@ EXTRA_NOT_OFFERED = {
     "no_fixed_ips": "every port has an address. Leave no_fixed_ips out.",
 }
 EXTRA_HARMLESS = {"binding:vnic_type": ("normal",)}
+"""In a server's `port_extra_properties`."""
+
+PASSED_ON = {
+    "qos_policy": "qos_policy_id",
+    "propagate_uplink_status": "propagate_uplink_status",
+}
 
 
 def replace_when(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
@@ -176,8 +182,18 @@ async def spec(ctx: Context) -> PortSpec:
         device_owner=wanted.get("device_owner") or "",
         dns_name=wanted.get("dns_name") or "",
         tags=tags_of(ctx),
+        extra=_extra(wanted),
         **extra_fields(wanted),
     )
+
+
+def _extra(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    found = extras(wanted, PASSED_ON)
+    if wanted.get("binding:vnic_type") not in {None, "normal"}:
+        found["binding:vnic_type"] = wanted["binding:vnic_type"]
+    if wanted.get("no_fixed_ips"):
+        found["fixed_ips"] = []
+    return found
 
 
 def extra_fields(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -273,7 +289,6 @@ TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
             schema=SCHEMA,
-            check_properties=not_offered(EXTRA_NOT_OFFERED, EXTRA_HARMLESS),
             replace_when=replace_when,
             neighbours=neighbours,
             old_first=first_of(

@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Router, RouterSpec
 from mantle.model.schema import Kind, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of, tags_of
@@ -64,14 +65,16 @@ SCHEMA = schema(
 )
 
 NOT_OFFERED = {
-    "value_specs": "no extra values are understood. Leave value_specs out.",
     "external_gateway_info.external_fixed_ips": "the address is chosen. Leave it out.",
     "l3_agent_id": "agents cannot be chosen. Leave l3_agent_id out.",
     "l3_agent_ids": "agents cannot be chosen. Leave l3_agent_ids out.",
-    "distributed": "routers cannot be distributed. Leave distributed out.",
-    "ha": "it cannot be chosen. Leave ha out.",
-    "availability_zone_hints": "zones cannot be chosen. Leave availability_zone_hints out.",
     "tenant_id": "a router always belongs to the stack's project. Leave tenant_id out.",
+}
+
+PASSED_ON = {
+    "distributed": "distributed",
+    "ha": "ha",
+    "availability_zone_hints": "availability_zone_hints",
 }
 
 
@@ -95,6 +98,7 @@ async def spec(ctx: Context) -> RouterSpec:
         ),
         enable_snat=gateway.get("enable_snat"),
         tags=tags_of(ctx),
+        extra=extras(wanted, PASSED_ON),
     )
 
 

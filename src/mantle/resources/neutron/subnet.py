@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Subnet, SubnetSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of, tags_of
@@ -78,13 +79,15 @@ SCHEMA = schema(
 )
 
 NOT_OFFERED = {
-    "subnetpool": "there are no subnet pools. Give a cidr instead.",
-    "prefixlen": "there are no subnet pools. Give a cidr instead.",
-    "value_specs": "no extra values are understood. Leave value_specs out.",
     "tenant_id": "a subnet always belongs to the stack's project. Leave tenant_id out.",
-    "ipv6_ra_mode": "router advertisements cannot be chosen. Leave ipv6_ra_mode out.",
-    "ipv6_address_mode": "it cannot be chosen. Leave ipv6_address_mode out.",
-    "segment": "there are no segments. Leave segment out.",
+}
+
+PASSED_ON = {
+    "subnetpool": "subnetpool_id",
+    "prefixlen": "prefixlen",
+    "ipv6_ra_mode": "ipv6_ra_mode",
+    "ipv6_address_mode": "ipv6_address_mode",
+    "segment": "segment_id",
 }
 
 
@@ -96,7 +99,7 @@ async def spec(ctx: Context) -> SubnetSpec:
         network_id=await find_id(
             ctx.cloud, lambda session: session.networks, "network", wanted["network"]
         ),
-        cidr=wanted["cidr"],
+        cidr=wanted.get("cidr") or "",
         ip_version=wanted["ip_version"],
         gateway_ip=wanted.get("gateway_ip"),
         enable_dhcp=wanted["enable_dhcp"],
@@ -108,6 +111,7 @@ async def spec(ctx: Context) -> SubnetSpec:
             (route["destination"], route["nexthop"]) for route in wanted.get("host_routes") or ()
         ),
         tags=tags_of(ctx),
+        extra=extras(wanted, PASSED_ON),
     )
 
 

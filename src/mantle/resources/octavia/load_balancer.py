@@ -6,6 +6,7 @@ from typing import Any
 from mantle.clouds.ports import LoadBalancer, LoadBalancerSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
+from mantle.resources.extras import extras
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of
@@ -39,10 +40,13 @@ SCHEMA = schema(
 )
 
 NOT_OFFERED = {
-    "provider": "the software is the cloud's choice. Leave provider out.",
     "tenant_id": "a load balancer belongs to the stack's project. Leave tenant_id out.",
-    "flavor": "load balancers have no flavors here. Leave flavor out.",
-    "availability_zone": "zones cannot be chosen. Leave availability_zone out.",
+}
+
+PASSED_ON = {
+    "provider": "provider",
+    "flavor": "flavor_id",
+    "availability_zone": "availability_zone",
 }
 
 
@@ -57,6 +61,7 @@ async def spec(ctx: Context) -> LoadBalancerSpec:
         vip_address=wanted.get("vip_address"),
         description=wanted.get("description") or "",
         admin_state_up=wanted["admin_state_up"],
+        extra=extras(wanted, PASSED_ON),
     )
 
 

@@ -52,6 +52,64 @@ resources:
 """
 
 
+EVERYTHING = """
+heat_template_version: 2018-08-31
+resources:
+  net: {type: OS::Neutron::Net}
+  subnet:
+    type: OS::Neutron::Subnet
+    properties: {network: {get_resource: net}, cidr: 10.1.0.0/24}
+  router:
+    type: OS::Neutron::Router
+    properties: {external_gateway_info: {network: public}}
+  interface:
+    type: OS::Neutron::RouterInterface
+    properties: {router: {get_resource: router}, subnet: {get_resource: subnet}}
+  port: &port
+    type: OS::Neutron::Port
+    depends_on: interface
+    properties:
+      network: {get_resource: net}
+      fixed_ips: [{subnet: {get_resource: subnet}}]
+  other: *port
+  floating:
+    type: OS::Neutron::FloatingIP
+    depends_on: interface
+    properties: {floating_network: public, port_id: {get_resource: other}}
+  lent:
+    type: OS::Neutron::FloatingIP
+    depends_on: interface
+    properties: {floating_network: public}
+  association:
+    type: OS::Neutron::FloatingIPAssociation
+    properties: {floatingip_id: {get_resource: lent}, port_id: {get_resource: port}}
+  server:
+    type: OS::Nova::Server
+    properties: {flavor: m1.small, image: cirros, networks: [{port: {get_resource: port}}]}
+  second:
+    type: OS::Nova::Server
+    depends_on: subnet
+    properties: {flavor: m1.small, image: cirros, networks: [{network: {get_resource: net}}]}
+  volume: {type: OS::Cinder::Volume, properties: {size: 1}}
+  attachment:
+    type: OS::Cinder::VolumeAttachment
+    properties: {instance_uuid: {get_resource: server}, volume_id: {get_resource: volume}}
+  balancer: {type: OS::Octavia::LoadBalancer, properties: {vip_subnet: {get_resource: subnet}}}
+  listener:
+    type: OS::Octavia::Listener
+    properties: {loadbalancer: {get_resource: balancer}, protocol: HTTP, protocol_port: 80}
+  pool:
+    type: OS::Octavia::Pool
+    properties: {listener: {get_resource: listener}, protocol: HTTP, lb_algorithm: ROUND_ROBIN}
+  monitor:
+    type: OS::Octavia::HealthMonitor
+    properties: {pool: {get_resource: pool}, type: HTTP, delay: 1, timeout: 1, max_retries: 2}
+  member:
+    type: OS::Octavia::PoolMember
+    properties: {pool: {get_resource: pool}, address: 10.1.0.5, protocol_port: 80}
+"""
+
+
 async def made(control, template=TEMPLATE):
     request = CreateRequest(name="s", source=TemplateSource(template=template))
     await create_stack(control, CALLER, request)
@@ -91,11 +149,12 @@ async def drift(control, stack):
     return [(each.difference.resource, each.difference.path) for each in found]
 
 
-def test_what_was_just_made_does_not_drift():
+@pytest.mark.parametrize("template", [TEMPLATE, EVERYTHING], ids=["usual", "everything"])
+def test_what_was_just_made_does_not_drift(template):
     """Of every type; one list call for each, whatever the number of resources."""
 
     async def story(control):
-        stack = await made(control)
+        stack = await made(control, template)
         seen = await look(control, stack.project_id, stack.cloud)
         assert await drift(control, stack) == []
         for child in (view.nested_stack for view in await list_resources(control, stack)):

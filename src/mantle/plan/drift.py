@@ -24,6 +24,10 @@ LASTING = {"ACTIVE", "STOPPED", "SUSPENDED"}
 OTHERS = {"device_id", "device_owner"}
 """Fields of an object that whoever uses it writes: a port's server, a router."""
 
+LENT = {"port_id", "fixed_ip_address"}
+"""Fields that an association writes where the resource itself says nothing: a floating address's
+port. What was associated belongs to that other resource."""
+
 LIVE = {"BUILDING", "DELETING"}
 """States in which an object is on its way: looked at again later."""
 
@@ -51,6 +55,7 @@ def differences(
     found = [
         _difference(row, name, then[name], live.get(name))
         for name in sorted(set(fields) - OTHERS)
+        if name not in LENT or row.properties.get(name) not in NOTHING
         if name in then and not _same(then[name], live.get(name), shown=name in row.attributes)
     ]
     before = then.get("status")

@@ -129,6 +129,12 @@ class LimitExceeded(MantleError):
     fault = "RequestLimitExceeded"
 
 
+class Unavailable(MantleError):
+    """Something that Mantle needs itself does not answer; nothing was done."""
+
+    fault = "ServiceUnavailable"
+
+
 @dataclass(slots=True)
 class Findings:
     """Collects problems while a document is walked, then raises them all at once."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from mantle.store.moments import database_time
 from mantle.store.tables import metadata
+from mantle.store.transactions import Patience, look, transact
 
 __all__ = ["Connection", "Database"]
 
@@ -32,17 +32,17 @@ T = TypeVar("T")
 READERS = 4
 """Reader threads; reads of one request are short."""
 
-AGAIN = 20
-"""How often a transaction that met another's is done again; each try sees the other's commit."""
-
-MET_ANOTHER = {"40001", "40P01"}
-"""PostgreSQL's codes for transactions that could not be told apart in time, and for deadlocks."""
-
 
 class Database:
-    """One database. `inline` runs on the calling thread, for simulations in virtual time."""
+    """One database. `inline` runs on the calling thread, for simulations in virtual time.
 
-    def __init__(self, url: str, *, inline: bool = False) -> None:
+    A server that is away is waited for, for `patience_seconds`; then `Unavailable` is raised.
+    """
+
+    def __init__(
+        self, url: str, *, inline: bool = False, patience_seconds: float = float("inf")
+    ) -> None:
+        self._patience = Patience(seconds=patience_seconds)
         in_memory = url in {"sqlite://", "sqlite:///:memory:"}
         if url.startswith("sqlite"):
             self._writer_engine = _sqlite(url, begin="BEGIN IMMEDIATE")
@@ -78,8 +78,11 @@ class Database:
         """Run a reading function in a transaction of its own, seeing one moment."""
 
         def work() -> T:
-            with self._reader_engine.connect() as connection:
-                return function(connection, *args, **kwargs)
+            return look(
+                self._reader_engine,
+                lambda connection: function(connection, *args, **kwargs),
+                self._patience,
+            )
 
         return await _in(self._reader, work)
 
@@ -103,15 +106,9 @@ class Database:
         **kwargs: P.kwargs,
     ) -> T:
         def work() -> T:
-            for _ in range(AGAIN):
-                try:
-                    with engine.begin() as connection:
-                        return function(connection, *args, **kwargs)
-                except DBAPIError as error:
-                    if getattr(error.orig, "sqlstate", None) not in MET_ANOTHER:
-                        raise
-            with engine.begin() as connection:
-                return function(connection, *args, **kwargs)
+            return transact(
+                engine, lambda connection: function(connection, *args, **kwargs), self._patience
+            )
 
         return await _in(self._writer, work)
 
@@ -130,6 +127,7 @@ class Database:
 
     def close(self) -> None:
         """Finish what is under way and release threads and files."""
+        self._patience.over.set()
         for executor in {self._writer, self._reader}:
             if executor is not None:
                 executor.shutdown(wait=True)
@@ -151,7 +149,15 @@ def _postgresql(url: str, connections: int, **options: Any) -> Engine:
         max_overflow=0,
         # A server that was restarted is found out before a transaction begins, not within.
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "application_name": "mantle"},
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "mantle",
+            # A server that is cut off without a word is found out within a quarter of a minute.
+            "keepalives_idle": 5,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
         **options,
     )
 

@@ -6,13 +6,18 @@ import os
 import sys
 from pathlib import Path
 
-from mantle.__main__ import up
-from mantle.cli.app import build_app, run
+from mantle.__main__ import build
+from mantle.cli.app import run
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
 COMMANDS = (
     (),
     ("up",),
+    ("api",),
+    ("engine",),
+    ("agent",),
+    ("migrate",),
+    ("config", "show"),
     ("demo",),
     ("login",),
     *(
@@ -66,8 +71,7 @@ def text() -> str:
 
 
 def section(command: tuple[str, ...]) -> str:
-    app = build_app()
-    app.command(up)
+    app = build()
     captured = io.StringIO()
     with contextlib.redirect_stdout(captured):
         run(app, [*command, "--help"])

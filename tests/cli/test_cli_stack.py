@@ -132,7 +132,12 @@ def test_an_update_watches_only_what_is_new(shelf, mantle, template):
     code, _, _ = mantle("stack", "update", "web", "--existing", "-p", "members=4")
     assert code == 0
     (sent,) = shelf.sent("PUT", "/v2/stacks/web")
-    assert sent == {"parameters": {"members": "4"}, "existing": True, "clear_parameters": []}
+    assert sent == {
+        "parameters": {"members": "4"},
+        "existing": True,
+        "clear_parameters": [],
+        "converge": False,
+    }
 
 
 def test_a_deleted_stack_that_is_gone_is_deleted(shelf, mantle):

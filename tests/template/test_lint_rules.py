@@ -29,13 +29,6 @@ def resource(kind: str, properties: str, more: str = "") -> str:
 RULE = "OS::Neutron::SecurityGroupRule"
 TWO = f"{HEAD}resources:\n  a: {{type: X}}\n  b:\n    type: Y\n    depends_on: a\n    properties: "
 
-DEPLOYED = (
-    f"{HEAD}resources:\n"
-    "  s: {{type: OS::Nova::Server, properties: {}}}\n"
-    "  d:\n    type: OS::Heat::SoftwareDeployment\n"
-    "    properties: {{server: {{get_resource: s}}}}\n"
-)
-
 CASES = {
     "MTL001": (value("{list_join: ['', [a, 1]]}"), value("{list_join: ['', [a, '1']]}")),
     "MTL002": (
@@ -133,14 +126,6 @@ CASES = {
     "MTL044": (
         parameter("type: string, constraints: [{custom_constraint: nova.flavor}]"),
         parameter("type: string, constraints: [{custom_constraint: ip_addr}]"),
-    ),
-    "MTL045": (
-        DEPLOYED.format("{flavor: f, image: i}"),
-        DEPLOYED.format("{flavor: f, image: i, user_data_format: SOFTWARE_CONFIG}"),
-    ),
-    "MTL046": (
-        resource("OS::Heat::AccessPolicy", "{AllowedResources: [gone]}"),
-        resource("OS::Heat::AccessPolicy", "{AllowedResources: [r]}"),
     ),
 }  # fmt: skip
 

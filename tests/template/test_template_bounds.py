@@ -2,9 +2,14 @@
 
 import pytest
 
-from mantle.__main__ import _bounded
 from mantle.api.settings import ApiSettings
-from mantle.cli.exits import Stop
+from mantle.config import (
+    ServerOptions,
+    WrongConfiguration,
+    configure,
+    options_of,
+    settings_of,
+)
 from mantle.engine.settings import Settings
 from mantle.model.errors import Invalid
 from mantle.model.graph import TemplateSource
@@ -57,20 +62,22 @@ def test_nesting_is_as_deep_as_it_may_be(levels, good):
             load(text, files, nesting=levels)
 
 
-def test_what_mantle_up_is_told_comes_to_the_engine():
+def test_what_a_server_is_told_comes_to_the_engine():
     """And what it is not told stays."""
-    usual = Settings()
-    found = _bounded(usual, size=600_000, depth=None, resources=-1)
+    told = configure(ServerOptions(max_template_size=600_000, max_resources_per_stack=-1), {})
+    found, usual = settings_of(told, []), Settings()
     assert found.bounds == Bounds(template_bytes=600_000, nesting=usual.bounds.nesting)
     assert found.resources_per_stack == -1
-    assert _bounded(usual, size=None, depth=None, resources=None) == usual
+    assert settings_of(configure(ServerOptions(), {}), []) == usual
 
 
-@pytest.mark.parametrize("wrong", [{"size": 5}, {"depth": -1}, {"resources": -2}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_template_size": 5}, {"max_nested_depth": -1}, {"max_resources_per_stack": -2}]
+)
 def test_nonsense_is_refused_at_the_start(wrong):
     """With the option's name."""
-    with pytest.raises(Stop, match="--max-"):
-        _bounded(Settings(), **{"size": None, "depth": None, "resources": None, **wrong})
+    with pytest.raises(WrongConfiguration, match="--max-"):
+        options_of(configure(ServerOptions(**wrong), {}))
 
 
 def test_bodies_grow_with_templates():

@@ -1,0 +1,419 @@
+"""The server's configuration: each value from an option, the environment, a file, or its default.
+
+`ServerOptions` is the one table of what there is: its fields are the options of `mantle up`, `api`,
+`engine` and the others, the names in the file (TOML), and, as MANTLE_NAME, the variables. An option
+wins over a variable, a variable over the file. Engine limits (`engine/settings.py`) are the file's
+table `[limits]` and the variables MANTLE_LIMIT_NAME. All that is wrong is told at once.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+
+import msgspec
+from cyclopts import Parameter
+
+from mantle.model.errors import MantleError
+
+if TYPE_CHECKING:
+    from mantle.clouds.openstack import Entry
+    from mantle.engine.settings import Settings
+    from mantle.wiring import Options
+
+DEFAULT_FILES = (Path("/etc/mantle/mantle.toml"),)
+"""Read when no file is named; one that is not there is no mistake then."""
+
+NOT_IN_FILES = {"limits", "config"}
+
+
+class WrongConfiguration(MantleError):
+    """Something is configured that cannot be; names all of it and where it stands."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """What a server process may be told. None: not told."""
+
+    config: Annotated[
+        Path | None,
+        Parameter(help="A TOML file with any of these. Default: /etc/mantle/mantle.toml."),
+    ] = None
+    data_dir: Annotated[
+        Path | None, Parameter(help="Where everything is kept. Default: ~/.local/share/mantle.")
+    ] = None
+    database: Annotated[
+        str | None,
+        Parameter(
+            help="postgresql://… for several APIs and engines; default: SQLite in the data folder."
+        ),
+    ] = None
+    listen: Annotated[
+        str | None,
+        Parameter(
+            help="HOST:PORT to listen on. Keep it on the loopback unless a TLS proxy stands in "
+            "front. Default: 127.0.0.1:8778."
+        ),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        Parameter(help="How others reach this control plane, such as a proxy's https://…"),
+    ] = None
+    cfn_listen: Annotated[
+        str | None,
+        Parameter(
+            help="HOST:PORT for the CFN-compatible API alone, with paths as Heat's own (8000 is "
+            "usual there). It also answers below /cfn on the port above."
+        ),
+    ] = None
+    cloud: Annotated[
+        str | None,
+        Parameter(
+            help="Where stacks go unless they say otherwise: local (default), simulated, or one of "
+            "--openstack."
+        ),
+    ] = None
+    agent: Annotated[
+        Path | None,
+        Parameter(
+            help="Socket of a `mantle agent`, which holds this machine's clouds for several "
+            "processes. Default for api and engine: agent.sock in the data folder."
+        ),
+    ] = None
+    keystone_url: Annotated[
+        str | None,
+        Parameter(help="Check tokens at this Keystone instead of the embedded identity service."),
+    ] = None
+    loopback_block: Annotated[
+        str | None,
+        Parameter(help="Where the local cloud's addresses come from, such as 127.96.0.0/12."),
+    ] = None
+    destinations: Annotated[
+        str | None,
+        Parameter(
+            help="Where requests to addresses that users name may go (templates by URL, event "
+            "sinks, other Heats): public (default), none, networks such as 10.1.0.0/16 and host "
+            "names, separated by commas."
+        ),
+    ] = None
+    environment_dir: Annotated[
+        Path | None,
+        Parameter(help="A folder of environment files that lie under every stack's environment."),
+    ] = None
+    openstack: Annotated[
+        str | None,
+        Parameter(
+            help="Clouds of clouds.yaml, separated by commas: ENTRY, ENTRY@REGION. With the "
+            "embedded identity service ENTRY=PROJECT: the entry's project serves that project of "
+            "Mantle's, and no other."
+        ),
+    ] = None
+    openstack_config: Annotated[
+        Path | None,
+        Parameter(help="The clouds.yaml they are in. Default: where openstack clients look."),
+    ] = None
+    max_template_size: Annotated[
+        int | None,
+        Parameter(help="Bytes that a template may have, nested ones too. Default: 4194304."),
+    ] = None
+    max_nested_depth: Annotated[
+        int | None, Parameter(help="Levels of stacks below the first. Default: 5.")
+    ] = None
+    max_resources_per_stack: Annotated[
+        int | None,
+        Parameter(
+            help="Resources of a stack with all that is nested in it; -1 is no limit. "
+            "Default: 50000."
+        ),
+    ] = None
+    max_stacks_per_project: Annotated[
+        int | None,
+        Parameter(
+            help="Stacks that a project may have; -1 is no limit. Default: 512. For this and what "
+            "follows an administrator can set another limit for one project: mantle project "
+            "set-limit."
+        ),
+    ] = None
+    max_operations_per_project: Annotated[
+        int | None,
+        Parameter(
+            help="Operations of a project that may be under way at once; -1 is no limit. "
+            "Default: 256."
+        ),
+    ] = None
+    max_snapshots_per_stack: Annotated[
+        int | None,
+        Parameter(help="Snapshots that a stack may have; -1 is no limit. Default: 32."),
+    ] = None
+    hidden_stack_tags: Annotated[
+        str | None,
+        Parameter(
+            help="Tags, separated by commas: stacks with one of them are left out of listings. "
+            "Default: data-processing-cluster."
+        ),
+    ] = None
+
+
+DEFAULTS: Mapping[str, Any] = {
+    "listen": "127.0.0.1:8778",
+    "cloud": "local",
+    "destinations": "public",
+    "openstack": "",
+}
+
+
+LEAST: Mapping[str, int] = {
+    "max_template_size": 1024,
+    "max_nested_depth": 0,
+    "max_resources_per_stack": -1,
+    "max_stacks_per_project": -1,
+    "max_operations_per_project": -1,
+    "max_snapshots_per_stack": -1,
+}
+"""The options that are limits of the engine, with the least each may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One value and where it is from."""
+
+    name: str
+    value: Any
+    source: str
+    """`option`, `MANTLE_…`, a file's path, or `default`."""
+
+    @property
+    def shown(self) -> str:
+        """For people: passwords masked, nothing for what is not set."""
+        if self.value is None:
+            return ""
+        if self.name == "database":
+            return masked(str(self.value))
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a server process goes by."""
+
+    known: Mapping[str, Known]
+    limits: Mapping[str, Known]
+    """Those of the engine's limits that are not the default."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.known[name].value
+
+
+def masked(url: str) -> str:
+    """A URL without the password in it."""
+    scheme, mark, rest = url.partition("://")
+    account, at, host = rest.rpartition("@")
+    user, colon, _ = account.partition(":")
+    return f"{scheme}{mark}{user}{colon}{'***' if colon else ''}{at}{host}" if at else url
+
+
+def configure(options: ServerOptions, environ: Mapping[str, str] | None = None) -> Configuration:
+    """Gather and check; `WrongConfiguration` lists all that is wrong."""
+    environ = os.environ if environ is None else environ
+    wrong: list[str] = []
+    named = options.config or (
+        Path(environ["MANTLE_CONFIG"]) if environ.get("MANTLE_CONFIG") else None
+    )
+    path, told = _file(named, wrong)
+    limits_told = told.pop("limits", {})
+    if not isinstance(limits_told, dict):
+        wrong.append(f"limits in {path} is a table: [limits]")
+        limits_told = {}
+    types = get_type_hints(ServerOptions)
+    names = [each.name for each in fields(ServerOptions) if each.name != "config"]
+    wrong += _strangers(told, names, f"in {path}")
+    known = {}
+    for name in names:
+        sources = [
+            ("option", getattr(options, name)),
+            (f"MANTLE_{name.upper()}", environ.get(f"MANTLE_{name.upper()}") or None),
+            (str(path), told.get(name)),
+            ("default", DEFAULTS.get(name)),
+        ]
+        known[name] = _first(name, types[name], sources, wrong)
+    limits = dict(_limits(limits_told, environ, str(path), wrong))
+    if wrong:
+        raise WrongConfiguration(
+            "The configuration is wrong: " + "; ".join(wrong) + ".",
+            remedy="`mantle config show` prints every value and where it is from.",
+        )
+    return Configuration(known=known, limits=limits)
+
+
+def _file(named: Path | None, wrong: list[str]) -> tuple[Path | None, dict[str, Any]]:
+    for path in (named,) if named else DEFAULT_FILES:
+        try:
+            return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if named:
+                wrong.append(f"there is no file {path}")
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            wrong.append(f"{path}: {error}")
+    return named, {}
+
+
+def _strangers(told: Mapping[str, Any], names: list[str], where: str) -> Iterator[str]:
+    for name in sorted(set(told) - set(names)):
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        yield f"there is no {name!r} {where}{hint}"
+
+
+def _first(name: str, kind: Any, sources: list[tuple[str, Any]], wrong: list[str]) -> Known:
+    for source, value in sources:
+        if value is None:
+            continue
+        plain = str(value) if isinstance(value, Path) else value
+        path = kind in {Path, Path | None}
+        try:
+            checked = msgspec.convert(plain, str if path else _plain(kind), strict=False)
+        except msgspec.ValidationError as error:
+            wrong.append(f"{name} ({source}): {error}")
+            continue
+        return Known(name=name, value=Path(checked) if path and checked else checked, source=source)
+    return Known(name=name, value=None, source="default")
+
+
+def _plain(kind: Any) -> Any:
+    """The type without None: what is there at all is not None."""
+    return next(iter(each for each in get_args(kind) if each is not NoneType), kind)
+
+
+def _limits(
+    told: Mapping[str, Any], environ: Mapping[str, str], path: str, wrong: list[str]
+) -> Iterator[tuple[str, Known]]:
+    from mantle.engine.settings import Settings  # noqa: PLC0415 - the server
+
+    types = {
+        name: kind for name, kind in get_type_hints(Settings).items() if kind in {int, float, bool}
+    }
+    prefix = "MANTLE_LIMIT_"
+    from_environ = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in environ.items()
+        if name.startswith(prefix)
+    }
+    wrong += _strangers(told, sorted(types), f"in [limits] of {path}")
+    wrong += _strangers(from_environ, sorted(types), f"among the limits ({prefix}…)")
+    for name, kind in types.items():
+        sources = [
+            (f"{prefix}{name.upper()}", from_environ.get(name)),
+            (path, told.get(name)),
+        ]
+        found = _first(name, kind, sources, wrong)
+        if found.value is None:
+            continue
+        if not isinstance(found.value, bool) and found.value < (-1 if kind is int else 0):
+            wrong.append(f"{name} ({found.source}): must not be negative")
+        yield name, found
+
+
+# --- what the parts are built from -----------------------------------------------------------
+
+
+def options_of(found: Configuration) -> "Options":
+    """The server's options; `WrongConfiguration` names what cannot be."""
+    from mantle.wiring import Options, default_data_dir  # noqa: PLC0415 - the server
+
+    wrong: list[str] = []
+    host, port = address(found, "listen", wrong)
+    cfn_host, cfn_port = address(found, "cfn_listen", wrong) if found["cfn_listen"] else ("", 0)
+    data_dir = (found["data_dir"] or default_data_dir()).absolute()
+    folder, agent = found["environment_dir"], found["agent"]
+    if found["database"] and not found["database"].startswith(("postgresql://", "postgres://")):
+        wrong.append("database takes postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    options = Options(
+        data_dir=data_dir,
+        database=found["database"],
+        agent=agent.absolute() if agent else None,
+        public_url=found["public_url"],
+        host=host,
+        port=port,
+        cfn_host=cfn_host,
+        cfn_port=cfn_port,
+        keystone_url=found["keystone_url"],
+        default_cloud=found["cloud"],
+        loopback_block=found["loopback_block"],
+        environment_dir=folder.absolute() if folder else None,
+        openstack=_entries(found, wrong),
+        settings=settings_of(found, wrong),
+    )
+    if wrong:
+        raise WrongConfiguration(
+            "The configuration is wrong: " + "; ".join(wrong) + ".",
+            remedy="`mantle config show` prints every value and where it is from.",
+        )
+    return options
+
+
+def address(found: Configuration, name: str, wrong: list[str]) -> tuple[str, int]:
+    """HOST:PORT in two."""
+    given = found[name]
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        wrong.append(f"--{name.replace('_', '-')} takes HOST:PORT, not {given!r}")
+        return "", 0
+    return host, int(port)
+
+
+def settings_of(found: Configuration, wrong: list[str]) -> "Settings":
+    """The engine's limits."""
+    from mantle.engine.settings import Settings  # noqa: PLC0415 - the server
+    from mantle.lib.outbound import destinations_of  # noqa: PLC0415 - the server
+
+    limits: dict[str, Any] = {name: known.value for name, known in found.limits.items()}
+    settings = replace(Settings(), **limits)
+    try:
+        settings = replace(settings, destinations=destinations_of(found["destinations"]))
+    except ValueError as error:
+        wrong.append(f"--destinations {found['destinations']!r}: {error}")
+    numbers: dict[str, Any] = {}
+    for name, least in LEAST.items():
+        value = found[name]
+        if value is None:
+            continue
+        if value < least:
+            wrong.append(f"--{name.replace('_', '-')} is at least {least}, not {value}")
+        numbers[name.removeprefix("max_")] = value
+    bounds = settings.bounds
+    if "template_size" in numbers:
+        bounds = replace(bounds, template_bytes=numbers.pop("template_size"))
+    if "nested_depth" in numbers:
+        bounds = replace(bounds, nesting=numbers.pop("nested_depth"))
+    if found["hidden_stack_tags"] is not None:
+        hidden = map(str.strip, found["hidden_stack_tags"].split(","))
+        numbers["hidden_stack_tags"] = tuple(filter(None, hidden))
+    return replace(settings, bounds=bounds, **numbers)
+
+
+def _entries(found: Configuration, wrong: list[str]) -> "tuple[Entry, ...]":
+    """`real-demo@RegionOne=demo,other`."""
+    from mantle.clouds.openstack import Entry  # noqa: PLC0415 - the server
+
+    file = found["openstack_config"]
+    entries = []
+    for part in filter(None, map(str.strip, found["openstack"].split(","))):
+        where, _, project = part.partition("=")
+        name, _, region = where.partition("@")
+        if not name:
+            wrong.append(f"--openstack takes ENTRY[@REGION][=PROJECT], not {part!r}")
+            continue
+        entries.append(
+            Entry(
+                name=name,
+                region=region or None,
+                project=project or None,
+                file=file.absolute() if file else None,
+            )
+        )
+    return tuple(entries)

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import secrets
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,10 +27,12 @@ from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.cfn.endpoint import CfnEndpoint
+from mantle.clouds.agent import AgentServer, connect
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
-from mantle.clouds.ports import Cloud
+from mantle.clouds.ports import Cloud, CloudError
 from mantle.clouds.simulated import SimulatedCloud
+from mantle.engine.dispatch import QUEUE, Dispatcher
 from mantle.engine.links import Links
 from mantle.engine.machine import Machine
 from mantle.engine.operator_files import read_operator
@@ -50,9 +54,14 @@ from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
+from mantle.store import leases
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
-from mantle.store.migrate import migrate
+from mantle.store.listening import Listener
+from mantle.store.migrate import check_revision, migrate, revision
+
+REQUEST_PATIENCE_SECONDS = 20.0
+"""How long a request waits for a database that is away; then it is answered 503."""
 
 BACKLOG = 1024
 """Connections that may wait while the control plane opens its stores."""
@@ -63,6 +72,12 @@ class Options:
     """What `mantle up` is told."""
 
     data_dir: Path
+    database: str | None = None
+    """A PostgreSQL that several processes share; None: SQLite in the data folder."""
+    agent: Path | None = None
+    """The socket behind which this machine's clouds are; None: `agent.sock` in the data folder."""
+    public_url: str | None = None
+    """How others reach this control plane; None: where it listens."""
     host: str = "127.0.0.1"
     port: int = 8778
     cfn_host: str = ""
@@ -83,8 +98,13 @@ class Options:
 
     @property
     def base_url(self) -> str:
-        """Where this control plane is reached from this machine."""
-        return f"http://{self.host}:{self.port}"
+        """Where this control plane is reached."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def socket(self) -> Path:
+        """The agent's."""
+        return self.agent or self.data_dir / "agent.sock"
 
 
 def default_data_dir() -> Path:
@@ -124,15 +144,24 @@ def assemble(
     clock: Clock | None = None,
     settings: Settings | None = None,
     registry: Registry | None = None,
+    alone: bool = True,
 ) -> tuple[Control, Engine]:
-    """A control plane over parts that are given; what `build` and the simulations share."""
+    """A control plane over parts that are given; what `opened` and the simulations share.
+
+    `alone` is an engine that shares its database with nobody: it performs what is accepted here
+    itself. Else what is accepted goes into the queue.
+    """
     children = Children()
 
     async def text_of(config_id: str, project_id: ProjectId) -> str | None:
         return await config_text(database, project_id, config_id)
 
     async def start(operation_id: OperationId, attempt: int) -> None:
-        await runtime.start(operation_id, attempt)
+        if alone:
+            await runtime.start(operation_id, attempt)
+            return
+        machine.nudges.nudge(QUEUE)
+        await database.write_fenced(leases.call)
 
     machine = Machine(
         id=new_id(),
@@ -146,12 +175,12 @@ def assemble(
         links=links,
         delegates=children,
         config_text=text_of,
-        software=Delivery(database),
         start=start,
+        software=Delivery(database),
     )
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
-    engine = Engine(machine, runtime)
+    engine = Engine(machine, runtime, alone=alone)
     engine.companions += [
         Upkeep(control),
         Observer(control),
@@ -159,6 +188,8 @@ def assemble(
         Forgetting(control),
         Courier(control),
     ]
+    if not alone:
+        engine.companions.append(Dispatcher(machine, runtime))
     return control, engine
 
 
@@ -166,45 +197,135 @@ def assemble(
 async def opened(options: Options) -> AsyncIterator[Control]:
     """A whole control plane at work in a data folder; it stops when the context ends."""
     handle = await asyncio.to_thread(lock, options.data_dir)
-    database = Database.at(options.data_dir / "mantle.sqlite")
+    database = database_of(options)
     try:
         await asyncio.to_thread(migrate, database)
-        settings = options.settings
-        if options.environment_dir is not None:
-            operator = await asyncio.to_thread(read_operator, options.environment_dir)
-            settings = replace(settings, operator=operator)
-        key = await database.write(event_rows.setting, "signing_key")
-        links = Links(
-            base_url=options.base_url,
-            key=bytes.fromhex(key),
-            identity=options.keystone_url is None,
-        )
+        links = await links_of(options, database)
         clouds = build_clouds(options) | openstack_clouds(
             options, IdentityStore(database, links.keys)
         )
-        runtime: Runtime = (
-            DbosRuntime(options.data_dir / "dbos.sqlite") if options.durable else TaskRuntime()
-        )
+        runtime: Runtime = DbosRuntime(workflows_of(options)) if options.durable else TaskRuntime()
         control, engine = assemble(
             database=database,
             clouds=clouds,
             default_cloud=options.default_cloud,
             runtime=runtime,
             links=links,
-            settings=settings,
+            settings=await settings_of(options),
+            alone=options.database is None,
         )
-        for cloud in clouds.values():
-            await cloud.start()
-        await engine.open()
-        try:
+        async with at_work(options, engine, clouds):
             yield control
-        finally:
-            await engine.close()
-            for cloud in clouds.values():
-                await cloud.stop()
     finally:
         database.close()
         handle.close()
+
+
+@contextlib.asynccontextmanager
+async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
+    """An API process (`performs` is False) or an engine, of several on one database.
+
+    An engine waits for a database that is away, however long: what it performs is its own until
+    another takes it over. A request is not kept waiting: it is told after a while.
+    """
+    database = database_of(options, math.inf if performs else REQUEST_PATIENCE_SECONDS)
+    try:
+        await asyncio.to_thread(check_revision, database)
+        links = await links_of(options, database)
+        try:
+            held = await connect(options.socket)
+        except CloudError as error:
+            raise MantleError(error.message, remedy=error.remedy) from error
+        clouds: dict[str, Cloud] = {**held}
+        clouds |= openstack_clouds(options, IdentityStore(database, links.keys))
+        runtime: Runtime = DbosRuntime(workflows_of(options)) if performs else TaskRuntime()
+        control, engine = assemble(
+            database=database,
+            clouds=clouds,
+            default_cloud=options.default_cloud,
+            runtime=runtime,
+            links=links,
+            settings=await settings_of(options),
+            alone=False,
+        )
+        if performs:
+            async with at_work(options, engine, clouds):
+                yield control
+        else:
+            for cloud in clouds.values():
+                await cloud.start()
+            await runtime.open(_nothing, control.machine.id, ())
+            try:
+                yield control
+            finally:
+                for cloud in clouds.values():
+                    await cloud.stop()
+    finally:
+        database.close()
+
+
+async def _nothing(operation_id: OperationId, attempt: int | None) -> None:
+    """An API process performs nothing."""
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    options: Options, engine: Engine, clouds: Mapping[str, Cloud]
+) -> AsyncIterator[None]:
+    """An engine and its clouds, open."""
+    if options.database is not None:
+        nudges = engine.machine.nudges
+        engine.companions.append(Listener(options.database, lambda: nudges.nudge(QUEUE)))
+    for cloud in clouds.values():
+        await cloud.start()
+    await engine.open()
+    try:
+        yield
+    finally:
+        await engine.close()
+        for cloud in clouds.values():
+            await cloud.stop()
+
+
+def database_of(options: Options, patience_seconds: float = math.inf) -> Database:
+    """The one it is told, or SQLite in the data folder."""
+    if options.database is not None:
+        return Database(options.database, patience_seconds=patience_seconds)
+    return Database.at(options.data_dir / "mantle.sqlite")
+
+
+def workflows_of(options: Options) -> Path | str:
+    """Where DBOS keeps its own: a schema of the shared database, or a file."""
+    return options.database or options.data_dir / "dbos.sqlite"
+
+
+async def links_of(options: Options, database: Database) -> Links:
+    """Signed links and derived keys; the secret is made once for each database."""
+    key = await database.write(event_rows.setting, "signing_key")
+    return Links(
+        base_url=options.base_url,
+        key=bytes.fromhex(key),
+        identity=options.keystone_url is None,
+    )
+
+
+async def settings_of(options: Options) -> Settings:
+    """The limits, with the operator's environment files."""
+    if options.environment_dir is None:
+        return options.settings
+    operator = await asyncio.to_thread(read_operator, options.environment_dir)
+    return replace(options.settings, operator=operator)
+
+
+def migrate_database(options: Options) -> tuple[str | None, str]:
+    """Bring it to this release's tables; the revisions before and after."""
+    database = database_of(options)
+    try:
+        before = revision(database)
+        migrate(database)
+        return before, revision(database) or ""
+    finally:
+        database.close()
 
 
 def build_clouds(options: Options) -> dict[str, Cloud]:
@@ -277,24 +398,75 @@ async def accounts(options: Options, control: Control) -> EmbeddedIdentity:
 
 def serve(options: Options) -> int:
     """Run a control plane until it is told to stop; the answer is the exit code."""
+    return _run("up", _serve(options, opened(options)))
+
+
+def serve_api(options: Options) -> int:
+    """Run one API process of several."""
+    return _run("api", _serve(options, member(options, performs=False)))
+
+
+def serve_engine(options: Options) -> int:
+    """Run one engine process of several."""
+
+    async def work() -> None:
+        async with member(options, performs=True) as control:
+            print(f"Engine {control.machine.id} is at work", flush=True)  # noqa: T201 - the answer
+            await _told_to_stop()
+
+    return _run("engine", work())
+
+
+def serve_agent(options: Options) -> int:
+    """Hold this machine's clouds for other processes until told to stop."""
+
+    async def work() -> None:
+        handle = await asyncio.to_thread(lock, options.data_dir)
+        clouds = build_clouds(options)
+        server = AgentServer(options.socket, clouds)
+        try:
+            for cloud in clouds.values():
+                await cloud.start()
+            await server.start()
+            print(f"The agent listens at {options.socket}", flush=True)  # noqa: T201 - the answer
+            await _told_to_stop()
+        finally:
+            await server.stop()
+            for cloud in clouds.values():
+                await cloud.stop()
+            handle.close()
+
+    return _run("agent", work())
+
+
+async def _told_to_stop() -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    await stop.wait()
+
+
+def _run(command: str, work: Coroutine[Any, Any, None]) -> int:
     configure_logs()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(options))
+            runner.run(work)
     except MantleError as error:
-        print(f"mantle up: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
+        print(f"mantle {command}: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 6 if isinstance(error, Locked) else 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, plane: contextlib.AbstractAsyncContextManager[Control]) -> None:
     listener = _bind(options.host, options.port, "--listen")
     cfn_listener = (
         _bind(options.cfn_host, options.cfn_port, "--cfn-listen") if options.cfn_port else None
     )
-    async with opened(options) as control:
+    async with plane as control:
         authenticator: Authenticator
         identity: EmbeddedIdentity | None = None
         if options.keystone_url:

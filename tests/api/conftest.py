@@ -96,7 +96,6 @@ class Server:
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
 
     async def run(self) -> None:
-        self.loop = asyncio.get_running_loop()
         database = Database.at(self.folder / "mantle.sqlite")
         database.create_tables()
         clock = SystemClock()

@@ -238,22 +238,6 @@ def test_one_servers_account_reads_no_other_servers(maker, silent):
     assert httpx.get(url).status_code == 404
 
 
-def test_a_server_made_elsewhere_takes_deployments(maker):
-    """Its agent is given what the stack shows, and hears of what is deployed to the resource."""
-    document = template("POLL_TEMP_URL")
-    document["resources"]["server"] = {
-        "type": "OS::Heat::DeployedServer",
-        "properties": {"software_config_transport": "POLL_TEMP_URL", "name": "rack-7"},
-    }
-    path = begun(maker, "elsewhere", document)
-    config = shown(maker, path, "server")["attributes"]["os_collect_config"]
-    (deployment,) = polled(maker.base, config)["deployments"]
-    inputs = {each["name"]: each["value"] for each in deployment["inputs"]}
-    assert httpx.post(inputs["deploy_signal_id"], json={"said": "here"}).status_code == 200
-    assert maker.wait(path) == "CREATE_COMPLETE"
-    assert shown(maker, path, "server")["attributes"]["name"] == "rack-7"
-
-
 def test_a_hook_is_not_cleared_by_what_a_template_hands_out(maker):
     """403: hooks hold for people."""
     document = {

@@ -1,6 +1,5 @@
 """Every way a signal may come, and what else it does not open: over real sockets, some by curl."""
 
-import asyncio
 import json
 import shutil
 import subprocess
@@ -9,12 +8,6 @@ import time
 import boto3
 import httpx
 import pytest
-
-from mantle.model.errors import LimitExceeded
-from mantle.model.event import Signal
-from mantle.stacks.queries import find_stack, show_resource
-from mantle.stacks.resources import MOST_SIGNALS, signal_resource
-from mantle.store import events as event_rows
 
 AWS = {"Status": "SUCCESS", "Reason": "ok", "UniqueId": "1", "Data": 'a "<b>" & ü'}
 
@@ -408,38 +401,6 @@ def test_hostile_signals_are_refused_at_every_door(maker, two, body):
         assert "Traceback" not in answer.text
     heat = maker.heat.post(f"{path}/resources/heat/signal", content=body)
     assert heat.status_code in {400, 403, 413}
-
-
-@pytest.mark.parametrize(("size", "most"), [(250_000, 40), (1, 5_010)])
-def test_a_flood_of_signals_ends(server, maker, size, most):
-    """By their number and by their size: who holds a URL cannot fill the disk."""
-    name = f"flooded-{size}"
-    path = maker.create(name, hot({"handle": handle()}))
-    body = {"id": "x", "data": "d" * size}
-
-    async def flood():
-        control = server.control
-        stack = await find_stack(control, maker.project_id, name)
-        row = (await show_resource(control, stack, "handle")).record
-        if size == 1:
-            signal = Signal(id="s", body=body, at=0.0)
-            await control.database.write(
-                lambda connection: [
-                    event_rows.add_signal(connection, stack.id, row.id, signal)
-                    for _ in range(MOST_SIGNALS - 5)
-                ]
-            )
-        for sent in range(most):
-            try:
-                await signal_resource(control, stack, "handle", body)
-            except LimitExceeded:
-                return sent
-        return most
-
-    sent = asyncio.run_coroutine_threadsafe(flood(), server.loop).result(60)
-    assert sent == (5 if size == 1 else 34)
-    refused = maker.heat.post(f"{path}/resources/handle/signal", json=body)
-    assert (refused.status_code, "signals of" in refused.text) == (400, True)
 
 
 # --- keys and policies of templates ----------------------------------------------------------

@@ -491,7 +491,6 @@ def test_types_that_call_nothing_outside_end_in_one_call(row):
         "AWS::IAM::AccessKey",
         "OS::Heat::StructuredConfig",
         "OS::Heat::SoftwareComponent",
-        "OS::Heat::DeployedServer",
     }
     given = {
         "OS::Heat::Value": {"value": 1},

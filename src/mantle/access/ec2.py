@@ -5,13 +5,13 @@ read when it is used, as with tokens: a deleted key, a disabled user or a revoke
 once.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from mantle.access.caller import Caller
-from mantle.access.identity import EmbeddedIdentity, Issued, digest
-from mantle.access.ports import IdentityStore
+from mantle.access.identity import EmbeddedIdentity, Issued
 from mantle.access.signatures import SKEW_SECONDS, BadSignature, Claim, Signed, check, claim_of
 from mantle.model.errors import LimitExceeded, MantleError, NotFound, Unauthorized
 from mantle.model.identity import Ec2Credential, User
@@ -19,29 +19,38 @@ from mantle.model.ids import ProjectId
 from mantle.model.keys import StackKeys
 
 KEYS_PER_USER = 100
+REMEMBERED = 10_000
+"""Signatures kept against replay, in this process; the oldest are forgotten first."""
 
 
-@asynccontextmanager
-async def once(store: IdentityStore, claim: Claim, now: float) -> AsyncIterator[None]:
-    """Around what a request changes: its very signature is refused as long as it would pass.
+@dataclass(slots=True)
+class Replays:
+    """Signatures that have changed something. The same again within the clock's skew is refused.
 
-    It is taken, durably, before the request is carried out, so that of two at once only one is, on
-    whichever machine; and given back when that fails, so that a client may send it again as it was.
+    One is taken before its request is carried out, so that of two at once only one is; and given
+    back when that fails, so that a client may send the request again as it was.
     """
-    key = digest(claim.signature)
-    until = claim.until if claim.until is not None else now + 2 * SKEW_SECONDS
-    if not await store.take_signature(key, now, until):
-        raise BadSignature(
-            "RequestExpired",
-            "This very request was carried out before. Sign it anew to repeat it.",
-        )
-    carried_out = False
-    try:
-        yield
-        carried_out = True
-    finally:
-        if not carried_out:
-            await store.release_signature(key)
+
+    _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    @contextmanager
+    def once(self, claim: Claim, now: float) -> Iterator[None]:
+        """Around what the request does; raises when this very signature has been used."""
+        if self._until.get(claim.signature, 0.0) > now:
+            raise BadSignature(
+                "RequestExpired",
+                "This very request was carried out before. Sign it anew to repeat it.",
+            )
+        ends = claim.until if claim.until is not None else now + 2 * SKEW_SECONDS
+        self._until[claim.signature] = ends
+        self._until.move_to_end(claim.signature)
+        while len(self._until) > REMEMBERED:
+            self._until.popitem(last=False)
+        try:
+            yield
+        except BaseException:
+            self._until.pop(claim.signature, None)
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from mantle.stacks.resources import SIGNAL_BYTES, row_by_id, signal_by_id
 class MetadataService(Protocol):
     """A cloud whose servers read their metadata from us."""
 
-    def metadata(self, secret: str, path: str) -> tuple[str, bytes] | None:
+    async def metadata(self, secret: str, path: str) -> tuple[str, bytes] | None:
         """Content type and body, or None when there is nothing at this path for this secret."""
         ...
 
@@ -126,7 +126,7 @@ def metadata(control: Control) -> Callable[[Call, Receive], Awaitable[Reply]]:
         if len(call.segments) > 1:
             secret, path = call.segments[1], "/".join(call.segments[2:])
             for service in services:
-                found = service.metadata(secret, path)
+                found = await service.metadata(secret, path)
                 if found is not None:
                     return Reply(body=found[1], media_type=found[0])
         return plain(404, "404 Not Found\n")

@@ -1,4 +1,13 @@
-"""Opens the engine for work: whatever has not ended goes on, whoever began it."""
+"""Opens the engine for work: whatever has not ended goes on, whoever began it.
+
+An engine alone (SQLite; the data folder is locked) takes over all there is when it starts. Of
+several on one database, each beats, and whoever finds another silent for longer than its lease puts
+that one's operations back into the queue.
+
+Note: frozen. A is stopped for a minute by its host; B gives it up: its operations are QUEUED with a
+new epoch, and go on at C. A wakes: every write of its walks meets the fence and they end; its next
+beat finds it given up, says so in the log, and A is a member again.
+"""
 
 import asyncio
 import contextlib
@@ -8,11 +17,13 @@ from typing import Protocol
 
 import structlog
 
+from mantle.engine.dispatch import QUEUE
 from mantle.engine.machine import Machine
 from mantle.engine.perform import perform
 from mantle.engine.runtime import Runtime
 from mantle.model.ids import OperationId
 from mantle.store import events as event_rows
+from mantle.store import leases
 from mantle.store import operations as operation_rows
 
 log = structlog.get_logger()
@@ -39,9 +50,10 @@ class Companion(Protocol):
 class Engine:
     """One engine of a control plane: alive between `open` and `close`."""
 
-    def __init__(self, machine: Machine, runtime: Runtime) -> None:
+    def __init__(self, machine: Machine, runtime: Runtime, *, alone: bool = True) -> None:
         self.machine = machine
         self.runtime = runtime
+        self.alone = alone
         self.companions: list[Companion] = []
         """What runs beside the operations while the engine is open; `wiring` adds it."""
         self._beat: asyncio.Task[None] | None = None
@@ -53,18 +65,24 @@ class Engine:
         earlier = await machine.database.write(
             event_rows.register_engine, machine.id, socket.gethostname(), machine.clock.now()
         )
-        await self.runtime.open(self._perform, machine.id, earlier)
-        left = await machine.database.read(operation_rows.live)
-        for operation in left:
-            await self.runtime.start(operation.id, operation.epoch)
-        for engine in earlier:
-            await machine.database.write(event_rows.stop_engine, engine, machine.clock.now())
-        if left:
-            log.info("operations taken over", count=len(left))
+        if self.alone:
+            await self.runtime.open(self._perform, machine.id, earlier)
+            left = await machine.database.read(operation_rows.live)
+            for operation in left:
+                await self.runtime.start(operation.id, operation.epoch)
+            for engine in earlier:
+                await machine.database.write(event_rows.stop_engine, engine, machine.clock.now())
+            count = len(left)
+        else:
+            await self.runtime.open(self._perform, machine.id, ())
+            await machine.database.write(leases.beat, machine.id, machine.clock.now())
+            count = await self._take_over()
+        if count:
+            log.info("operations taken over", count=count)
         self._beat = asyncio.create_task(self._beats(), name="heartbeat")
         for companion in self.companions:
             await companion.open()
-        return len(left)
+        return count
 
     async def close(self) -> None:
         """Stop where it stands; the rows know how to go on."""
@@ -75,6 +93,9 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._beat
         await self.runtime.close()
+        if not self.alone:
+            await self.machine.database.write(leases.give_back, self.machine.id)
+            await self.machine.database.write(leases.call)
         await self.machine.database.write(
             event_rows.stop_engine, self.machine.id, self.machine.clock.now()
         )
@@ -83,13 +104,33 @@ class Engine:
         await perform(self.machine, operation_id, attempt)
 
     async def _beats(self) -> None:
+        lease = self.machine.settings.lease_seconds
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(BEAT_SECONDS if self.alone else lease / 3)
             try:
-                await self.machine.database.write(
-                    event_rows.beat, self.machine.id, self.machine.clock.now()
+                known = await self.machine.database.write(
+                    leases.beat, self.machine.id, self.machine.clock.now()
                 )
+                if not self.alone:
+                    if not known:
+                        log.warning("this engine had been given up; what it held is elsewhere now")
+                    await self._take_over()
             except Exception:
                 # A full disk or a locked database passes; an engine that fell silent for good
                 # because of it would be taken for dead while it works.
                 log.exception("the heartbeat was not written")
+
+    async def _take_over(self) -> int:
+        """Put back into the queue what silent engines hold; of several that see it, one does."""
+        machine = self.machine
+        now, lease = machine.clock.now(), machine.settings.lease_seconds
+        silent = await machine.database.read(leases.expired, now, lease)
+        count = 0
+        for engine in silent:
+            back = await machine.database.write(leases.take_over, engine, now, lease)
+            if back is not None:
+                log.warning("an engine fell silent", engine=engine, operations=len(back))
+                await self.runtime.recover([engine])
+                machine.nudges.nudge(QUEUE)
+                count += len(back)
+        return count

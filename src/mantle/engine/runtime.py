@@ -47,6 +47,10 @@ class Runtime(Protocol):
         """Stop performing it here, as if killed; whoever claims it next goes on from the rows."""
         ...
 
+    async def recover(self, engines: Sequence[str]) -> None:
+        """Other engines are gone: what watched over their operations watches here from now on."""
+        ...
+
     async def close(self) -> None:
         """Stop where it stands; the next start goes on."""
         ...
@@ -131,6 +135,9 @@ class TaskRuntime:
         assert self._joined is not None
         await self._joined.let_go(operation_id)
 
+    async def recover(self, engines: Sequence[str]) -> None:
+        """Nothing watches over tasks."""
+
     async def close(self) -> None:
         """Cancel what runs."""
         if self._joined is not None:
@@ -140,8 +147,9 @@ class TaskRuntime:
 class DbosRuntime:
     """One DBOS workflow per operation. There can be one in a process."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, where: Path | str) -> None:
+        """`where`: an SQLite file, or the URL of a PostgreSQL database."""
+        self._where = where
         self._joined: Joined | None = None
         self._workflow: Callable[[str, int | None], Coroutine[Any, Any, None]] | None = None
         self._starts: set[asyncio.Task[Any]] = set()
@@ -151,16 +159,20 @@ class DbosRuntime:
         # Two seconds of import, which the command line never has to pay.
         from dbos import DBOS, DBOSConfig  # noqa: PLC0415
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(self._path) as connection:
-            # Persistent in the file, and three times DBOS's default throughput.
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
+        if isinstance(self._where, Path):
+            self._where.parent.mkdir(parents=True, exist_ok=True)
+            with sqlite3.connect(self._where) as connection:
+                # Persistent in the file, and three times DBOS's default throughput.
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
+            url = f"sqlite:///{self._where}"
+        else:
+            url = self._where
         loop = asyncio.get_running_loop()
         self._joined = joined = Joined(perform)
         config: DBOSConfig = {
             "name": "mantle",
-            "system_database_url": f"sqlite:///{self._path}",
+            "system_database_url": url,
             "executor_id": engine,
             "application_version": _APPLICATION_VERSION,
             "max_executor_threads": 32,
@@ -182,7 +194,13 @@ class DbosRuntime:
         self._workflow = operation
         await asyncio.to_thread(DBOS.launch)
         if earlier:
-            await asyncio.to_thread(DBOS._recover_pending_workflows, list(earlier))  # noqa: SLF001 - see the module
+            await self.recover(earlier)
+
+    async def recover(self, engines: Sequence[str]) -> None:
+        """Take their workflows over. An operation that is somebody else's already ends its own."""
+        from dbos import DBOS  # noqa: PLC0415
+
+        await asyncio.to_thread(DBOS._recover_pending_workflows, list(engines))  # noqa: SLF001 - see the module
 
     async def start(self, operation_id: OperationId, attempt: int) -> None:
         """Durably enter the workflow; the caller does not wait for it."""

@@ -11,6 +11,13 @@ from mantle.template.operator import NOBODY, Operator
 class Settings:
     """Bounds of what one control plane takes on. Times in seconds."""
 
+    lease_seconds: float = 12.0
+    """Where engines share a database: one that is silent for so long is given up, and its
+    operations go on elsewhere. It speaks three times as often."""
+    operations_at_once: int = 256
+    """Of root stacks that one engine of several takes on; more wait in the queue."""
+    operations_at_once_per_project: int = 64
+    """Of root stacks, on all engines of several together."""
     steps_at_once: int = 48
     """Steps of one operation that may talk to a cloud at the same time."""
     step_timeout_seconds: float = 3600.0

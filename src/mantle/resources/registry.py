@@ -14,7 +14,6 @@ from mantle.resources.cinder import volume, volume_attachment
 from mantle.resources.heat import (
     cloud_config,
     delay,
-    deployed_server,
     deployment_group,
     multipart_mime,
     none,
@@ -67,7 +66,6 @@ DEFAULT: tuple[ResourceType, ...] = (
     software_deployment.TYPE,
     structured_config.COMPONENT_TYPE,
     structured_config.TYPE,
-    deployed_server.TYPE,
     deployment_group.OLD_STRUCTURED_TYPE,
     deployment_group.OLD_TYPE,
     deployment_group.STRUCTURED_TYPE,

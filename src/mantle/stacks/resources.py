@@ -25,8 +25,7 @@ SIGNAL_BYTES = 256 * 1024
 """Of one signal, as JSON: a status and what a script printed."""
 
 MOST_SIGNALS = 5_000
-MOST_SIGNAL_BYTES = 8 * 1024 * 1024
-"""Kept for one resource. Whatever waits for them reads them all at every look."""
+"""Kept for one resource."""
 
 
 async def signal_resource(
@@ -73,11 +72,9 @@ async def signal_row(
     event = control.machine.resource_event(heard)
 
     def store(connection: Connection) -> None:
-        count, size = event_rows.kept_signals(connection, row.id)
-        if count >= MOST_SIGNALS or size >= MOST_SIGNAL_BYTES:
+        if event_rows.count_signals(connection, row.id) >= MOST_SIGNALS:
             raise LimitExceeded(
-                f"Resource {row.name!r} has received {count} signals of {size} bytes in all; "
-                f"{MOST_SIGNALS} of {MOST_SIGNAL_BYTES} bytes are kept.",
+                f"Resource {row.name!r} has received {MOST_SIGNALS} signals, as many as are kept.",
                 remedy="Replace the resource, or stop the sender.",
             )
         event_rows.add_signal(connection, stack.id, row.id, signal)

@@ -76,12 +76,10 @@ def add_signal(
     )
 
 
-def kept_signals(connection: Connection, resource_id: ResourceId) -> tuple[int, int]:
-    """How many a resource has received, and the bytes of their bodies."""
-    sizes = func.coalesce(func.sum(func.length(signals.c.body)), 0)
-    query = select(func.count(), sizes).where(signals.c.resource_id == resource_id)
-    row = connection.execute(query).one()
-    return int(row[0]), int(row[1])
+def count_signals(connection: Connection, resource_id: ResourceId) -> int:
+    """How many a resource has received."""
+    query = select(func.count()).where(signals.c.resource_id == resource_id)
+    return connection.scalar(query) or 0
 
 
 def signals_of(

@@ -21,7 +21,6 @@ from mantle.store.tables.identity import (
     grants,
     projects,
     tokens,
-    used_signatures,
     users,
 )
 
@@ -113,12 +112,6 @@ class IdentityStore:
 
     async def delete_ec2_credential(self, access: str) -> None:
         await self._database.write(delete_ec2_credential, access)
-
-    async def take_signature(self, digest: str, now: float, until: float) -> bool:
-        return await self._database.write(take_signature, digest, now, until)
-
-    async def release_signature(self, digest: str) -> None:
-        await self._database.write(release_signature, digest)
 
     async def add_token(self, token: TokenRecord) -> None:
         await self._database.write(add_token, token)
@@ -252,21 +245,6 @@ def add_ec2_credential(connection: Connection, credential: Ec2Credential) -> Non
 def delete_ec2_credential(connection: Connection, access: str) -> None:
     """Requests signed with it are refused from now on."""
     connection.execute(delete(ec2_credentials).where(ec2_credentials.c.access == access))
-
-
-def take_signature(connection: Connection, digest: str, now: float, until: float) -> bool:
-    """False when it is taken; those that could not be used any more are swept out."""
-    connection.execute(delete(used_signatures).where(used_signatures.c.until <= now))
-    taken = select(used_signatures.c.digest).where(used_signatures.c.digest == digest)
-    if connection.execute(taken).first() is not None:
-        return False
-    connection.execute(insert(used_signatures), {"digest": digest, "until": until})
-    return True
-
-
-def release_signature(connection: Connection, digest: str) -> None:
-    """It may be used again."""
-    connection.execute(delete(used_signatures).where(used_signatures.c.digest == digest))
 
 
 def add_token(connection: Connection, token: TokenRecord) -> None:

@@ -306,7 +306,7 @@ def test_a_server_reads_its_metadata_with_its_own_secret(one_world):
     server, secret = asyncio.run(story())
 
     def read(path):
-        return one_world.cloud.metadata(secret, path)
+        return asyncio.run(one_world.cloud.metadata(secret, path))
 
     assert read("latest/meta-data/local-ipv4")[1].decode() == server.addresses[0].address
     assert read("latest/meta-data/instance-id")[1].decode() == server.id
@@ -316,7 +316,7 @@ def test_a_server_reads_its_metadata_with_its_own_secret(one_world):
     document = json.loads(read("openstack/latest/meta_data.json")[1])
     assert (document["uuid"], document["meta"]) == (server.id, {"role": "front"})
     assert read("latest/meta-data/no/such") is None
-    assert one_world.cloud.metadata("0" * 48, "latest/user-data") is None
+    assert asyncio.run(one_world.cloud.metadata("0" * 48, "latest/user-data")) is None
 
 
 def test_a_bwrap_server_sees_no_other_server(tmp_path, world):

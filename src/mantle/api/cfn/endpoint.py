@@ -9,12 +9,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from litestar.types import HTTPScope, Receive, Send
 
-from mantle.access.ec2 import KeyRing, hosts_of, once
+from mantle.access.ec2 import KeyRing, Replays, hosts_of
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.policy import enforce
 from mantle.access.signatures import BadSignature, Signed, pairs
@@ -45,6 +45,7 @@ class CfnEndpoint:
     settings: ApiSettings
     metrics: Metrics
     new_request_id: Callable[[], str]
+    replays: Replays = field(default_factory=Replays)
     below: str = "cfn"
     """The first part of its paths; empty on a port of its own."""
 
@@ -86,8 +87,7 @@ class CfnEndpoint:
         if call.method not in {"GET", "POST"}:
             return "v1", empty(405, Allow="GET, POST")
         signed = self.signed(call, form=_form(call))
-        ring = self.ring()
-        caller, claim = await ring.caller(signed)
+        caller, claim = await self.ring().caller(signed)
         now = self.control.clock.now()
         parameters = signed.parameters
         name = parameters.get("Action", "")
@@ -103,7 +103,7 @@ class CfnEndpoint:
         caller = replace(caller, request_id=call.request_id)
         enforce(caller, action.deed)
         query = Query(control=self.control, call=call, caller=caller, parameters=parameters)
-        async with once(ring.identity.store, claim, now) if action.changes else nullcontext():
+        with self.replays.once(claim, now) if action.changes else nullcontext():
             result = await action.perform(query)
         if parameters.get("ContentType") == "JSON":
             body = {f"{name}Response": {f"{name}Result": result}}

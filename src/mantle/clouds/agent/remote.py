@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mantle.clouds.agent.wire import ERRORS, SIGNATURES, About, Call, Reply, framed, read
-from mantle.clouds.ports import CloudInfo, Unavailable
+from mantle.clouds.ports import CloudInfo, Refused, Unavailable
 from mantle.model.ids import ProjectId
 from mantle.model.schema import Limitation
 
@@ -156,6 +156,16 @@ class RemoteCloud:
     def session(self, project_id: ProjectId) -> Any:
         """The view of one project."""
         return RemoteSession(self._connection, self._about.info.name, project_id)
+
+    async def metadata(self, secret: str, path: str) -> tuple[str, bytes] | None:
+        """What a server of the cloud may know about itself; None is a 404, or no such service."""
+        try:
+            said = await self._connection.call(
+                self._about.info.name, "", "", "metadata", secret, path
+            )
+        except Refused:
+            return None
+        return msgspec.msgpack.decode(said, type=tuple[str, bytes] | None)
 
     async def start(self) -> None:
         """The agent has started it."""

@@ -92,6 +92,9 @@ class AgentServer:
         cloud = self.clouds[call.cloud]
         if call.method == "about":
             return About(cloud.info, list(cloud.limitations))
+        if (call.collection, call.method) == ("", "metadata") and hasattr(cloud, "metadata"):
+            secret, path = msgspec.msgpack.decode(call.arguments, type=tuple[str, str])
+            return await cloud.metadata(secret, path)
         if (call.collection, call.method) not in SIGNATURES:
             raise Refused(f"A cloud has no {call.collection} {call.method}.")
         shape, _ = SIGNATURES[call.collection, call.method]

@@ -158,7 +158,7 @@ class LocalCloud:
                 )
             return self._sessions[project_id]
 
-    def metadata(self, secret: str, path: str) -> metadata.Answer | None:
+    async def metadata(self, secret: str, path: str) -> metadata.Answer | None:
         """What a server reads at `{metadata_base_url}/{secret}/{path}`; None is a 404."""
         for project in list(self._state.projects.values()):
             for entry in project.servers:

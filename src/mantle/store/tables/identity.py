@@ -72,11 +72,3 @@ ec2_credentials = Table(
     Column("created_at", Float, nullable=False),
 )
 Index("ec2_credentials_by_user", ec2_credentials.c.user_id)
-
-used_signatures = Table(
-    "used_signatures",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("until", Float, nullable=False),
-)
-Index("used_signatures_by_end", used_signatures.c.until)

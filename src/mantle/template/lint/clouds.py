@@ -57,57 +57,6 @@ REPLACES = {
 _ANYWHERE = {"0.0.0.0/0", "::/0", None}
 
 
-DEPLOYMENTS = {
-    "OS::Heat::SoftwareDeployment": "server",
-    "OS::Heat::StructuredDeployment": "server",
-    "OS::Heat::SoftwareDeploymentGroup": "servers",
-    "OS::Heat::StructuredDeploymentGroup": "servers",
-}
-"""Type to the property that names the server, or a map of servers."""
-
-
-def no_agent(view: View) -> Iterator[Found]:
-    """Deployments to a server that does not tell an agent of them."""
-    for name, body in view.resources.items():
-        wanted = DEPLOYMENTS.get(str(body.get("type")))
-        properties = body.get("properties")
-        given = properties.get(wanted) if wanted and isinstance(properties, dict) else None
-        servers = (
-            given.items() if isinstance(given, dict) and wanted == "servers" else [("", given)]
-        )
-        for key, value in servers:
-            target = _resource_of(value)
-            server = view.resources.get(target) if target is not None else None
-            if server is None or server.get("type") != "OS::Nova::Server":
-                continue
-            settings = server.get("properties")
-            form = settings.get("user_data_format") if isinstance(settings, dict) else None
-            if form is None or (isinstance(form, str) and form != "SOFTWARE_CONFIG"):
-                path = ("resources", name, "properties", wanted or "", *([key] if key else []))
-                yield Found(path, f"Server {target!r} is not told of deployments, which wait.")
-
-
-def unknown_in_policy(view: View) -> Iterator[Found]:
-    """Names in an access policy that no resource has."""
-    for name, body in view.resources.items():
-        properties = body.get("properties")
-        if body.get("type") != "OS::Heat::AccessPolicy" or not isinstance(properties, dict):
-            continue
-        allowed = properties.get("AllowedResources")
-        for position, each in enumerate(allowed if isinstance(allowed, list) else ()):
-            if isinstance(each, str) and each not in view.resources:
-                path = ("resources", name, "properties", "AllowedResources", position)
-                yield Found(path, f"There is no resource {each!r} in this template.")
-
-
-def _resource_of(value: Any) -> str | None:
-    if isinstance(value, dict) and len(value) == 1:
-        function, argument = next(iter(value.items()))
-        if function in {"get_resource", "Ref"} and isinstance(argument, str):
-            return argument
-    return None
-
-
 def old_type(view: View) -> Iterator[Found]:
     """Deprecated types."""
     for name, body in view.resources.items():

@@ -210,17 +210,4 @@ RULES: tuple[Rule, ...] = (
         "the values are not checked.",
         fix="Run `mantle template validate`, which has the cloud asked.",
     ),
-    Rule(
-        id="MTL045", name="no-agent", check=clouds.no_agent,
-        title="deployment to a server without an agent",
-        why="Only a server with `user_data_format: SOFTWARE_CONFIG` is told where its agent looks; "
-        "the deployment waits until the stack times out.",
-        fix="Give the server `user_data_format: SOFTWARE_CONFIG`.",
-    ),
-    Rule(
-        id="MTL046", name="unknown-in-policy", check=clouds.unknown_in_policy,
-        title="access policy that names nothing",
-        why="A user with the policy may not reach what was meant.",
-        fix="Name resources of the same template.",
-    ),
 )  # fmt: skip

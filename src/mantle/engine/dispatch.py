@@ -1,0 +1,92 @@
+"""Takes operations from the shared queue, as many as this engine has room for.
+
+An operation that is accepted anywhere is a row that belongs to nobody. Whoever has room takes it:
+woken by the database's word where it can give one, and by looking every second where not.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import structlog
+
+from mantle.engine.machine import Machine
+from mantle.engine.runtime import Runtime
+from mantle.model.ids import ProjectId
+from mantle.plan.fairness import next_ones
+from mantle.store import leases
+from mantle.store.database import Connection
+from mantle.store.leases import Waiting
+
+log = structlog.get_logger()
+
+QUEUE = "queue"
+"""What is nudged when there may be something in it."""
+
+LOOK_SECONDS = 1.0
+
+FRESH_SECONDS = 1.5
+"""So long an operation is left to the engines that have less to do than this one."""
+
+
+class Dispatcher:
+    """The loop. Opened and closed with the engine."""
+
+    def __init__(self, machine: Machine, runtime: Runtime) -> None:
+        self.machine = machine
+        self.runtime = runtime
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="dispatcher")
+
+    async def close(self) -> None:
+        """Take nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        machine = self.machine
+        while True:
+            ticket = machine.nudges.ticket(QUEUE)
+            try:
+                taken = await machine.database.write_fenced(self._take)
+            except Exception:
+                # The database may be away for a while; what is queued stays queued.
+                log.exception("the queue could not be read")
+                taken = []
+            for each in taken:
+                await self.runtime.start(each.id, each.epoch)
+            if not taken:
+                await machine.nudges.sleep(ticket, LOOK_SECONDS)
+
+    def _take(self, connection: Connection) -> list[Waiting]:
+        """In one transaction; the rows looked at are this engine's alone until its end."""
+        front = leases.front(connection)
+        if not front:
+            return []
+        machine = self.machine
+        running: Counter[ProjectId] = Counter()
+        roots, mine, everywhere = 0, 0, 0
+        for each in leases.under_way(connection):
+            everywhere += each.count
+            if each.engine == machine.id:
+                mine += each.count
+                roots += 0 if each.nested else each.count
+            if not each.nested:
+                running[each.project_id] += each.count
+        engines = max(1, leases.alive(connection))
+        chosen = next_ones(
+            front,
+            running,
+            room=machine.settings.operations_at_once - roots,
+            per_project=machine.settings.operations_at_once_per_project,
+            share=max(0, -(-(everywhere + len(front)) // engines) - mine),
+            fresh_since=machine.clock.now() - FRESH_SECONDS,
+        )
+        if chosen:
+            leases.assign(connection, machine.id, [each.id for each in chosen])
+        return chosen

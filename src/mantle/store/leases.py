@@ -1,0 +1,155 @@
+"""Who performs what, where several engines share a database: beats, leases, and the queue.
+
+An engine's lease is its last beat, by the database's time. An operation in the queue belongs to
+nobody (`engine` is empty) until an engine takes it; what a dead engine held goes back there with a
+new epoch, so that its late writes find a fence (see `journal`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, exists, func, select, text, update
+
+from mantle.model.ids import OperationId, ProjectId
+from mantle.model.status import OperationStatus
+from mantle.store.moments import database_time
+from mantle.store.tables.stacks import engines, operations, stacks
+
+_LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
+
+CHANNEL = "mantle_operations"
+"""Where PostgreSQL tells that there is something in the queue."""
+
+LOOKED_AT = 500
+"""Operations of the queue's front that one engine looks at in one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An operation in the queue."""
+
+    id: OperationId
+    project_id: ProjectId
+    epoch: int
+    created_at: float
+    nested: bool
+    """Of a stack inside another, whose operation waits for it."""
+
+
+def beat(connection: Connection, engine: str, here: float) -> bool:
+    """This engine is alive; false when it had been given up meanwhile."""
+    now = database_time(connection, here)
+    given_up = connection.scalar(select(engines.c.stopped_at).where(engines.c.id == engine))
+    connection.execute(
+        update(engines).where(engines.c.id == engine).values(beat_at=now, stopped_at=None)
+    )
+    return given_up is None
+
+
+def expired(connection: Connection, here: float, lease_seconds: float) -> list[str]:
+    """Engines that fell silent without a goodbye."""
+    oldest = database_time(connection, here) - lease_seconds
+    query = select(engines.c.id).where(engines.c.stopped_at.is_(None), engines.c.beat_at < oldest)
+    return list(connection.scalars(query))
+
+
+def take_over(
+    connection: Connection, engine: str, here: float, lease_seconds: float
+) -> list[OperationId] | None:
+    """Put what a silent engine held back into the queue; None when it has spoken meanwhile."""
+    if engine not in expired(connection, here, lease_seconds):
+        return None
+    now = database_time(connection, here)
+    connection.execute(update(engines).where(engines.c.id == engine).values(stopped_at=now))
+    return give_back(connection, engine)
+
+
+def give_back(connection: Connection, engine: str) -> list[OperationId]:
+    """Put all that an engine holds back into the queue, out of its own reach."""
+    back = (
+        update(operations)
+        .where(operations.c.engine == engine, operations.c.status.in_(_LIVE))
+        .values(epoch=operations.c.epoch + 1, engine="", status=OperationStatus.QUEUED)
+        .returning(operations.c.id)
+    )
+    return [OperationId(each) for each in connection.scalars(back)]
+
+
+def front(connection: Connection) -> list[Waiting]:
+    """The queue's front, in the order they came: what no earlier operation of its stack holds up.
+
+    On PostgreSQL the rows are locked, and those that another engine looks at are left out.
+    """
+    earlier = operations.alias("earlier")
+    held_up = exists().where(
+        earlier.c.stack_id == operations.c.stack_id,
+        earlier.c.sequence < operations.c.sequence,
+        earlier.c.status.in_(_LIVE),
+    )
+    query = (
+        select(
+            operations.c.id,
+            operations.c.project_id,
+            operations.c.epoch,
+            operations.c.created_at,
+            select(stacks.c.parent_id)
+            .where(stacks.c.id == operations.c.stack_id)
+            .scalar_subquery()
+            .label("parent_id"),
+        )
+        .where(operations.c.status == OperationStatus.QUEUED, operations.c.engine == "", ~held_up)
+        .order_by(operations.c.sequence)
+        .limit(LOOKED_AT)
+        .with_for_update(skip_locked=True, of=operations)
+    )
+    return [
+        Waiting(
+            id=row.id,
+            project_id=row.project_id,
+            epoch=row.epoch,
+            created_at=row.created_at,
+            nested=row.parent_id is not None,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """How many operations one engine holds for one project, those it only took included."""
+
+    engine: str
+    project_id: ProjectId
+    nested: bool
+    count: int
+
+
+def under_way(connection: Connection) -> list[UnderWay]:
+    """What is with engines, counted."""
+    nested = stacks.c.parent_id.is_not(None)
+    query = (
+        select(operations.c.engine, operations.c.project_id, nested, func.count())
+        .join(stacks, stacks.c.id == operations.c.stack_id)
+        .where(operations.c.status.in_(_LIVE), operations.c.engine != "")
+        .group_by(operations.c.engine, operations.c.project_id, nested)
+    )
+    return [
+        UnderWay(engine=engine, project_id=project, nested=bool(inner), count=count)
+        for engine, project, inner, count in connection.execute(query)
+    ]
+
+
+def alive(connection: Connection) -> int:
+    """How many engines there are."""
+    return connection.scalar(select(func.count()).where(engines.c.stopped_at.is_(None))) or 0
+
+
+def assign(connection: Connection, engine: str, chosen: Sequence[OperationId]) -> None:
+    """These are this engine's, which claims each when it begins with it."""
+    connection.execute(update(operations).where(operations.c.id.in_(chosen)).values(engine=engine))
+
+
+def call(connection: Connection) -> None:
+    """Wake the engines that listen."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"NOTIFY {CHANNEL}"))

@@ -189,11 +189,9 @@ def update(
             "An update needs the whole template (-t FILE), or --existing to keep the present one.",
         )
     screen = common.screen
-    extra = {
-        "existing": existing,
-        "converge": converge,
-        "clear_parameters": list(clear_parameter),
-    }
+    extra: dict[str, Any] = {"existing": existing, "clear_parameters": list(clear_parameter)}
+    if converge:
+        extra["converge"] = True
     with common.client() as client:
         agree(screen, client, "update", name, source, manner, extra)
         gathered = source.gathered()

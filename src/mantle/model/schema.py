@@ -170,6 +170,8 @@ class ResourceSchema:
     """The schema of what those keys hold."""
     any_property: bool = False
     """Accepts properties that are not listed, unchecked."""
+    begins_with: str = ""
+    """Where one of several properties must be given: the one a generated template asks for."""
     name_limit: int = 255
     """Longest physical name the cloud accepts, in characters."""
 

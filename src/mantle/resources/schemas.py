@@ -182,6 +182,8 @@ def _asks(value: Any) -> bool:
     """Whether a value requests something: unknowns and calls are judged once they are known."""
     if value is None or value is False or isinstance(value, Call) or value in ("", [], {}):
         return False
+    if isinstance(value, Mapping) and all(each is None for each in value.values()):
+        return False  # an empty map, its fields filled in
     return not unknowns_in(value)
 
 

@@ -1,6 +1,7 @@
 """Resource types: list, schema, and a template to start from."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from mantle.api.door import Reply
@@ -114,14 +115,19 @@ def _name_filter(pattern: str) -> Any:
 def _hot(schema: ResourceSchema) -> dict[str, Any]:
     short = _short(schema)
     properties = _shown(schema)
-    return {
+    made: dict[str, Any] = {
         "heat_template_version": "2016-10-14",
         "description": f"Initial template of {short}",
         "parameters": {name: _hot_parameter(prop) for name, prop in properties.items()},
         "resources": {
             short: {
                 "type": schema.type,
-                "properties": {name: {"get_param": name} for name in properties},
+                "properties": {
+                    name: {"if": [given(name), {"get_param": name}, None]}
+                    if _may_be_left_out(prop)
+                    else {"get_param": name}
+                    for name, prop in properties.items()
+                },
             }
         },
         "outputs": {
@@ -132,19 +138,31 @@ def _hot(schema: ResourceSchema) -> dict[str, Any]:
             for name, attribute in schema.attributes.items()
         },
     }
+    conditions = {
+        given(name): {"not": {"equals": [{"get_param": name}, _nothing(prop)]}}
+        for name, prop in properties.items()
+        if _may_be_left_out(prop)
+    }
+    return made | ({"conditions": conditions} if conditions else {})
 
 
 def _cfn(schema: ResourceSchema) -> dict[str, Any]:
     short = _short(schema)
     properties = _shown(schema)
-    return {
-        "HeatTemplateFormatVersion": "2012-12-12",
+    made: dict[str, Any] = {
+        # The other CFN format, HeatTemplateFormatVersion, knows no conditions.
+        "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"Initial template of {short}",
         "Parameters": {name: _cfn_parameter(prop) for name, prop in properties.items()},
         "Resources": {
             short: {
                 "Type": schema.type,
-                "Properties": {name: {"Ref": name} for name in properties},
+                "Properties": {
+                    name: {"Fn::If": [given(name), {"Ref": name}, None]}
+                    if _may_be_left_out(prop)
+                    else {"Ref": name}
+                    for name, prop in properties.items()
+                },
             }
         },
         "Outputs": {
@@ -155,10 +173,34 @@ def _cfn(schema: ResourceSchema) -> dict[str, Any]:
             for name, attribute in schema.attributes.items()
         },
     }
+    conditions = {
+        given(name): {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, _nothing(prop)]}]}
+        for name, prop in properties.items()
+        if _may_be_left_out(prop)
+    }
+    return made | ({"Conditions": conditions} if conditions else {})
+
+
+def given(name: str) -> str:
+    """The condition under which a property that may be left out is not."""
+    return f"{name}_given"
+
+
+def _may_be_left_out(prop: Property) -> bool:
+    """Whether there is a value that stands for no value at all.
+
+    Heat gives such a property the empty text, which most types then refuse; here it is left out.
+    """
+    return not prop.required and prop.default is None
 
 
 def _shown(schema: ResourceSchema) -> dict[str, Property]:
-    return {name: prop for name, prop in schema.properties.items() if not prop.hidden}
+    """What a template begins with; of several properties of which one is needed, one is asked."""
+    return {
+        name: replace(prop, required=True) if name == schema.begins_with else prop
+        for name, prop in schema.properties.items()
+        if not prop.hidden
+    }
 
 
 def _short(schema: ResourceSchema) -> str:
@@ -166,18 +208,28 @@ def _short(schema: ResourceSchema) -> str:
 
 
 def _hot_parameter(prop: Property) -> dict[str, Any]:
-    parameter: dict[str, Any] = {"type": PARAMETER_TYPES[prop.kind]}
+    parameter: dict[str, Any] = {"type": _parameter_type(prop)}
     if prop.description:
         parameter["description"] = prop.description
     if prop.default is not None:
         parameter["default"] = prop.default
     elif not prop.required:
-        parameter["default"] = _nothing(prop.kind)
+        parameter["default"] = _nothing(prop)
     if prop.secret:
         parameter["hidden"] = True
-    if prop.constraints and prop.kind is not Kind.LIST:
+    # The empty default would break them; the property has them anyway.
+    if prop.constraints and prop.kind is not Kind.LIST and not _may_be_left_out(prop):
         parameter["constraints"] = [constraint_view(one) for one in prop.constraints]
     return parameter
+
+
+def _parameter_type(prop: Property) -> str:
+    """A list of maps is JSON, and a number that may be left out is a text, which can be empty."""
+    if prop.kind is Kind.LIST and prop.items is not None and prop.items.kind is not Kind.STRING:
+        return "json"
+    if _may_be_left_out(prop) and prop.kind not in {Kind.MAP, Kind.LIST}:
+        return "string"
+    return PARAMETER_TYPES[prop.kind]
 
 
 def _cfn_parameter(prop: Property) -> dict[str, Any]:
@@ -192,10 +244,8 @@ def _cfn_parameter(prop: Property) -> dict[str, Any]:
     return parameter
 
 
-def _nothing(kind: Kind) -> Any:
+def _nothing(prop: Property) -> Any:
     """A default that stands for leaving the property out."""
-    if kind is Kind.MAP:
+    if prop.kind is Kind.MAP:
         return {}
-    if kind is Kind.LIST:
-        return []
-    return "" if kind in {Kind.STRING, Kind.ANY} else None
+    return [] if prop.kind is Kind.LIST else ""

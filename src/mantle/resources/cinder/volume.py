@@ -77,6 +77,7 @@ SCHEMA = schema(
         "multiattach": (Kind.BOOLEAN, "Whether several servers may have it at once."),
     },
     takes_snapshots=True,
+    begins_with="size",
 )
 
 NOT_OFFERED = {

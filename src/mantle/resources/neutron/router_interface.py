@@ -23,6 +23,7 @@ SCHEMA = schema(
         "port_id": old_name("port", custom="neutron.port"),
         "port": string("The port, by name or id.", custom="neutron.port"),
     },
+    begins_with="subnet",
 )
 
 

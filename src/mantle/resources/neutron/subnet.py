@@ -76,6 +76,7 @@ SCHEMA = schema(
         "dns_nameservers": (Kind.LIST, "DNS servers."),
         "enable_dhcp": (Kind.STRING, "Whether addresses are handed out."),
     },
+    begins_with="cidr",
 )
 
 NOT_OFFERED = {

@@ -147,6 +147,7 @@ SCHEMA = schema(
     },
     name_limit=53,
     takes_snapshots=True,
+    begins_with="image",
 )
 
 DISK_SOURCES = ("volume_id", "image", "snapshot_id")

@@ -57,6 +57,7 @@ SCHEMA = schema(
         "members": (Kind.LIST, "Ids of its members."),
     },
     since="10.0.0",
+    begins_with="listener",
 )
 
 NOT_OFFERED = {"tls_enabled": "servers are reached unencrypted. Leave tls_enabled out."}

@@ -423,17 +423,14 @@ def test_removed_members_never_come_back(row, policies, mode, before, names, rem
     ("policy", "batch"),
     [
         ({}, (0, 0.0)),
-        ({"rolling_update": {}}, (1, 0.0)),
-        ({"rolling_update": {"max_batch_size": 4, "pause_time": 5}}, (4, 5.0)),
-        ({"rolling_update": {"max_batch_size": 4, "min_in_service": 8}}, (2, 0.0)),
-        ({"rolling_update": {"max_batch_size": 4, "min_in_service": 10}}, (1, 0.0)),
-        ({"batch_create": {"max_batch_size": 4}}, (0, 0.0)),
+        ({"batch_create": {}}, (1, 0.0)),
+        ({"batch_create": {"max_batch_size": 4, "pause_time": 5}}, (4, 5.0)),
+        ({"rolling_update": {"max_batch_size": 4}}, (0, 0.0)),
     ],
 )
-def test_a_rolling_update_goes_in_batches_that_keep_members_in_service(row, policy, batch):
-    """Of ten members."""
-    it = group(row, count=10, update_policy=policy)
-    outcome = it.drive("update", before={"count": 10})
+def test_a_group_is_created_in_batches(row, policy, batch):
+    """Of ten members; a policy for updates says nothing of it."""
+    outcome = group(row, count=10, update_policy=policy).drive("create")
     assert (outcome.batch_size, outcome.pause_seconds) == batch
 
 

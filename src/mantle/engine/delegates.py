@@ -29,6 +29,8 @@ class Errand:
     delegate: Delegate | None = None
     definition: ResourceDefinition | None = None
     loaded: Loaded | None = None
+    round: int = 0
+    """Which of several operations of one step it is."""
     part_of: PlanId | None = None
     """The saved plan that binds the parent, and with it the child."""
     corrects: OperationId | None = None

@@ -73,7 +73,8 @@ ACTIONS: Mapping[StepKind, Action] = {
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
-OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN)
+ROUND = "round"
+OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN, ROUND)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, the properties before an update that has not ended well, and how often a create was
 begun again."""
@@ -312,7 +313,7 @@ class Drive:
                 changes["resolved_type"] = definition.resolved_type
             if self.step.kind is StepKind.ADOPT:
                 data = {**data, **_name_it_has(attributes), ADOPTED: True}
-            data = {key: value for key, value in data.items() if key not in {"before", ADOPTS}}
+            data = {k: v for k, v in data.items() if k not in {"before", ADOPTS, ROUND}}
             if self.step.digest:
                 data["digest"] = self.step.digest
         if attributes is not None:
@@ -619,7 +620,9 @@ class Drive:
                 case Done() | Failed():
                     return outcome, attributes
                 case Delegate():
-                    return await self._delegated(outcome)
+                    ended = await self._delegated(outcome)
+                    if ended is not None:
+                        return ended
                 case Wait():
                     last = outcome.reason
                     waits += 1
@@ -667,13 +670,34 @@ class Drive:
 
     # --- stacks of its own -------------------------------------------------------------------
 
+    def _round(self, delegate: Delegate) -> Mapping[str, Any] | None:
+        """Which round the delegate is, for a step that goes in rounds; None for all others.
+
+        Note: killed between two rounds. The phase is called anew and may see what the last round
+        left, and call for the next; but the round noted in the row has not been ended there. That
+        round's operation is found by its number, and whether it was the last is what was noted
+        when it was begun, not what the phase says now.
+        """
+        noted: Mapping[str, Any] | None = self.row.data.get(ROUND)
+        if noted is not None and noted["plan"] == self.row.plan_id:
+            if noted["begun"]:
+                return noted
+            return {**noted, "begun": True, "last": delegate.last}
+        if delegate.last:
+            return None
+        return {"plan": self.row.plan_id, "number": 0, "begun": True, "last": False}
+
     async def _delegated(
         self, delegate: Delegate
-    ) -> tuple[Done | Failed, Mapping[str, Any] | None]:
+    ) -> tuple[Done | Failed, Mapping[str, Any] | None] | None:
+        """The end of the step, or None when one round of it has ended and another follows."""
         machine = self.walk.machine
         wanted = self.step.kind in FORWARD
         child = machine.delegates.child_id(self.row)
         data = self.row.data if delegate.data is None else {**self.row.data, **delegate.data}
+        in_round = self._round(delegate) if wanted else None
+        if in_round is not None:
+            data = {**data, ROUND: in_round}
         if wanted and (self.row.physical_id != child or data != self.row.data):
             self.row = replace(self.row, physical_id=child, data=data)
             await self.walk.record(self, [])
@@ -688,6 +712,7 @@ class Drive:
                     delegate=delegate if wanted else None,
                     definition=self._definition() if wanted else None,
                     loaded=self.walk.loaded,
+                    round=in_round["number"] if in_round is not None else 0,
                     part_of=self.walk.plan.part_of,
                     corrects=self.walk.plan.corrects,
                 )
@@ -710,6 +735,14 @@ class Drive:
             return Failed(reason=f"resources.{self.row.name}: {ended.reason}"), None
         if self.step.kind is StepKind.DELETE:
             return Done(), None
+        if in_round is not None and not in_round["last"]:
+            following = {**in_round, "number": in_round["number"] + 1, "begun": False}
+            self.row = replace(self.row, data={**self.row.data, ROUND: following})
+            await self.walk.record(self, [])
+            await self.walk.rest(delegate.rest_seconds)
+            if self.walk.interrupted:
+                raise Interrupted
+            return None
         family = await machine.delegates.family(child)
         assert family is not None, "a child whose operation ended is there"
         assert self.type.family_attributes is not None, "a type that delegates says what it answers"

@@ -254,6 +254,8 @@ class TypeFacts:
     """Any attribute may be read from it."""
     contains_resources: bool = False
     """Its definition can name template files: a changed file or environment updates it."""
+    rests: Callable[..., float] | None = None
+    """(properties, update_policy, making=…) -> seconds that a create's or update's pauses take."""
     contents: Callable[[Mapping[str, Any]], Contents | None] | None = None
     """(properties) -> what is going to be in it, so that it is checked before anything is made.
     Values may be unknown; None when they leave it open."""

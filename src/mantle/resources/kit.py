@@ -132,6 +132,10 @@ class Family:
     """The child stack's outputs."""
     output_errors: Mapping[str, str] = field(default_factory=dict)
     """Why an output has no value, by its name."""
+    definitions: Mapping[str, Any] = field(default_factory=dict)
+    """Member name to the definition it was last brought to, where the child's template is data."""
+    unwell: frozenset[str] = frozenset()
+    """Members whose last deed failed."""
 
 
 NO_TOKEN = Token("")
@@ -251,6 +255,10 @@ class Delegate:
     batch_size: int = 0
     """Members at once in a create or update (0: no limit), for rolling policies."""
     pause_seconds: float = 0.0
+    last: bool = True
+    """False for one round of several: the phase is called again when it has ended well."""
+    rest_seconds: float = 0.0
+    """After a round that is not the last."""
 
 
 Outcome = Done | Wait | Failed | Delegate

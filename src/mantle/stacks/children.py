@@ -5,7 +5,7 @@ operation's from the parent's plan and step, so that every call can be repeated 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.plan.adoption import ADOPTS, adopted_rows
 from mantle.plan.render import plan_json
 from mantle.resources.kit import Family
-from mantle.stacks.handing import NAMESPACE, handed_over
+from mantle.stacks.handing import NAMESPACE, handed_over, latest_handed_over
 from mantle.stacks.limits import limit_of
 from mantle.stacks.resume import revive_if_ended
 from mantle.store import events as event_rows
@@ -61,7 +61,9 @@ class Children:
     async def begin(self, errand: Errand) -> OperationId | None:
         """Start the child's operation, or find it started."""
         machine = self.machine
-        operation_id = handed_over(errand.operation.id, errand.step.key, errand.row.plan_id)
+        operation_id = handed_over(
+            errand.operation.id, errand.step.key, errand.row.plan_id, errand.round
+        )
         if await machine.database.read(operation_rows.get, operation_id) is not None:
             return operation_id
         child = await machine.database.read(stack_rows.get, self.child_id(errand.row))
@@ -78,7 +80,7 @@ class Children:
     async def retry(self, parent: OperationId, step: StepKey, plan_id: PlanId) -> None:
         """Have the child's operation go on, if it ended badly; one under way goes on anyway."""
         machine = self.machine
-        child = handed_over(parent, step, plan_id)
+        child = await machine.database.read(latest_handed_over, parent, step, plan_id)
         revived = await machine.database.write(revive_if_ended, machine, child)
         for operation_id, epoch in revived:
             await machine.start(operation_id, epoch)
@@ -86,7 +88,7 @@ class Children:
     async def stop(self, parent: OperationId, step: StepKey, plan_id: PlanId, why: str) -> None:
         """Cancel the child's operation with its steps under way; repeating it changes nothing."""
         machine = self.machine
-        child = handed_over(parent, step, plan_id)
+        child = await machine.database.read(latest_handed_over, parent, step, plan_id)
         if await machine.database.write(stop_inner, machine, child, why):
             machine.nudges.nudge(("cancel", child))
 
@@ -106,7 +108,32 @@ class Children:
             attributes={row.name: row.attributes for row in there},
             outputs=child.outputs,
             output_errors=child.output_errors,
+            definitions=await self._definitions(child, there),
+            unwell=frozenset(row.name for row in there if row.status is Status.FAILED),
         )
+
+    async def _definitions(
+        self, child: StackRecord, rows: Sequence[ResourceRecord]
+    ) -> dict[str, Any]:
+        """What each member was last brought to.
+
+        After an operation that failed that is the template before it, but for the members that
+        the operation did bring to its own.
+        """
+        read = self.machine.database.read
+        now = _members(await read(stack_rows.find_source, child.source_id))
+        before = child.previous_source_id
+        if child.status is not Status.FAILED or before is None:
+            return {row.name: now[row.name] for row in rows if row.name in now}
+        earlier = _members(await read(stack_rows.find_source, before))
+        last = max((row.updated_at or row.created_at, row.operation_id) for row in rows)[1]
+        found: dict[str, Any] = {}
+        for row in rows:
+            brought = row.operation_id == last and row.status is Status.COMPLETE
+            source = now if brought or row.name not in earlier else earlier
+            if row.name in source:
+                found[row.name] = source[row.name]
+        return found
 
     # --- starting ----------------------------------------------------------------------------
 
@@ -325,6 +352,13 @@ def stop_inner(
         ),
     )
     return True
+
+
+def _members(source: TemplateSource | None) -> Mapping[str, Any]:
+    if source is None or isinstance(source.template, str):
+        return {}
+    resources = source.template.get("resources")
+    return resources if isinstance(resources, Mapping) else {}
 
 
 def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:

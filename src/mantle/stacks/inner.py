@@ -35,8 +35,39 @@ async def load_whole(
     loaded = await load_asking(control, stack, source, catalogue, before)
     await check_size(control, stack.project_id, loaded)
     check_sinks(control, loaded)
+    check_rests(control, stack, loaded, making=before is None)
     await check_inner_stacks(control, stack, loaded, catalogue)
     return loaded
+
+
+def check_rests(control: Control, stack: StackRecord, loaded: Loaded, *, making: bool) -> None:
+    """Refuse a policy whose pauses alone take longer than the stack's operations may."""
+    findings = Findings()
+    minutes = stack.timeout_minutes
+    allowed = 60.0 * minutes if minutes else control.settings.operation_timeout_seconds
+    for name, definition in loaded.graph.resources.items():
+        facts = loaded.facts.get(definition.resolved_type)
+        if facts is None or facts.rests is None or not definition.update_policy:
+            continue
+        scope = scope_of(loaded, NothingYet())
+        policy = resolve(definition.update_policy, scope)
+        properties = resolve(definition.properties, scope)
+        if not isinstance(policy, dict) or not isinstance(properties, dict):
+            continue
+        seconds = facts.rests(properties, policy, making=making)
+        if seconds > allowed:
+            which = "batch_create" if making else "rolling_update"
+            findings.add(
+                "update-policy",
+                f"The current update policy will result in stack update timeout: the pauses of "
+                f"{which} in {name!r} take {seconds:.0f} s, its operations may take "
+                f"{allowed:.0f} s.",
+                (*definition.path, "update_policy", which),
+                remedy="Make the batches larger, the pauses shorter, or raise timeout_mins.",
+            )
+    findings.raise_if_any()
+    for inner in loaded.nested.values():
+        check_rests(control, stack, inner, making=making)
 
 
 def check_sinks(control: Control, loaded: Loaded) -> None:

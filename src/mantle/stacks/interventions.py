@@ -29,7 +29,7 @@ from mantle.plan.interventions import (
     told,
 )
 from mantle.stacks.control import Control
-from mantle.stacks.handing import handed_over
+from mantle.stacks.handing import latest_handed_over
 from mantle.stacks.resume import Started, Wish, plan_of, revive, settled, stage_of
 from mantle.store import events as event_rows
 from mantle.store import hooks as hook_rows
@@ -129,7 +129,8 @@ def _accept(
     _tell(connection, machine, operation, asked, row)
     inner = None
     if row is not None and is_container(machine, row):
-        inner = operation_rows.get(connection, handed_over(operation.id, view.key, plan.id))
+        child = latest_handed_over(connection, operation.id, view.key, plan.id)
+        inner = operation_rows.get(connection, child)
     if stage is Stage.LIVE:
         return _live(connection, machine, operation, asked, view, inner)
     return _ended(connection, machine, operation, asked, plan)

@@ -22,7 +22,7 @@ from mantle.model.status import Action, OperationStatus, Status
 from mantle.plan.interventions import No, Stage, spared, standing, told
 from mantle.plan.render import plan_from_json
 from mantle.stacks.guards import refuse_protected
-from mantle.stacks.handing import handed_over
+from mantle.stacks.handing import hands_over, latest_handed_over
 from mantle.store import events as event_rows
 from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
@@ -35,6 +35,8 @@ Started = list[tuple[OperationId, int]]
 """What the runtime is to start when the transaction is durable: operations with their epochs."""
 
 MOST_CHAINED = 64
+LATER_ROUNDS = 512
+"""So many rounds of a step are looked through for an operation it handed over."""
 """Parents above one another; nesting is bounded far below."""
 
 
@@ -197,9 +199,8 @@ def _rows_again(
             continue
         changed.append(begun_again(row, now, f"begun again, asked for by {wish.asked.by}"))
         if is_container(machine, row):
-            started += revive_if_ended(
-                connection, machine, handed_over(operation.id, step.key, plan.id)
-            )
+            child = latest_handed_over(connection, operation.id, step.key, plan.id)
+            started += revive_if_ended(connection, machine, child)
     resource_rows.save(connection, changed)
     event_rows.add(connection, [machine.resource_event(row) for row in changed])
     return started
@@ -276,9 +277,11 @@ def _with_parents(
 
 
 def _step_of(plan: Plan | None, parent: OperationRecord, child: OperationRecord) -> Step | None:
-    for step in plan.steps if plan is not None else ():
-        if handed_over(parent.id, step.key, parent.plan_id) == child.id:
-            return step
+    steps = plan.steps if plan is not None else ()
+    for most in (1, LATER_ROUNDS):
+        for step in steps:
+            if hands_over(parent.id, step.key, parent.plan_id, child.id, most):
+                return step
     return None
 
 

@@ -521,6 +521,30 @@ class _Loader:
                         (*definition.path, "update_policy", key),
                         f"It takes {', '.join(allowed)}." if allowed else "It takes none.",
                     )
+            self._policy_values(parser, definition, facts, policy_given, scope)
+
+    def _policy_values(
+        self,
+        parser: Parser,
+        definition: ResourceDefinition,
+        facts: TypeFacts,
+        given: Mapping[str, Any],
+        scope: Scope,
+    ) -> None:
+        """What the policies say, against the type's schema of them."""
+        try:
+            values = resolve(dict(given), scope)
+        except Invalid as error:
+            parser.adopt(error)
+            return
+        known = {key: each for key, each in values.items() if key in facts.schema.update_policy}
+        coerce_properties(
+            replace(facts.schema, properties=facts.schema.update_policy, any_property=False),
+            known,
+            (*definition.path, "update_policy"),
+            self.findings,
+            parser.document.mark,
+        )
 
     def _references(
         self,

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mantle.model.schema import Contents, Kind, OnChange, Property, TypeFacts
+from mantle.model.values import unknowns_in
+from mantle.resources.heat.rolling import Member, next_round, pace_of, rests_seconds
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
 from mantle.resources.schemas import (
     integer,
@@ -26,7 +28,9 @@ BATCH = {
     "pause_time": number("Seconds to rest between two batches.", default=0, low=0),
 }
 IN_SERVICE = {
-    "min_in_service": integer("Members that stay untouched meanwhile.", default=0, low=0),
+    "min_in_service": integer(
+        "Members that stay untouched meanwhile; the group grows for it.", default=0, low=0
+    ),
 }
 UPDATE_POLICY: Mapping[str, Property] = {
     "rolling_update": mapping("How an update goes through the members.", {**IN_SERVICE, **BATCH}),
@@ -145,43 +149,71 @@ def contents(properties: Mapping[str, Any]) -> Contents | None:
     )
 
 
-def batches(policy: Mapping[str, Any] | None, count: int) -> tuple[int, float]:
-    """(members at once, pause in seconds) that a policy asks for; (0, 0) without one.
-
-    To keep `min_in_service` the batch shrinks instead of the group growing: with ten members and
-    eight in service, two change at once. One always may, or nothing would ever change.
-    """
-    if policy is None:
-        return 0, 0.0
-    most = int(policy.get("max_batch_size", 1))
-    spare = count - int(policy.get("min_in_service", 0))
-    return max(1, min(most, spare)), float(policy.get("pause_time", 0))
-
-
-def _delegate(ctx: Context, policy_key: str) -> Delegate:
-    count = ctx.properties["count"]
-    removed = removed_members(ctx)
-    size, pause = batches(ctx.update_policy.get(policy_key), count)
+def _delegate(ctx: Context, names: Iterable[str], **more: Any) -> Delegate:
     return Delegate(
-        template=template_of(
-            ctx.properties["resource_def"],
-            member_names(count, removed),
-            ctx.properties["index_var"],
-        ),
-        data={**ctx.ref.data, "removed": removed},
-        batch_size=size,
-        pause_seconds=pause,
+        template=template_of(ctx.properties["resource_def"], names, ctx.properties["index_var"]),
+        **more,
     )
 
 
 async def create(ctx: Context) -> Outcome:
     """All members, in batches when asked to."""
-    return _delegate(ctx, "batch_create")
+    removed = removed_members(ctx)
+    policy = ctx.update_policy.get("batch_create")
+    pace = None if policy is None else pace_of(policy)
+    return _delegate(
+        ctx,
+        member_names(ctx.properties["count"], removed),
+        data={**ctx.ref.data, "removed": removed},
+        batch_size=0 if pace is None else pace.batch,
+        pause_seconds=0.0 if pace is None else pace.pause_seconds,
+    )
 
 
 async def update(ctx: Context) -> Outcome:
-    """Members changed, added and removed, in batches when asked to."""
-    return _delegate(ctx, "rolling_update")
+    """Members changed, added and removed: all at once, or in rounds when asked to."""
+    count, removed = ctx.properties["count"], removed_members(ctx)
+    data = {**ctx.ref.data, "removed": removed}
+    whole = _delegate(ctx, member_names(count, removed), data=data)
+    policy = ctx.update_policy.get("rolling_update")
+    if policy is None or ctx.family is None or not ctx.family.definitions:
+        return whole
+    pace = pace_of(policy)
+    members = [
+        Member(name=name, definition=each, well=name not in ctx.family.unwell)
+        for name, each in ctx.family.definitions.items()
+        if name not in removed
+    ]
+    found = next_round(
+        members,
+        lambda size: member_names(size, removed),
+        count,
+        lambda name: _member(ctx, name),
+        pace,
+    )
+    assert isinstance(whole.template, Mapping)
+    if found is None or found == whole.template["resources"]:
+        return whole
+    return Delegate(
+        template={"heat_template_version": TEMPLATE_VERSION, "resources": found},
+        data=data,
+        last=False,
+        rest_seconds=pace.pause_seconds,
+    )
+
+
+def _member(ctx: Context, name: str) -> Any:
+    variable = ctx.properties["index_var"]
+    return template_of(ctx.properties["resource_def"], [name], variable)["resources"][name]
+
+
+def rests(properties: Mapping[str, Any], policy: Mapping[str, Any], *, making: bool) -> float:
+    """Seconds that the pauses of a create or an update take; values may be unknown."""
+    count = properties.get("count")
+    given = policy.get("batch_create" if making else "rolling_update")
+    if not isinstance(count, int) or not isinstance(given, Mapping) or unknowns_in(given):
+        return 0.0
+    return rests_seconds(count, count, pace_of(given))
 
 
 def members_of(family: Family) -> dict[str, Any]:
@@ -218,7 +250,7 @@ def _position(member: tuple[str, str]) -> tuple[int, str]:
 
 TYPE = ResourceType(
     facts=TypeFacts(
-        schema=SCHEMA, contains_resources=True, open_attributes=True, contents=contents
+        schema=SCHEMA, contains_resources=True, open_attributes=True, contents=contents, rests=rests
     ),
     create=create,
     update=update,

@@ -17,7 +17,8 @@ from mantle.model.schema import (
     SupportStatus,
     TypeFacts,
 )
-from mantle.resources.heat.resource_group import BATCH, TEMPLATE_VERSION, batches
+from mantle.resources.heat.resource_group import BATCH, TEMPLATE_VERSION
+from mantle.resources.heat.rolling import in_batches
 from mantle.resources.heat.software_deployment import PROPERTIES, STRUCTURED, check
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
 from mantle.resources.schemas import mapping, schema
@@ -86,7 +87,7 @@ def group_type(kind: ResourceSchema, member: str) -> ResourceType:
     """A type of groups of deployments."""
 
     def delegate(ctx: Context, policy: str) -> Delegate:
-        size, pause = batches(ctx.update_policy.get(policy), len(ctx.properties["servers"]))
+        size, pause = in_batches(ctx.update_policy.get(policy))
         return Delegate(
             template=template_of(member, ctx.properties), batch_size=size, pause_seconds=pause
         )

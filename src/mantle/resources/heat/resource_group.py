@@ -9,7 +9,7 @@ from typing import Any
 
 from mantle.model.schema import Contents, Kind, OnChange, Property, TypeFacts
 from mantle.model.values import unknowns_in
-from mantle.resources.heat.rolling import Member, next_round, pace_of, rests_seconds
+from mantle.resources.heat.rolling import Member, in_batches, next_round, pace_of, rests_seconds
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
 from mantle.resources.schemas import (
     integer,
@@ -159,14 +159,13 @@ def _delegate(ctx: Context, names: Iterable[str], **more: Any) -> Delegate:
 async def create(ctx: Context) -> Outcome:
     """All members, in batches when asked to."""
     removed = removed_members(ctx)
-    policy = ctx.update_policy.get("batch_create")
-    pace = None if policy is None else pace_of(policy)
+    size, pause = in_batches(ctx.update_policy.get("batch_create"))
     return _delegate(
         ctx,
         member_names(ctx.properties["count"], removed),
         data={**ctx.ref.data, "removed": removed},
-        batch_size=0 if pace is None else pace.batch,
-        pause_seconds=0.0 if pace is None else pace.pause_seconds,
+        batch_size=size,
+        pause_seconds=pause,
     )
 
 

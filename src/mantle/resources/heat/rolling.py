@@ -41,6 +41,14 @@ def pace_of(policy: Mapping[str, Any]) -> Pace:
     )
 
 
+def in_batches(policy: Mapping[str, Any] | None) -> tuple[int, float]:
+    """(members at once, pause in seconds) of one operation; (0, 0) without a policy."""
+    if policy is None:
+        return 0, 0.0
+    pace = pace_of(policy)
+    return pace.batch, pace.pause_seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One round in numbers."""

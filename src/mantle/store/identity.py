@@ -69,10 +69,9 @@ class IdentityStore:
         await self._database.write(delete_project, project_id)
 
     async def list_grants(self, user_id: UserId | None = None) -> Sequence[Grant]:
-        if user_id is not None and self._keys is not None:
-            derived = await self._database.read(stack_users.grants_of, self._keys, user_id)
-            if derived:
-                return derived
+        keys = self._keys
+        if user_id is not None and keys is not None and keys.resource_of_user(user_id) is not None:
+            return await self._database.read(stack_users.grants_of, keys, user_id)
         return await self._database.read(list_grants, user_id)
 
     async def add_grant(self, grant: Grant) -> None:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from power import CALLER, Plant, quiet
-from test_scenarios_drift import drift, made, rows, settled, told
+from test_scenarios_drift import EVERYTHING, drift, made, rows, settled, told
 
 from mantle.clouds.ports import CloudError, Missing, ObjectStatus, Power, Refused
 from mantle.model.drift import GONE, DriftPolicy, DriftQuery, Ending
@@ -176,6 +176,41 @@ def test_what_needs_a_lost_object_follows_it_though_it_is_there_itself():
         after = await rows(control, stack)
         same = {name for name in after if after[name].physical_id == before[name].physical_id}
         assert (stack.state, same) == ("UPDATE_COMPLETE", {"apart"})
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    ("resource", "collection"),
+    [
+        ("attachment", "volume_attachments"),
+        ("association", "floating_ip_associations"),
+        ("interface", "router_interfaces"),
+        ("member", "members"),
+        ("monitor", "health_monitors"),
+    ],
+)
+def test_a_connection_that_was_cut_by_hand_is_made_again(resource, collection):
+    """Also where its id is that of what it connects, so that the new one has the old one's id."""
+
+    async def story(control):
+        stack = await made(control, EVERYTHING)
+        objects = getattr(control.machine.session(stack), collection)
+        if resource == "interface":
+            lent = (await rows(control, stack))["association"].physical_id
+            await control.machine.session(stack).floating_ip_associations.delete(lent)
+            await asyncio.sleep(5)
+        await objects.delete((await rows(control, stack))[resource].physical_id)
+        await asyncio.sleep(5)
+        found = await looked(control, stack)
+        assert (resource, GONE) in found
+        await correct_drift(control, CALLER, stack)
+        stack = await settled(control)
+        assert stack.state == "UPDATE_COMPLETE", stack.reason
+        await asyncio.sleep(30)
+        there = (await rows(control, stack))[resource].physical_id
+        assert (await objects.get(there)).status is ObjectStatus.ACTIVE
+        assert await looked(control, stack) == []
 
     told(story)
 

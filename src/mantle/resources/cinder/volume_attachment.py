@@ -2,6 +2,7 @@
 
 A volume is in one server at a time, so a change is not a replacement, which would attach before it
 detaches: the old attachment goes, then the new one comes, in the same row and by the same token.
+One that is lost is replaced all the same; as its id is the volume's, the old one goes first.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Outcome, ResourceType, Wait
 from mantle.resources.names import find_id
 from mantle.resources.schemas import schema, string
+from mantle.resources.unique import had_once
 
 SCHEMA = schema(
     "OS::Cinder::VolumeAttachment",
@@ -58,7 +60,7 @@ async def attributes(_: Context, __: VolumeAttachment) -> Mapping[str, Any]:
 
 
 BLUEPRINT = Blueprint(
-    facts=TypeFacts(schema=SCHEMA),
+    facts=TypeFacts(schema=SCHEMA, old_first=had_once("its volume", "volume_id")),
     noun="volume attachment",
     collection=lambda session: session.volume_attachments,
     spec=spec,

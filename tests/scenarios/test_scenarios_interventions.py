@@ -458,6 +458,113 @@ def test_a_stack_stays_when_something_of_it_was_not_removed():
     assert plant.problems(None) == []
 
 
+def test_a_replacement_that_is_skipped_leaves_the_old_one_in_use():
+    """It is not removed, and whoever refers to it gets the old one."""
+    template = """
+heat_template_version: 2018-08-31
+resources:
+  volume: {type: OS::Cinder::Volume, properties: {size: 1, availability_zone: a}}
+  told: {type: OS::Heat::Value, properties: {value: {get_resource: volume}}}
+"""
+    elsewhere = template.replace("zone: a}", "zone: b}")
+    plant, trouble = plant_with()
+
+    async def story(control):
+        stack, first = await begin(control, template)
+        await ended(control, first)
+        (before,) = [row for row in plant.world.listing() if row[0] == "volumes"]
+        trouble.calls |= {"volumes.create"}
+        update = await update_stack(control, CALLER, stack, UpdateRequest(template=elsewhere))
+        await ended(control, update)
+        await ask(control, update, Verb.SKIP, "volume")
+        done = await ended(control, update)
+        assert done.status is OperationStatus.COMPLETE, done.reason
+        assert [row for row in plant.world.listing() if row[0] == "volumes"] == [before]
+        rows = {
+            each.record.name: each.record
+            for each in await list_resources(control, await stack_of(control))
+        }
+        assert rows["told"].attributes["value"] == before[1]
+        trouble.calls.clear()
+        second = await update_stack(
+            control, CALLER, await stack_of(control), UpdateRequest(template=elsewhere)
+        )
+        assert (await ended(control, second)).status is OperationStatus.COMPLETE
+
+    life(plant, story)
+
+
+@pytest.mark.parametrize("verb", [Verb.SKIP, Verb.CANCEL])
+def test_a_step_that_a_hook_holds_is_let_go_without_its_deed(verb):
+    """The hook is cleared with it: nothing of it is asked of anybody any more."""
+    environment = {"resource_registry": {"resources": {"last": {"hooks": "pre-create"}}}}
+    plant, _ = plant_with()
+
+    async def story(control):
+        source = TemplateSource(template=TEMPLATE, environment=environment)
+        stack, operation = await create_stack(
+            control, CALLER, CreateRequest(name="s", source=source)
+        )
+        while not await list_hooks(control, stack):
+            await asyncio.sleep(1)
+        assert (await steps(control, operation))["create last"].verbs == (Verb.SKIP, Verb.CANCEL)
+        await ask(control, operation, verb, "last")
+        done = await ended(control, operation)
+        well = OperationStatus.COMPLETE if verb is Verb.SKIP else OperationStatus.FAILED
+        assert done.status is well
+        assert await list_hooks(control, stack) == []
+        assert (await states(control))["last"] == "INIT_COMPLETE"
+
+    life(plant, story)
+
+
+def test_what_a_saved_plan_says_is_not_skipped():
+    """And what it left undone is done by applying it again, not by going on."""
+    plant, trouble = plant_with()
+
+    async def story(control):
+        from mantle.model.status import Action
+        from mantle.stacks.applying import ApplyRequest, apply_plan
+        from mantle.stacks.saving import SaveRequest, save_plan
+
+        stack, first = await begin(control)
+        await ended(control, first)
+        wanted = UpdateRequest(template=TEMPLATE.replace("size: 1", "size: 2"))
+        plan = await save_plan(
+            control, CALLER, SaveRequest(action=Action.UPDATE, stack=stack, update=wanted)
+        )
+        trouble.calls |= {"volumes.update", "volumes.grow", "volumes.extend", "volumes.get"}
+        await apply_plan(control, CALLER, plan.id, ApplyRequest())
+        operation = (await list_operations(control, stack))[0]
+        failed = await ended(control, operation)
+        assert failed.status is OperationStatus.FAILED
+        with pytest.raises(Conflict, match="a saved plan does precisely its steps"):
+            await ask(control, operation, Verb.SKIP, "volume")
+        with pytest.raises(Conflict, match=f"it is a part of saved plan {plan.id}"):
+            await ask(control, operation, Verb.RETRY)
+
+    life(plant, story)
+
+
+def test_a_resource_marked_unhealthy_since_stays_so_when_the_operation_goes_on():
+    """Its step was done; what somebody found out later is not undone by a retry of others."""
+    plant, trouble = plant_with("servers.create")
+
+    async def story(control):
+        from mantle.stacks.resources import mark_unhealthy
+
+        stack, operation = await begin(control)
+        await ended(control, operation)
+        await mark_unhealthy(control, CALLER, stack, "volume", unhealthy=True, reason="it smells")
+        trouble.calls.clear()
+        await ask(control, operation, Verb.RETRY)
+        await ended(control, operation)
+        assert (await states(control))["volume"] == "CHECK_FAILED"
+        assert (await states(control))["server"] == "CREATE_COMPLETE"
+
+    life(plant, story)
+
+
 # --- cancel ----------------------------------------------------------------------------------
 
 

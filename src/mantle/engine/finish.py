@@ -216,11 +216,7 @@ def outputs_of(
     errors: dict[str, str] = {}
     if loaded is None or not loaded.graph.outputs:
         return values, errors
-    there = {
-        row.name: row
-        for row in rows
-        if row.replaced_by is None and row.state not in {"DELETE_COMPLETE", "INIT_COMPLETE"}
-    }
+    there = {row.name: row for row in rows if row.replaced_by is None and row.is_there}
     scope = scope_of(loaded, RowLookup(there, reference_of(machine.registry, stack)))
     for name, output in loaded.graph.outputs.items():
         values[name] = None

@@ -75,14 +75,14 @@ class RowLookup:
     def reference(self, name: str) -> Value:
         """The reference id of a resource that exists."""
         row = self.rows.get(name)
-        if row is None or row.action in {Action.INIT, Action.DELETE}:
+        if row is None or not row.is_there:
             return Unknown((name,))
         return self.reference_to(row)
 
     def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
         """The stored attributes of a resource that exists."""
         row = self.rows.get(name)
-        if row is None or row.action in {Action.INIT, Action.DELETE}:
+        if row is None or not row.is_there:
             return Unknown((name,))
         return row.attributes
 

@@ -351,7 +351,11 @@ class Walk:
             return Ended()
         if step.kind is StepKind.KEEP or hook_of(self, step, "post"):
             return None  # the step looks itself how far it came
-        if row.plan_id != self.plan.id or row.action is not ACTIONS[step.kind]:
+        if row.plan_id != self.plan.id:
+            return None
+        if row.action is Action.CHECK and self.plan.action is not Action.CHECK:
+            return Ended()  # done, and marked by somebody before the operation was made to go on
+        if row.action is not ACTIONS[step.kind]:
             return None
         if row.status is Status.IN_PROGRESS:
             return None
@@ -526,6 +530,8 @@ def current_rows(
         )
         if row.id in creating and not ended:
             continue
+        if row.name in current and not row.is_there:
+            continue  # what was never made takes nobody's place
         current[row.name] = row
     return current
 

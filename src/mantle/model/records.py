@@ -94,6 +94,13 @@ class ResourceRecord:
         """Heat's combined status."""
         return state(self.action, self.status)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a resource to refer to: it was made, and is not on its way out."""
+        if self.action in {Action.INIT, Action.DELETE}:
+            return False
+        return self.action not in {Action.CREATE, Action.ADOPT} or self.status is Status.COMPLETE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationRecord:

@@ -257,6 +257,8 @@ def _state(
         # A row that was deleted and purged, or one of an operation long over.
         over = operation.status is OperationStatus.COMPLETE or removes(plan, step)
         return (StepState.DONE, "done") if over else (StepState.READY, step.reason)
+    if row.plan_id == plan.id and row.action is Action.CHECK and plan.action is not Action.CHECK:
+        return StepState.DONE, row.reason  # marked since: healthy or not, it was done
     if row.plan_id == plan.id and row.action is not Action.INIT:
         match row.status:
             case Status.COMPLETE:

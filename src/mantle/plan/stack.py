@@ -225,7 +225,7 @@ class _Planning:
 
     def _as_it_is(self, name: str, rows: Sequence[ResourceRecord], settled: Settled) -> None:
         """What others read of it now: its newest row, if it was ever made."""
-        made = [row for row in rows if row.action not in {Action.INIT, Action.DELETE}]
+        made = [row for row in rows if row.is_there]
         if made:
             settled.rows[name] = max(made, key=lambda row: (row.created_at, row.id))
 

@@ -83,7 +83,8 @@ class Watchdog:
                 found.append(_mark(operation, reasons, before, now))
             if _keys(reasons) != (() if before is None else _keys_of(before)):
                 await self._write(operation, found[-1] if reasons else None)
-        await self.control.database.write(look_rows.forget_ended)
+        if not marked.keys() <= {operation.id for operation in live}:
+            await self.control.database.write(look_rows.forget_ended)
         return found
 
     async def _reasons(self, operation: OperationRecord, now: float) -> tuple[Reason, ...]:

@@ -63,9 +63,8 @@ def stuck_of(connection: Connection, operation_id: OperationId) -> Stuck | None:
 def all_stuck(
     connection: Connection, project_id: ProjectId | None = None
 ) -> Mapping[OperationId, Stuck]:
-    """Every marked operation that has not ended, or those of one project."""
-    query = select(stuck).join(operations, operations.c.id == stuck.c.operation_id)
-    query = query.where(operations.c.status.in_(("queued", "running")))
+    """Every marked operation, or those of one project."""
+    query = select(stuck)
     if project_id is not None:
         query = query.where(stuck.c.project_id == project_id)
     found = [_stuck(row) for row in connection.execute(query)]

@@ -192,20 +192,21 @@ def test_an_end_that_cannot_be_written_is_written_later():
         """The disk is full."""
 
     async def story(control):
-        write, left = plant.database.write, {"claim": 3, "_commit": 9}
+        left = {"claim": 3, "_commit": 9}
+        write = plant.database._write
 
-        async def failing(function, *args, **kwargs):
+        async def failing(engine, function, *args, **kwargs):
             if left.get(function.__name__):
                 left[function.__name__] -= 1
                 raise Full
-            return await write(function, *args, **kwargs)
+            return await write(engine, function, *args, **kwargs)
 
-        plant.database.write = failing
+        plant.database._write = failing
         try:
             _, operation = await begin(control)
             await quiet(control)
         finally:
-            plant.database.write = write
+            plant.database._write = write
         assert left == {"claim": 0, "_commit": 0}
         done = await find_operation(control, CALLER.project_id, operation.id)
         assert (done.status, "Internal error" in done.reason) == (OperationStatus.FAILED, True)

@@ -663,8 +663,8 @@ def test_another_engine_takes_an_operation_over_from_one_that_hangs():
         before = await fresh(other, operation)
         asked = await ask(other, operation, Verb.TAKE_OVER, why="its host hangs")
         assert asked.outcome == (
-            f"taken from {control.machine.id} (epoch {before.epoch}) "
-            f"by {other.machine.id} (epoch {before.epoch + 2})"
+            f"taken from {control.machine.id} (epoch {before.epoch}); "
+            f"who goes on with it has epoch {before.epoch + 2}"
         )
         done = await ended(other, operation)
         assert (done.status, done.engine) == (OperationStatus.COMPLETE, other.machine.id)

@@ -61,7 +61,7 @@ def skip(operation: str, step: str, /, *, why: Why = "", common: Common = NOTHIN
 def take_over(
     operation: str, step: str | None = None, /, *, why: Why = "", common: Common = NOTHING
 ) -> Exit:
-    """Fence off the engine that performs an operation, and go on with it here. For administrators.
+    """Fence off the engine that performs an operation, and go on with it. For administrators.
 
     Nothing is lost or doubled: the rows say how far it came, and a write of the former holder is
     refused. Naming a step whose work a stack inside does takes that one's operation over as well.

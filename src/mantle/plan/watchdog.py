@@ -138,8 +138,8 @@ def _untaken(watched: Watched, now: float, patience: Patience) -> list[Reason]:
     if watched.behind is not None or now - watched.waits_since <= patience.engine_silent:
         return []
     said = (
-        "No engine has taken it: see whether one runs (`/readyz`); "
-        f"`mantle operation take-over {watched.operation.id}` starts it here."
+        "No engine has taken it: see whether one runs (`/readyz`) and has room; "
+        f"`mantle operation take-over {watched.operation.id}` offers it anew."
     )
     return [Reason(kind=Trouble.NO_ENGINE, said=said)]
 

@@ -19,6 +19,7 @@ from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store.database import Connection
+from mantle.store.moments import database_time
 
 
 async def explain_operation(control: Control, operation: OperationRecord) -> Explanation:
@@ -38,7 +39,7 @@ async def explain_operation(control: Control, operation: OperationRecord) -> Exp
         ]
         return explain(
             now,
-            engine=engine_of(now, event_rows.list_engines(connection)),
+            engine=engine_of(connection, now, control.clock.now()),
             behind=None if now.status.ended or first or not before else before[0],
             plan=plan_of(connection, now),
             rows=rows,
@@ -69,17 +70,22 @@ def _known(
     )
 
 
-def engine_of(operation: OperationRecord, engines: list[dict[str, Any]]) -> Engine | None:
-    """Who holds it, with when that was last heard of."""
+def engine_of(connection: Connection, operation: OperationRecord, here: float) -> Engine | None:
+    """Who holds it, with when that was last heard of by this process's clock.
+
+    Engines beat by the database's time, which need not be `here`.
+    """
     if not operation.engine:
         return None
-    for known in engines:
+    ahead = database_time(connection, here) - here
+    for known in event_rows.list_engines(connection):
         if known["id"] == operation.engine:
+            engine: dict[str, Any] = known
             return Engine(
                 id=operation.engine,
-                host=known["host"],
-                beat_at=known["beat_at"],
-                started_at=known["started_at"],
+                host=engine["host"],
+                beat_at=engine["beat_at"] - ahead,
+                started_at=engine["started_at"],
             )
     return Engine(id=operation.engine)
 

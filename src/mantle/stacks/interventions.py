@@ -255,7 +255,7 @@ def _taken_over(
     done = settled(
         asked,
         machine.clock.now(),
-        f"taken from {by} (epoch {operation.epoch}) by {machine.id} (epoch {epoch + 1})",
+        f"taken from {by} (epoch {operation.epoch}); who goes on with it has epoch {epoch + 1}",
     )
     intervention_rows.add(connection, done)
     return Accepted(done, started=[(operation.id, epoch)], released=[operation.id])

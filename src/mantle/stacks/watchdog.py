@@ -127,7 +127,7 @@ class Watchdog:
         }
         watched = Watched(
             operation=operation,
-            engine=engine_of(operation, event_rows.list_engines(connection)),
+            engine=engine_of(connection, operation, self.control.clock.now()),
             waits_since=waits_since(operation, asked),
             behind=first,
             held=held,

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from power import CALLER, Plant, quiet
 from test_scenarios_drift import drift, made, rows, settled, told
 
-from mantle.clouds.ports import SecurityRule
+from mantle.clouds.ports import SecurityRule, Unavailable
 from mantle.model.drift import DriftPolicy, Ending
 from mantle.model.graph import TemplateSource
 from mantle.stacks.accepting import accept_drift
@@ -268,6 +268,29 @@ def test_the_policy_accepts_by_itself_and_asks_again_only_for_another_value():
         await look(control, stack.project_id, stack.cloud)
         types = {row.resolved_type for row in (await rows(control, stack)).values()}
         assert control.clouds["simulated"].world.calls - before == len(types)
+
+    told(story)
+
+
+def test_what_was_refused_for_a_moment_is_tried_again():
+    """A cloud that does not answer says nothing of the value."""
+
+    async def story(control):
+        stack = await made(control, WRITTEN)
+        faults = control.clouds["simulated"].faults
+
+        def down(moment, call):
+            if call == "networks.get":
+                raise Unavailable("503")
+
+        await by_hand(control, stack, "net", name="x")
+        await set_drift_policy(control, stack, DriftPolicy.ACCEPT)
+        faults.hook = down
+        await look(control, stack.project_id, stack.cloud)
+        assert await drift(control, stack) == [("net", "name")]
+        faults.hook = None
+        await look(control, stack.project_id, stack.cloud)
+        assert await drift(control, stack) == []
 
     told(story)
 

@@ -52,6 +52,8 @@ class Accepted:
     place: str = ""
     """`parameter size`, or `resources.net.properties.name`."""
     refused: str = ""
+    passing: bool = False
+    """Refused for what will be over by itself: a busy stack, a cloud that does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ async def accept_drift(
     for stack_id, findings in (await control.database.read(read)).items():
         answers += await _accept(control, caller, stack_id, findings)
     for each in answers:
-        if each.refused:
+        if each.refused and not each.passing:
             note = f"not accepted: {each.refused}"
             await control.database.write(drift_rows.note, each.finding.sequence, note)
     return answers
@@ -127,23 +129,28 @@ async def _accept(
     try:
         case = await _case(control, caller, stack_id)
     except MantleError as error:
-        return [Accepted(finding=each, refused=str(error)) for each in findings]
+        return [_refused(each, error) for each in findings]
     for finding in findings:
         try:
             ready.append(await _placed(control, case, finding))
         except (NotAcceptable, MantleError, CloudError) as error:
-            answers.append(Accepted(finding=finding, refused=str(error)))
+            answers.append(_refused(finding, error))
     if not ready:
         return answers
     try:
         await _write(control, case, ready)
     except (NotAcceptable, MantleError, CloudError) as error:
         if len(ready) == 1:
-            return [*answers, Accepted(finding=ready[0].trial.finding, refused=str(error))]
+            return [*answers, _refused(ready[0].trial.finding, error)]
         for each in ready:
             answers += await _accept(control, caller, stack_id, [each.trial.finding])
         return answers
     return answers + [Accepted(finding=each.trial.finding, place=str(each)) for each in ready]
+
+
+def _refused(finding: Finding, error: Exception) -> Accepted:
+    passing = isinstance(error, Conflict | CloudError)
+    return Accepted(finding=finding, refused=str(error), passing=passing)
 
 
 async def _case(control: Control, caller: Caller, stack_id: StackId) -> _Case:

@@ -354,6 +354,23 @@ def test_everything_leaves_out_what_is_not_well_and_says_why():
     told(story)
 
 
+def test_what_has_no_name_gets_none():
+    """Neither in the template, nor by an update later."""
+
+    async def story(control):
+        session = control.cloud.session(CALLER.project_id)
+        net = await session.networks.create(NetworkSpec(name=""), Token("t1"))
+        stack, _, made = await adopt_objects(control, CALLER, wanted(("OS::Neutron::Net", net.id)))
+        await settled(control, "taken")
+        assert "name:" not in made.template
+        changed = made.template.replace("properties: {}", "properties: {tags: [new]}")
+        await update_stack(control, CALLER, stack, UpdateRequest(template=changed))
+        await settled(control, "taken")
+        assert (await session.networks.get(net.id)).spec == NetworkSpec(name="", tags=("new",))
+
+    told(story)
+
+
 def test_a_listeners_pool_is_written_once():
     """Clouds tell it on both ends; in a template that would be a circle."""
 

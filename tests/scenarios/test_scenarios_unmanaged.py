@@ -140,14 +140,32 @@ def test_what_bears_no_mark_is_listed_unless_a_service_made_it():
         net = await session.networks.create(NetworkSpec(name="by-hand"), unmarked)
         subnet = SubnetSpec(name="s", network_id=net.id, cidr="10.4.0.0/24")
         await session.subnets.create(subnet, unmarked)
-        for owner, token in (("network:dhcp", "a"), ("compute:nova", "b")):
-            spec = PortSpec(name=owner, network_id=net.id, device_owner=owner)
-            port = await session.ports.create(spec, Token(token))
+        stack = await made(control)
+        (server,) = await session.servers.list()
+        for owner, user in (
+            ("network:dhcp", "dhcp"),
+            ("compute:nova", server.id),
+            ("compute:nova", "another"),
+        ):
+            spec = PortSpec(name=user, network_id=net.id, device_owner=owner, device_id=user)
+            port = await session.ports.create(spec, Token(user))
             shelf = control.cloud.world.shelf(CALLER.project_id, "ports")
             shelf[port.id].object = replace(shelf[port.id].object, token=unmarked)
+        shared = NetworkSpec(name="everybodys", shared=True)
+        theirs = await session.networks.create(shared, Token("x"))
+        shelf = control.cloud.world.shelf(CALLER.project_id, "networks")
+        shelf[theirs.id].object = replace(shelf[theirs.id].object, token=unmarked)
+        spec = SubnetSpec(name="on-it", network_id=theirs.id, cidr="10.5.0.0/24")
+        await session.subnets.create(spec, Token("y"))
+        shelf = control.cloud.world.shelf(CALLER.project_id, "subnets")
+        for each in shelf.values():
+            if each.object.name == "on-it":
+                each.object = replace(each.object, token=unmarked)
+        assert stack.id
         await session.security_groups.create(SecurityGroupSpec(name="default"), unmarked)
         assert await found(control) == [
             ("OS::Neutron::Net", "by-hand"),
+            ("OS::Neutron::Port", "another"),
             ("OS::Neutron::Subnet", "s"),
         ]
 

@@ -352,10 +352,7 @@ class Drive:
             signals=signals,
             urls=walk.machine.links.urls(ref),
             callbacks=walk.machine.links,
-            name_hint=self.row.data.get(NAMED)
-            or name_hint(
-                walk.stack.name, self.row.name, self.row.token, self.type.schema.name_limit
-            ),
+            name_hint=self._name_hint(),
             config_text=walk.config_text,
             software=WalkSoftware(walk),
             update_policy=self._update_policy(),
@@ -384,6 +381,14 @@ class Drive:
         """Whether this step makes a copy that a snapshot of the stack will own."""
         ours = self.step.kind is StepKind.SNAPSHOT and self.type.forget is not None
         return ours and self.walk.keeping is not None
+
+    def _name_hint(self) -> str:
+        """The name it was made with, also when its stack or itself is called otherwise now."""
+        known = self.row.data.get(NAMED)
+        if isinstance(known, str):
+            return known
+        limit = self.type.schema.name_limit
+        return name_hint(self.walk.stack.name, self.row.name, self.row.token, limit)
 
     # --- the two ways ------------------------------------------------------------------------
 
@@ -776,7 +781,7 @@ def _name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:
     """An adopted object keeps the name that its maker gave it, when the template gives none."""
     shown = (attributes or {}).get("show")
     name = shown.get("name") if isinstance(shown, Mapping) else None
-    return {NAMED: name} if isinstance(name, str) and name else {}
+    return {NAMED: name} if isinstance(name, str) else {}
 
 
 def doubtful(

@@ -60,7 +60,9 @@ class Inverse:
 
     def properties(self, schema: ResourceSchema, found: Any, peers: Peers) -> dict[str, Any]:
         """What stands in a template for this object."""
-        return _kept(schema.properties, self.written(found, peers))
+        values = self.written(found, peers)
+        # What has no name is given none: a row notes the name its object has, also an empty one.
+        return _kept(schema.properties, {**values, "name": values.get("name") or None})
 
     def differing(self, asked: Any, found: Any, peers: Peers) -> list[str]:
         """Fields of the object that its properties do not ask for; empty when all is said."""

@@ -20,7 +20,6 @@ import yaml
 from mantle.access.caller import Caller
 from mantle.clouds.ports import CloudError, CloudObject, Missing, ObjectStatus, Session
 from mantle.engine.operation import load
-from mantle.engine.resource import name_hint
 from mantle.model.errors import Conflict, Findings, MantleError, NotFound, Problem
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ResourceId, Token
@@ -390,8 +389,8 @@ async def _walk_forward(
         known_objects.remember(found)
     findings = Findings()
     for name, (kind, found) in chosen.items():
-        known, inverse = _inverse(control, kind)
-        context = _context(control, view, stack, name, known, found)
+        _, inverse = _inverse(control, kind)
+        context = _context(control, view, stack, name, found)
         properties = desired_properties(loaded, name, lookup)
         try:
             asked = await inverse.spec(replace(context, properties=properties))
@@ -414,7 +413,6 @@ def _context(
     session: Session,
     stack: StackRecord,
     name: str,
-    known: ResourceType,
     found: CloudObject,
 ) -> Context:
     ref = Ref(
@@ -436,5 +434,5 @@ def _context(
         random=control.random,
         urls=control.machine.links.urls(ref),
         callbacks=control.machine.links,
-        name_hint=name_hint(stack.name, name, ref.token, known.schema.name_limit),
+        name_hint=found.name,
     )

@@ -35,8 +35,8 @@ COPIES: Mapping[str, Live] = {
 NO_OTHERS: Mapping[str, Live] = MappingProxyType({})
 """Only what a resource can be."""
 
-MAKERS = ("OS::Nova::Server", "OS::Octavia::LoadBalancer")
-"""For whose objects a cloud makes others."""
+ROUND = ("OS::Nova::Server", "OS::Octavia::LoadBalancer", "OS::Neutron::Net")
+"""What tells whose other objects are: they were made for it, or are on it."""
 
 _OWN_PORT = re.compile(r"-nic\d+$")
 """How the token of a port ends that a server's resource made (`nova/server_networks.py`)."""
@@ -113,7 +113,7 @@ async def unmanaged_objects(
     listed: list[tuple[str, CloudObject]] = []
     unseen: list[tuple[str, str]] = []
     for name, live in sorted(kinds.items()):
-        if only not in {None, name} and name not in MAKERS:
+        if only not in {None, name} and name not in ROUND:
             continue
         try:
             objects = await live(session).list()
@@ -124,11 +124,15 @@ async def unmanaged_objects(
         await asyncio.sleep(0)
     # What was adopted is known to the cloud by its maker's token, and so is what was made for it.
     tokens |= {each.token for _, each in listed if each.id in ids and each.token}
+    ours = {each.id for name, each in listed if name == "OS::Neutron::Net" and _is_ours(each)}
     return Found(
         objects=tuple(
             (name, each)
             for name, each in listed
-            if only in {None, name} and each.id not in ids and not _of_the_cloud(each, name, tokens)
+            if only in {None, name}
+            and each.id not in ids
+            and not _of_the_cloud(each, tokens)
+            and (each.token or not _of_others(each, ids, ours))
         ),
         unseen=tuple(unseen),
     )
@@ -140,26 +144,38 @@ def made_on_the_way(found: CloudObject, tokens: Collection[str]) -> bool:
     return bool(slash) and maker in tokens
 
 
-def _of_the_cloud(found: CloudObject, kind: str, tokens: Collection[str]) -> bool:
+def _of_the_cloud(found: CloudObject, tokens: Collection[str]) -> bool:
     """Given by the cloud, or known under the token of what it was made for."""
-    if found.token:
-        given = found.token.startswith(GIVEN) or bool(getattr(found, "external", False))
-        made = found.token in tokens or _OWN_PORT.sub("", found.token) in tokens
-        return given or made or made_on_the_way(found, tokens)
-    return _of_a_service(found, kind)
+    given = found.token.startswith(GIVEN) or bool(getattr(found, "external", False))
+    made = found.token in tokens or _OWN_PORT.sub("", found.token) in tokens
+    return given or made or made_on_the_way(found, tokens)
 
 
-def _of_a_service(found: CloudObject, kind: str) -> bool:
-    """What a cloud makes by itself and does not mark: ports of its services, default groups.
+def _is_ours(network: CloudObject) -> bool:
+    """Unless it is shared: then others may have made it, and nothing says who did."""
+    shared = isinstance(network, ports.Network) and network.spec.shared
+    return not shared or bool(network.token)
 
-    A server's unmarked port is most likely made with it, and goes with it.
+
+def _of_others(found: CloudObject, ids: Collection[str], ours: Collection[str]) -> bool:
+    """What bears no mark and is not the project's own affair, though the project sees it.
+
+    Ports of services, and those that a server of a stack has; default groups; shared networks and
+    what is on them.
     """
-    if getattr(found, "external", False):
-        return True
-    if kind == "OS::Neutron::SecurityGroup":
-        return found.name == "default" or found.name.startswith("lb-")
-    owner = str(getattr(found, "device_owner", ""))
-    return owner.startswith(("network:", "compute:", "Octavia"))
+    match found:
+        case ports.Port():
+            server = found.device_owner.startswith("compute:")
+            service = found.device_owner.startswith(("network:", "Octavia"))
+            return service or (server and found.device_id in ids)
+        case ports.SecurityGroup():
+            return found.name == "default" or found.name.startswith("lb-")
+        case ports.Network():
+            return not _is_ours(found)
+        case ports.Subnet():
+            return found.spec.network_id not in ours
+        case _:
+            return False
 
 
 def _known(connection: Connection, project_id: ProjectId, cloud: str) -> tuple[set[str], set[str]]:

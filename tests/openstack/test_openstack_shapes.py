@@ -6,7 +6,6 @@ others (replaced).
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,7 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import openstack_lab
-from openstack_plane import Plane
+from openstack_plane import Heat, Plane
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(400)]
 
@@ -322,41 +321,34 @@ def plane(lab, tmp_path_factory) -> Iterator[Plane]:
     project = openstack_lab.connect().identity.get_project(lab.mine).name
     plane = Plane(tmp_path_factory.mktemp("plane"), project)
     try:
-        plane.mantle(f"register --url {plane.url}", cloud="real-admin")
         yield plane
     finally:
         plane.stop()
 
 
-def ids(plane: Plane) -> dict[str, str]:
-    listed = json.loads(plane.mantle("stack resources s --json"))["resources"]
-    return {each["name"]: each["physical_id"] for each in listed if each["stack_name"] == "s"}
-
-
-def written(folder: Path, resources: dict[str, Any]) -> Path:
-    file = folder / "t.json"
-    file.write_text(json.dumps({"heat_template_version": "2021-04-16", "resources": resources}))
-    return file
+@pytest.fixture(scope="module")
+def heat(lab, plane) -> Heat:
+    return Heat(plane, lab.mine)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape(plane, lab, tmp_path, name):
+def test_a_shape(heat, lab, name):
     """Made as asked, changed as asked, found in order, and gone when deleted."""
     shape = SHAPES[name]
-    plane.mantle(f"stack create s -t {written(tmp_path, shape.before)} --yes")
+    heat.create(shape.before)
     try:
-        before = ids(plane)
-        plane.openstack("stack check s --wait")
-        plane.mantle(f"stack update s -t {written(tmp_path, shape.after)} --yes")
-        after = ids(plane)
+        before = heat.ids()
+        heat.act("check")
+        heat.update(shape.after)
+        after = heat.ids()
         assert {each: after[each] for each in shape.same} == {
             each: before[each] for each in shape.same
         }
         assert {each for each in shape.others if after[each] == before[each]} == set()
-        plane.openstack("stack check s --wait")
+        heat.act("check")
         if shape.suspends:
-            plane.openstack("stack suspend s --wait")
-            plane.openstack("stack resume s --wait")
+            heat.act("suspend")
+            heat.act("resume")
     finally:
-        plane.mantle("stack delete s --yes")
+        heat.delete()
     assert asyncio.run(openstack_lab.leftovers(lab.mine)) == []

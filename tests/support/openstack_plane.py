@@ -94,3 +94,66 @@ class Plane:
     def shown(self, name: str) -> dict:
         found: dict = json.loads(self.openstack(f"stack show {name} -f json"))
         return found
+
+
+class Heat:
+    """The Heat API of a plane, with a token of the lab's Keystone: for stories of many steps."""
+
+    def __init__(self, plane: Plane, project_id: str) -> None:
+        token = openstack_lab.connect("real-demo", auth={"project_id": project_id}).auth_token
+        self.http = httpx.Client(
+            base_url=f"{plane.url}/heat/v1/{project_id}",
+            headers={"X-Auth-Token": token},
+            follow_redirects=True,
+            timeout=120,
+        )
+        self.plane = plane
+
+    def ask(self, method: str, path: str, body: object = None) -> dict:
+        answer = self.http.request(method, path, json=body)
+        assert answer.is_success, f"{method} {path}: {answer.text}\n{self.plane.said()}"
+        found: dict = answer.json() if answer.content else {}
+        return found
+
+    def create(self, resources: dict) -> None:
+        self.ask("POST", "/stacks", {"stack_name": "s", "template": template_of(resources)})
+        self.until("CREATE_COMPLETE")
+
+    def update(self, resources: dict) -> None:
+        path = f"/stacks/s/{self.stack()['id']}"
+        self.ask("PUT", path, {"template": template_of(resources)})
+        self.until("UPDATE_COMPLETE")
+
+    def act(self, action: str) -> None:
+        """check, suspend, resume."""
+        self.ask("POST", f"/stacks/s/{self.stack()['id']}/actions", {action: None})
+        self.until(f"{action.upper()}_COMPLETE")
+
+    def delete(self) -> None:
+        stack = self.stack()
+        self.ask("DELETE", f"/stacks/s/{stack['id']}")
+        self.until("DELETE_COMPLETE", f"s/{stack['id']}")
+
+    def stack(self, name: str = "s") -> dict:
+        found: dict = self.ask("GET", f"/stacks/{name}")["stack"]
+        return found
+
+    def ids(self) -> dict[str, str]:
+        listed = self.ask("GET", f"/stacks/s/{self.stack()['id']}/resources")["resources"]
+        return {each["resource_name"]: each["physical_resource_id"] for each in listed}
+
+    def until(self, wanted: str, name: str = "s") -> None:
+        action = wanted.partition("_")[0]
+        for _ in range(1500):
+            stack = self.stack(name)
+            status = stack["stack_status"]
+            if status == wanted:
+                return
+            failed = status == f"{action}_FAILED"
+            assert not failed, f"{stack['stack_status_reason']}\n{self.plane.said()}"
+            time.sleep(0.2)
+        raise AssertionError(f"{status} for ever: {self.plane.said()}")
+
+
+def template_of(resources: dict) -> dict:
+    return {"heat_template_version": "2021-04-16", "resources": resources}

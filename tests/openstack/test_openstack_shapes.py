@@ -138,7 +138,7 @@ SHAPES = {
     ),
     "router": Shape(
         before=ROUTED,
-        after=changed(ROUTED, router={"external_gateway_info": {}, "name": "r"}),
+        after={**ROUTED, "router": typed("Neutron::Router", name="r")},
         same=("router", "interface"),
     ),
     "port": Shape(

@@ -112,7 +112,8 @@ class Heat:
     def ask(self, method: str, path: str, body: object = None) -> dict:
         answer = self.http.request(method, path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.text}\n{self.plane.said()}"
-        found: dict = answer.json() if answer.content else {}
+        said = answer.headers.get("content-type", "").startswith("application/json")
+        found: dict = answer.json() if said and answer.content.strip() else {}
         return found
 
     def create(self, resources: dict) -> None:

@@ -271,6 +271,35 @@ SHAPES = {
         after={"key": typed("Nova::KeyPair", name="mantle-shape-2", save_private_key=True)},
         others=("key",),
     ),
+    "apart": Shape(
+        before={
+            **SERVER,
+            "apart": typed("Nova::ServerGroup", policies=["anti-affinity"]),
+            "server": typed(
+                "Nova::Server",
+                flavor="tiny",
+                image="tiny",
+                networks=[{"port": ref("port")}],
+                scheduler_hints={"group": ref("apart")},
+            ),
+        },
+        after={**NET, "apart": typed("Nova::ServerGroup", policies=["soft-affinity"])},
+        others=("apart",),
+    ),
+    "old names": Shape(
+        before={
+            **ROUTED,
+            **SERVER,
+            "address": typed("Nova::FloatingIP", pool="public"),
+            "way": typed(
+                "Nova::FloatingIPAssociation",
+                server_id=ref("server"),
+                floating_ip=ref("address"),
+            ),
+        },
+        after={**ROUTED, **SERVER, "address": typed("Nova::FloatingIP", pool="public")},
+        same=("address", "server"),
+    ),
     "group of servers": Shape(
         before={
             **NET,

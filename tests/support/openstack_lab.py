@@ -86,7 +86,7 @@ KINDS = (
     *("members", "health_monitors", "pools", "listeners", "load_balancers"),
     *("floating_ip_associations", "floating_ips", "volume_attachments", "servers", "volumes"),
     *("router_interfaces", "routers", "ports", "subnets", "networks", "security_groups"),
-    *("volume_snapshots", "server_images", "key_pairs"),
+    *("volume_snapshots", "server_images", "server_groups", "key_pairs"),
 )
 
 

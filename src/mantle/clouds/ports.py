@@ -173,6 +173,23 @@ class Server(CloudObject):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroupSpec:
+    """A rule for where servers run. Servers join it by the scheduler hint `group`."""
+
+    name: str
+    policy: str
+    """`affinity` or `anti-affinity`, strictly or `soft-`."""
+    max_servers_per_host: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerGroup(CloudObject):
+    """A server group that is."""
+
+    spec: ServerGroupSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPairSpec:
     """A key pair; without `public_key` the cloud makes one and answers the private key once."""
 
@@ -724,6 +741,8 @@ class Session(Protocol):
     def servers(self) -> Servers: ...
     @property
     def key_pairs(self) -> Collection[KeyPairSpec, KeyPair]: ...
+    @property
+    def server_groups(self) -> Collection[ServerGroupSpec, ServerGroup]: ...
     @property
     def networks(self) -> Collection[NetworkSpec, Network]: ...
     @property

@@ -42,7 +42,8 @@ from mantle.resources.neutron import (
     security_group,
     subnet,
 )
-from mantle.resources.nova import key_pair, server
+from mantle.resources.nova import floating_ip as nova_floating_ip
+from mantle.resources.nova import key_pair, server, server_group
 from mantle.resources.octavia import health_monitor, listener, load_balancer, pool, pool_member
 
 DEFAULT: tuple[ResourceType, ...] = (
@@ -87,6 +88,9 @@ DEFAULT: tuple[ResourceType, ...] = (
     subnet.TYPE,
     key_pair.TYPE,
     server.TYPE,
+    server_group.TYPE,
+    nova_floating_ip.ADDRESS_TYPE,
+    nova_floating_ip.ASSOCIATION_TYPE,
     health_monitor.TYPE,
     listener.TYPE,
     load_balancer.TYPE,

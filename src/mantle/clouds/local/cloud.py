@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mantle.clouds.local import metadata
+from mantle.clouds.local.absent import Absent
 from mantle.clouds.local.balancing import (
     HealthMonitors,
     Listeners,
@@ -27,13 +28,27 @@ from mantle.clouds.local.interfaces import Ports, RouterInterfaces, Routers
 from mantle.clouds.local.isolation import PLAIN, Tier, choose_tier
 from mantle.clouds.local.keeping import ServerImages, VolumeBackups, VolumeSnapshots
 from mantle.clouds.local.keypairs import KeyPairs
-from mantle.clouds.local.limitations import first_bindable_port, limitations, loopback_works
+from mantle.clouds.local.limitations import (
+    ONE_MACHINE,
+    first_bindable_port,
+    limitations,
+    loopback_works,
+)
 from mantle.clouds.local.networks import Networks, Subnets, ensure_given
 from mantle.clouds.local.servers import LocalServers
 from mantle.clouds.local.state import Project, Settings, State
 from mantle.clouds.local.volumes import Attachments, Volumes
 from mantle.clouds.local.wish import Program
-from mantle.clouds.ports import CloudInfo, Flavor, Image, Quota, Refused, Unavailable
+from mantle.clouds.ports import (
+    CloudInfo,
+    Flavor,
+    Image,
+    Quota,
+    Refused,
+    ServerGroup,
+    ServerGroupSpec,
+    Unavailable,
+)
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id as random_id
 from mantle.model.ids import ProjectId
@@ -50,6 +65,9 @@ class LocalSession:
     def __init__(self, state: State, project: Project, tier: Tier, program: Program) -> None:
         self.project_id = project.id
         self.servers = LocalServers(state, project, tier)
+        self.server_groups: Absent[ServerGroupSpec, ServerGroup] = Absent(
+            "server group", ONE_MACHINE
+        )
         self.key_pairs = KeyPairs(state, project, project.key_pairs)
         self.networks = Networks(state, project, project.networks)
         self.subnets = Subnets(state, project, project.subnets)

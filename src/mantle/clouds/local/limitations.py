@@ -13,6 +13,7 @@ LEAVE_OUT = "Leave it out."
 
 # Resource type, property, why, what to do.
 NEVER: Sequence[tuple[str, str, str, str]] = (
+    ("OS::Nova::ServerGroup", "", ONE_MACHINE, "Leave it out."),
     ("OS::Nova::Server", "scheduler_hints", ONE_MACHINE, LEAVE_OUT),
     ("OS::Nova::Server", "personality", "files are not injected", "Write them in user_data."),
     ("OS::Nova::Server", "diskConfig", "servers have no disk image", LEAVE_OUT),

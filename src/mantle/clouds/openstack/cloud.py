@@ -34,7 +34,7 @@ from mantle.clouds.openstack.keeping import VOLUME_BACKUPS, VOLUME_SNAPSHOTS, Se
 from mantle.clouds.openstack.keypairs import KeyPairs
 from mantle.clouds.openstack.limitations import limitations
 from mantle.clouds.openstack.networks import NETWORKS, PORTS, ROUTERS, SUBNETS, Ports
-from mantle.clouds.openstack.servers import SERVERS, OpenStackServers
+from mantle.clouds.openstack.servers import SERVER_GROUPS, SERVERS, OpenStackServers
 from mantle.clouds.openstack.volumes import VOLUMES, Attachments, Volumes
 from mantle.clouds.ports import CloudInfo
 from mantle.model.ids import ProjectId
@@ -66,6 +66,9 @@ class OpenStackSession:
         self.floating_ips = FloatingIps(FLOATING_IPS, caller, self.networks)
         self.floating_ip_associations = Associations(caller, self.floating_ips)
         self.servers = OpenStackServers(SERVERS, caller, self.facts, self.ports)
+        self.server_groups: RestCollection[p.ServerGroupSpec, p.ServerGroup] = RestCollection(
+            SERVER_GROUPS, caller
+        )
         self.key_pairs = KeyPairs(caller)
         self.volumes = Volumes(VOLUMES, caller, self.facts)
         self.volume_attachments = Attachments(caller, self.volumes)

@@ -22,12 +22,13 @@ TIMEOUT_SECONDS = 60.0
 """For one answer of a service."""
 
 MICROVERSIONS: Mapping[Service, tuple[str, str]] = {
-    Service.COMPUTE: ("2.57", "2.79"),
+    Service.COMPUTE: ("2.64", "2.79"),
     Service.VOLUME: ("3.47", "3.59"),
 }
 """The lowest that Mantle works with, and the highest it knows: the best both sides have is used.
 
-2.57 (Queens) brought user data at rebuild, 2.52 tags at boot; 3.47 volumes from backups."""
+2.64 (Rocky) brought the policy of server groups in its present form, 2.57 user data at rebuild,
+2.52 tags at boot; 3.47 volumes from backups."""
 
 Pairs = Sequence[tuple[str, str]]
 

@@ -6,7 +6,7 @@ from mantle.clouds.openstack.errors import Service
 from mantle.model.schema import Limitation
 
 TYPES: Mapping[Service, Sequence[str]] = {
-    Service.COMPUTE: ("OS::Nova::Server", "OS::Nova::KeyPair"),
+    Service.COMPUTE: ("OS::Nova::Server", "OS::Nova::ServerGroup", "OS::Nova::KeyPair"),
     Service.NETWORK: (
         "OS::Neutron::Net",
         "OS::Neutron::Subnet",
@@ -16,6 +16,8 @@ TYPES: Mapping[Service, Sequence[str]] = {
         "OS::Neutron::SecurityGroup",
         "OS::Neutron::FloatingIP",
         "OS::Neutron::FloatingIPAssociation",
+        "OS::Nova::FloatingIP",
+        "OS::Nova::FloatingIPAssociation",
     ),
     Service.VOLUME: ("OS::Cinder::Volume", "OS::Cinder::VolumeAttachment"),
     Service.BALANCER: (

@@ -189,7 +189,8 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
     async def _settled(self, raw: Raw) -> Raw:
         if RESIZING not in (raw.get("tags") or ()) or raw.get("OS-EXT-STS:task_state"):
             return raw
-        with suppress(p.Clash, p.Missing):
+        # Two who look at the same moment confirm twice: the second is told that nothing waits.
+        with suppress(p.Clash, p.Missing, p.Refused):
             if raw.get("status") == "VERIFY_RESIZE":
                 await self._act(raw["id"], {"confirmResize": None})
             elif raw.get("status") in {"ACTIVE", "SHUTOFF"}:
@@ -321,3 +322,51 @@ def _serves(port: Raw, nic: p.Nic) -> bool:
     return port["network_id"] == nic.network_id and (
         nic.fixed_ip is None or nic.fixed_ip in addresses
     )
+
+
+# --- groups ----------------------------------------------------------------------------------
+
+
+def _group_token(raw: Raw) -> Token:
+    return marks.described(raw["name"])[1]
+
+
+def _group(raw: Raw) -> p.ServerGroup:
+    name, token = marks.described(raw["name"])
+    return p.ServerGroup(
+        id=raw["id"],
+        name=name,
+        token=token,
+        spec=p.ServerGroupSpec(
+            name=name,
+            policy=raw["policy"],
+            max_servers_per_host=(raw.get("rules") or {}).get("max_server_per_host"),
+        ),
+    )
+
+
+def _group_body(spec: p.ServerGroupSpec, token: Token) -> dict[str, Any]:
+    """A group has nothing but its name to carry a token."""
+    limit = spec.max_servers_per_host
+    return given(
+        {
+            "name": marks.description(spec.name, token),
+            "policy": spec.policy,
+            "rules": None if limit is None else {"max_server_per_host": limit},
+        }
+    )
+
+
+SERVER_GROUPS = Kind(
+    name="server_groups",
+    noun="server group",
+    service=NOVA,
+    path="/os-server-groups",
+    one="server_group",
+    many="server_groups",
+    search=Search.NONE,
+    body=_group_body,
+    fixed=lambda spec, raw: "policy" if spec != _group(raw).spec else "",
+    read=_group,
+    token_of=_group_token,
+)

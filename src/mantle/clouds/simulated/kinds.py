@@ -292,6 +292,7 @@ KINDS: dict[str, Kind] = {
             id_of=lambda spec: spec.name,
             related=_key_pair_seen,
         ),
+        Kind(name="server_groups", make=_plain(p.ServerGroup)),
         Kind(name="networks", make=_network, related=_network_seen),
         Kind(name="subnets", make=_subnet, needs=lambda spec: [("networks", spec.network_id)]),
         Kind(

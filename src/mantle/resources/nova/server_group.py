@@ -21,6 +21,7 @@ SCHEMA = schema(
         "policies": listing(
             "Together or apart, strictly or if possible; one of them.",
             string("The policy.", allowed=POLICIES),
+            default=["anti-affinity"],
         ),
         "rules": mapping(
             "More about the policy.",

@@ -140,6 +140,7 @@ EXTRAS = {
     "subnets": (ports.Subnet, lambda spec: {"gateway_ip": spec.gateway_ip or "10.0.0.1"}),
     "ports": (ports.Port, lambda spec: {"fixed_ips": spec.fixed_ips, "mac_address": "02::1"}),
     "routers": (ports.Router, lambda _: {}),
+    "server_groups": (ports.ServerGroup, lambda _: {}),
     "router_interfaces": (ports.RouterInterface, lambda _: {}),
     "security_groups": (ports.SecurityGroup, lambda _: {}),
     "floating_ips": (ports.FloatingIp, lambda _: {"address": "203.0.113.5"}),

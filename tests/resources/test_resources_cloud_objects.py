@@ -11,6 +11,8 @@ from mantle.resources.kit import Done, Failed, Wait
 NET = {"network": "lan"}
 CASES = {
     "OS::Nova::Server": ("servers", {"flavor": "small", "image": "base"}),
+    "OS::Nova::ServerGroup": ("server_groups", {"policies": ["affinity"]}),
+    "OS::Nova::FloatingIP": ("floating_ips", {"pool": "public"}),
     "OS::Nova::KeyPair": ("key_pairs", {"name": "k", "public_key": "ssh-x"}),
     "OS::Neutron::Net": ("networks", {"name": "n"}),
     "OS::Neutron::Subnet": ("subnets", {**NET, "cidr": "10.0.0.0/24"}),

@@ -7,6 +7,7 @@ import pytest
 
 from mantle.clouds.ports import NetworkSpec, ObjectStatus, PoolSpec, Refused, SubnetSpec, VolumeSpec
 from mantle.resources.kit import Done, Failed, Wait
+from mantle.resources.registry import default_registry
 
 NET = {"network": "lan"}
 CASES = {
@@ -218,3 +219,15 @@ def test_a_volume_grows_and_does_not_shrink(row, cloud):
     assert isinstance(outcome, Failed)
     assert outcome.reason == "size: a volume cannot shrink from 3 to 1 GiB."
     assert cloud.volumes.objects[disk.ref.physical_id].spec.size_gib == 3
+
+
+@pytest.mark.parametrize("name", ["Net", "Subnet", "Port", "Router", "FloatingIP"])
+def test_extra_values_name_no_project(name):
+    """`value_specs` cannot say whose the object is, nor what Mantle finds it by."""
+    facts = default_registry().get(f"OS::Neutron::{name}").facts
+    given = {"value_specs": {"tenant_id": "x", "description": "y", "mtu": 1}}
+    problems = [each for each in facts.check_properties(given) if "value_specs" in each]
+    assert problems == [
+        "value_specs.description: it is not for a template to say. Leave it out.",
+        "value_specs.tenant_id: it is not for a template to say. Leave it out.",
+    ]

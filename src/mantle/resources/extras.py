@@ -8,6 +8,16 @@ limitations, so that a template is refused when it is validated.
 from collections.abc import Mapping
 from typing import Any
 
+OURS = ("id", "project_id", "tenant_id", "description", "tags")
+"""Not to be set by `value_specs`: whose the object is, and what Mantle finds it by."""
+
+
+def reserved(properties: Mapping[str, Any]) -> list[str]:
+    """A rule: extra values name no project and overwrite no mark."""
+    free = properties.get("value_specs")
+    named = sorted(set(free) & set(OURS)) if isinstance(free, Mapping) else []
+    return [f"value_specs.{name}: it is not for a template to say. Leave it out." for name in named]
+
 
 def extras(
     wanted: Mapping[str, Any], table: Mapping[str, str], *, taken: frozenset[str] = frozenset()

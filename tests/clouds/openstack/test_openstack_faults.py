@@ -223,3 +223,16 @@ def test_a_project_that_the_cloud_was_not_given_to_is_refused(tmp_path):
 
     with serving() as fake:
         asyncio.run(run(fake))
+
+
+def test_nothing_passed_on_says_whose_an_object_is(tmp_path):
+    """A project or a mark among the extra values is refused before anything is sent."""
+
+    async def tell(fake, session, _):
+        for name in ("project_id", "tenant_id", "description"):
+            spec = p.NetworkSpec(name="n", extra={name: "another"})
+            with pytest.raises(p.Refused, match=name):
+                await session.networks.create_anew(spec, Token("t"))
+        assert fake.asked == []
+
+    story(tell, tmp_path)

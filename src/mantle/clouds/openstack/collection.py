@@ -23,6 +23,8 @@ ObjectT = TypeVar("ObjectT", bound=CloudObject)
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
+NOT_EXTRA = {"id", "project_id", "tenant_id", "description", "tags"}
+"""Whose an object is, and what it is found by, is said by nobody but this module."""
 AT_ONCE = 60
 """Keys in one call's address: services and proxies take addresses of some 8,000 characters."""
 PAUSE_SECONDS = 0.4
@@ -241,6 +243,8 @@ class RestCollection(Anew[SpecT, ObjectT]):
     async def _extra(self, spec: SpecT) -> dict[str, Any]:
         """What the spec passes on, with ids where names were given."""
         extra: dict[str, Any] = dict(getattr(spec, "extra", {}))
+        if wrong := sorted(NOT_EXTRA & extra.keys()):
+            raise Refused(f"{', '.join(wrong)} cannot be passed on.", remedy="Leave it out.")
         for name, (path, many) in self.kind.named.items():
             value = extra.get(name)
             if isinstance(value, str) and not _UUID.fullmatch(value):

@@ -6,7 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FloatingIp, FloatingIpSpec
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
-from mantle.resources.extras import extras
+from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id
@@ -108,6 +108,7 @@ TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
             schema=SCHEMA,
+            check_properties=reserved,
             neighbours=neighbours,
             old_first=had_once("its address", "floating_ip_address"),
         ),

@@ -6,7 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Network, NetworkSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
-from mantle.resources.extras import extras
+from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import name_of, tags_of
@@ -15,6 +15,7 @@ from mantle.resources.schemas import (
     listing,
     mapping,
     not_offered,
+    rules,
     schema,
     string,
     strings,
@@ -114,7 +115,7 @@ def described(network: Network, project_id: str) -> dict[str, Any]:
 
 TYPE = cloud_object(
     Blueprint(
-        facts=TypeFacts(schema=SCHEMA, check_properties=not_offered(NOT_OFFERED)),
+        facts=TypeFacts(schema=SCHEMA, check_properties=rules(not_offered(NOT_OFFERED), reserved)),
         noun="network",
         collection=lambda session: session.networks,
         spec=spec,

@@ -6,7 +6,7 @@ from typing import Any
 from mantle.clouds.ports import FixedIp, Missing, Port, PortSpec, Session
 from mantle.model.schema import Kind, Neighbour, Neighbourhood, Property, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
-from mantle.resources.extras import extras
+from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, maybe_id, name_of, tags_of
@@ -289,6 +289,7 @@ TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
             schema=SCHEMA,
+            check_properties=reserved,
             replace_when=replace_when,
             neighbours=neighbours,
             old_first=first_of(

@@ -6,7 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Router, RouterSpec
 from mantle.model.schema import Kind, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
-from mantle.resources.extras import extras
+from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of, tags_of
@@ -17,6 +17,7 @@ from mantle.resources.schemas import (
     mapping,
     maps,
     not_offered,
+    rules,
     schema,
     string,
     strings,
@@ -143,7 +144,9 @@ async def attributes(ctx: Context, router: Router) -> Mapping[str, Any]:
 TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
-            schema=SCHEMA, check_properties=not_offered(NOT_OFFERED), neighbours=neighbours
+            schema=SCHEMA,
+            check_properties=rules(not_offered(NOT_OFFERED), reserved),
+            neighbours=neighbours,
         ),
         noun="router",
         collection=lambda session: session.routers,

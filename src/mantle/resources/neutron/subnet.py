@@ -6,7 +6,7 @@ from typing import Any
 from mantle.clouds.ports import Subnet, SubnetSpec
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
-from mantle.resources.extras import extras
+from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import find_id, name_of, tags_of
@@ -167,7 +167,9 @@ TYPE = cloud_object(
     Blueprint(
         facts=TypeFacts(
             schema=SCHEMA,
-            check_properties=rules(not_offered(NOT_OFFERED), one_of("cidr", "subnetpool")),
+            check_properties=rules(
+                not_offered(NOT_OFFERED), reserved, one_of("cidr", "subnetpool")
+            ),
             old_first=had_once("its range on this network", "cidr", "network"),
         ),
         noun="subnet",

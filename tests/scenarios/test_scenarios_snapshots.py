@@ -15,6 +15,7 @@ from mantle.model.graph import TemplateSource
 from mantle.stacks.actions import suspend_stack
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
+from mantle.stacks.observing import observe_stack, unwanted_below
 from mantle.stacks.queries import EventQuery, find_stack, list_events, list_resources
 from mantle.stacks.snapshots import (
     delete_snapshot,
@@ -506,3 +507,27 @@ def test_contents_survive_a_power_cut(name):
 def test_contents_survive_a_power_cut_at_every_single_moment(name):
     """At each moment there is."""
     assert [each for point in range(survived(name)) for each in survived(name, point)] == []
+
+
+def test_a_restored_server_is_as_it_should_be():
+    """Its image is now the kept one: that is no drift, and an update that converges leaves it."""
+    plant = Plant()
+
+    async def story(control):
+        stack = await made(control)
+        ids = await physical(control)
+        fill(plant, servers={ids["web"]: "system"}, volumes={ids["disk"]: "data"})
+        snapshot = await kept(control)
+        stack = await restored(control, snapshot)
+        await observe_stack(control, stack)
+        assert await control.database.read(unwanted_below, stack) == []
+        stack = await find_stack(control, CALLER.project_id, "s")
+        change = UpdateRequest(template=SECOND, converge=True)
+        await update_stack(control, CALLER, stack, change)
+        stack = await settled(control)
+        assert stack.state == "UPDATE_COMPLETE", stack.reason
+        assert (await physical(control)) == ids
+        assert holds(plant, "servers", ids["web"]) == "system"
+        assert holds(plant, "volumes", ids["disk"]) == "data"
+
+    told(plant, story)

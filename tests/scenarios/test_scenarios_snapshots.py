@@ -408,6 +408,12 @@ async def ruin(control):
     await update_stack(control, CALLER, stack, UpdateRequest(template=SECOND))
 
 
+async def remove(control):
+    stack = await find_stack(control, CALLER.project_id, "s")
+    without = FIRST[: FIRST.index("  disk")]
+    await update_stack(control, CALLER, stack, UpdateRequest(template=without))
+
+
 def fill_all(control, text):
     world = control.cloud_named("simulated").world
     for kind, object_id, _ in world.listing():
@@ -460,6 +466,7 @@ GOOD = [(kind, "good") for kind in ("server_images", "servers", "volume_backups"
 STORIES = {
     "snapshot": ([begin], take_filled, "SNAPSHOT_COMPLETE", GOOD),
     "restore": ([begin, take_filled, ruin], back, "RESTORE_COMPLETE", GOOD),
+    "restore what is gone": ([begin, take_filled, remove], back, "RESTORE_COMPLETE", GOOD),
     "delete snapshot": ([begin, take_filled], drop, "SNAPSHOT_COMPLETE", [GOOD[1], GOOD[3]]),
     "delete stack": ([begin_last], keep_last, None, [GOOD[0], GOOD[2]]),
 }

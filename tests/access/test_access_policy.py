@@ -35,7 +35,14 @@ def test_roles_include_each_other():
 def test_only_an_admin_looks_beyond_the_project():
     """The engines, other projects' stacks and everybody's policy rules are for admins."""
     admins = {deed for deed, need in POLICY.items() if need is Need.ADMIN}
-    assert admins == {"services:index", "stacks:index_all_projects", "policies:operator"}
+    assert admins == {
+        "services:index",
+        "stacks:index_all_projects",
+        "policies:operator",
+        "operations:take_over",
+        "limits:set",
+        "admin:purge",
+    }
 
 
 @pytest.mark.parametrize("roles", [set(), {"auditor"}])

@@ -136,7 +136,6 @@ def test_an_update_watches_only_what_is_new(shelf, mantle, template):
         "parameters": {"members": "4"},
         "existing": True,
         "clear_parameters": [],
-        "converge": False,
     }
 
 

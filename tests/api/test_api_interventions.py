@@ -85,6 +85,12 @@ def test_taking_over_is_for_administrators(people, failed):
     """Engines are the operator's; of an operation that has ended there is nothing to take."""
     where = f"/operations/{failed}/take-over"
     assert people["maker"].own.post(where, json={}).status_code == 403
+    assert people["stranger"].own.post(where, json={}).status_code == 403
+    assert people["stranger"].own.get(f"/operations/{failed}/explain").status_code == 404
+    assert people["root"].own.get(f"/operations/{failed}/explain").status_code == 200
+    assert people["maker"].own.get("/operations?all_projects=true").status_code == 403
+    everywhere = people["root"].own.get("/operations?all_projects=true").json()["operations"]
+    assert failed in {each["id"] for each in everywhere}
     answer = people["root"].own.post(where, json={})
     assert answer.status_code == 409
     assert "the operation has ended" in answer.json()["error"]["message"]

@@ -59,6 +59,7 @@ def test_every_route_names_a_deed():
     own |= {"drift:show", "drift:check", "drift:set", "clouds:unmanaged", "clouds:generate"}
     own |= {f"moves:{deed}" for deed in ("create", "show", "apply", "delete")}
     own |= {f"operations:{deed}" for deed in ("retry", "skip", "cancel", "take_over")}
+    own |= {"operations:all_projects"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     own |= {"limits:index", "limits:set", "admin:purge"}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}

@@ -98,6 +98,7 @@ POLICY: Mapping[str, Need] = {
     "operations:skip": Need.MEMBER,
     "operations:cancel": Need.MEMBER,
     "operations:take_over": Need.ADMIN,
+    "operations:all_projects": Need.ADMIN,
     "clouds:index": Need.READER,
     "clouds:unmanaged": Need.READER,
     "clouds:generate": Need.MEMBER,
@@ -108,7 +109,7 @@ POLICY: Mapping[str, Need] = {
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact
 values. An export holds the stack's whole state, so a reader may not take it along. Taking an
-operation over is about engines, which are the operator's."""
+operation over is about engines, which are the operator's: in any project."""
 
 
 STACK_USER_DEEDS = frozenset(

@@ -8,6 +8,8 @@ from mantle.cli.exits import Exit
 from mantle.cli.operation_verbs import add_verbs
 from mantle.cli.options import NOTHING, Common
 
+LIVE = {"queued", "running"}
+
 
 def build_operation() -> App:
     """The noun with its verbs."""
@@ -28,6 +30,9 @@ def listing(
     stuck: Annotated[
         bool, Parameter(negative="", help="Only those that the watchdog says cannot go on.")
     ] = False,
+    all_projects: Annotated[
+        bool, Parameter(negative="", help="Those of every project; for administrators.")
+    ] = False,
     common: Common = NOTHING,
 ) -> Exit:
     """The operations of a stack, or of the project; the newest first.
@@ -44,6 +49,8 @@ def listing(
     asked = {} if stack is None else {"stack": stack}
     if stuck:
         asked["stuck"] = "true"
+    if all_projects:
+        asked["all_projects"] = "true"
     with common.client() as client:
         answer = client.get("operations", **asked)
     if screen.json:
@@ -84,7 +91,7 @@ def explain(operation: str, /, *, common: Common = NOTHING) -> Exit:
     facts = {
         "operation": f"{known['action']} {known['status']}, "
         f"{known['steps_done']} of {known['steps_total']} steps",
-        "held by": _holder(answer["engine"]),
+        "held by" if known["status"] in LIVE else "held last by": _holder(answer["engine"]),
         "next": answer["next"],
         "verbs": ", ".join(answer.get("verbs") or ()) or None,
     }

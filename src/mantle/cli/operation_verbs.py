@@ -121,6 +121,6 @@ def _ask(common: Common, operation: str, verb: str, body: dict[str, Any]) -> Exi
     asked = answer["intervention"]
     what = f"{verb} of {asked['step']!r}" if asked["step"] else f"{verb} of the operation"
     came = asked["outcome"] or "the engine comes to it"
-    screen.answer(answer, f"{what}: {came}. It was {asked['before']}.")
+    screen.answer(answer, f"{what}: {came}. It was {asked['before'].rstrip('.')}.")
     screen.say(f"See: mantle operation explain {operation}")
     return Exit.OK

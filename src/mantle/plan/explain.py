@@ -407,7 +407,7 @@ def _next(
 
 
 def _after_the_end(operation: OperationRecord, known: Known) -> str:
-    said = f"It has ended: {operation.reason}"
+    said = f"It has ended: {operation.reason.rstrip('.')}"
     if stage_of(operation) is not Stage.ENDED_BADLY:
         return said
     if known.refusal:

@@ -355,9 +355,9 @@ async def list_operations(
 
 
 async def list_stuck(
-    control: Control, project_id: ProjectId, stack: StackRecord | None = None
+    control: Control, project_id: ProjectId | None, stack: StackRecord | None = None
 ) -> list[tuple[OperationRecord, Stuck]]:
-    """Operations that the watchdog has marked, with why; newest first."""
+    """Operations that the watchdog has marked, with why, newest first; None: of every project."""
 
     def look(connection: Connection) -> list[tuple[OperationRecord, Stuck]]:
         marked = look_rows.all_stuck(connection, project_id)
@@ -373,10 +373,10 @@ async def list_stuck(
 
 
 async def find_operation(
-    control: Control, project_id: ProjectId, operation_id: str
+    control: Control, project_id: ProjectId | None, operation_id: str
 ) -> OperationRecord:
-    """An operation of the project."""
+    """An operation of the project; None: of any."""
     operation = await control.database.read(operation_rows.get, operation_id)
-    if operation is None or operation.project_id != project_id:
+    if operation is None or project_id not in {None, operation.project_id}:
         raise NotFound(f"The Operation ({operation_id}) could not be found.")
     return operation

@@ -109,10 +109,10 @@ class InterventionsController(Controller):
         operation_id: FromPath[str],
         data: JSONBody[RetryBody],
     ) -> InterventionAnswer:
-        """Whoever performs it is fenced off; it goes on here from what is stored."""
+        """Whoever performs it is fenced off; it goes on from what is stored. In any project."""
         enforce(caller, "operations:take_over")
         ask = Ask(verb=Verb.TAKE_OVER, step=data.step, why=data.why)
-        return await _done(control, caller, operation_id, ask)
+        return await _done(control, caller, operation_id, ask, everywhere=True)
 
     @post("/cancel", status_code=202, summary="Cancel a step or an operation")
     async def cancel(
@@ -136,11 +136,12 @@ class InterventionsController(Controller):
 
 
 async def _done(
-    control: Control, caller: Caller, operation_id: str, ask: Ask
+    control: Control, caller: Caller, operation_id: str, ask: Ask, *, everywhere: bool = False
 ) -> InterventionAnswer:
-    operation = await find_operation(control, caller.project_id, operation_id)
+    project_id = None if everywhere else caller.project_id
+    operation = await find_operation(control, project_id, operation_id)
     intervention = await intervene(control, caller, operation, ask)
-    after = await find_operation(control, caller.project_id, operation_id)
+    after = await find_operation(control, project_id, operation_id)
     return InterventionAnswer(
         intervention=intervention_shape(intervention), operation=operation_shape(after)
     )

@@ -3,7 +3,7 @@
 from litestar import Controller, get
 from litestar.params import FromPath, FromQuery
 
-from mantle.access.policy import enforce
+from mantle.access.policy import allows, enforce
 from mantle.api.own.explanations import ExplanationAnswer, explanation_shape
 from mantle.api.own.given import GivenCaller, GivenControl
 from mantle.api.own.shapes import (
@@ -37,17 +37,22 @@ class OperationsController(Controller):
         caller: GivenCaller,
         stack: FromQuery[str | None] = None,
         stuck: FromQuery[bool] = False,
+        all_projects: FromQuery[bool] = False,
     ) -> OperationsAnswer:
-        """Newest first; of one stack when it is named, only those that cannot go on if asked."""
-        enforce(caller, "operations:index")
+        """Newest first; of one stack when it is named, only those that cannot go on if asked.
+
+        An administrator may ask for those of every project.
+        """
+        enforce(caller, "operations:all_projects" if all_projects else "operations:index")
+        project_id = None if all_projects else caller.project_id
         of = None
         if stack is not None:
             of = await find_stack(control, caller.project_id, stack, deleted=True)
         if stuck:
-            marked = await list_stuck(control, caller.project_id, of)
+            marked = await list_stuck(control, project_id, of)
             return OperationsAnswer(operations=[operation_shape(*each) for each in marked])
         if of is None:
-            found = await list_operations(control, project_id=caller.project_id)
+            found = await list_operations(control, project_id=project_id)
         else:
             found = await list_operations(control, of)
         return OperationsAnswer(operations=[operation_shape(one) for one in found])
@@ -65,9 +70,16 @@ class OperationsController(Controller):
     async def explain(
         self, control: GivenControl, caller: GivenCaller, operation_id: FromPath[str]
     ) -> ExplanationAnswer:
-        """Who holds it, what each step waits for since when, and what happens next."""
+        """Who holds it, what each step waits for since when, and what happens next.
+
+        An administrator may have those of other projects explained: whoever is to take one over
+        has to know why.
+        """
         enforce(caller, "operations:show")
-        found = await find_operation(control, caller.project_id, operation_id)
+        everywhere = allows(caller.roles, "operations:all_projects")
+        found = await find_operation(
+            control, None if everywhere else caller.project_id, operation_id
+        )
         return explanation_shape(await explain_operation(control, found))
 
 

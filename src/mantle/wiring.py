@@ -28,6 +28,7 @@ from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.clouds.agent import AgentServer, connect
+from mantle.clouds.heat import FarHeats
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
 from mantle.clouds.ports import Cloud, CloudError
@@ -55,6 +56,7 @@ from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
 from mantle.store import leases
+from mantle.store import secrets as secret_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
 from mantle.store.listening import Listener
@@ -156,6 +158,10 @@ def assemble(
     async def text_of(config_id: str, project_id: ProjectId) -> str | None:
         return await config_text(database, project_id, config_id)
 
+    async def secret_of(project_id: ProjectId, name_or_id: str) -> str | None:
+        secret = await database.read(secret_rows.find, project_id, name_or_id)
+        return None if secret is None else secret.payload
+
     async def start(operation_id: OperationId, attempt: int) -> None:
         if alone:
             await runtime.start(operation_id, attempt)
@@ -174,6 +180,7 @@ def assemble(
         settings=settings or Settings(),
         links=links,
         delegates=children,
+        far=FarHeats(secret_of, lambda: machine.settings.destinations),
         config_text=text_of,
         start=start,
         software=Delivery(database),

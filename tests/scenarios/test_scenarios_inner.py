@@ -121,12 +121,12 @@ def test_what_cannot_be_made_is_refused_at_once(old, new, message):
     told(story)
 
 
-def test_another_heats_credentials_are_refused_by_name():
-    """There is no Barbican to read them from; nothing is silently ignored."""
+def test_another_heats_credentials_have_to_be_there():
+    """A secret the project does not have is named; nothing is silently ignored."""
     context = "context: {credential_secret_id: abc}\n      template"
 
     async def story(control):
-        with pytest.raises(Invalid, match="credential_secret_id"):
+        with pytest.raises(MantleError, match="no secret 'abc'"):
             await made(control, source(OUTER.replace("template: {", f"{context}: {{")))
 
     told(story)

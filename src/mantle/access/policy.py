@@ -105,6 +105,9 @@ POLICY: Mapping[str, Need] = {
     "limits:index": Need.READER,
     "limits:set": Need.ADMIN,
     "admin:purge": Need.ADMIN,
+    "secrets:index": Need.MEMBER,
+    "secrets:create": Need.MEMBER,
+    "secrets:delete": Need.MEMBER,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact

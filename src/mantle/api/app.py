@@ -37,6 +37,7 @@ from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
+from mantle.api.own.secrets import SecretsController
 from mantle.api.own.signals import SignalsController
 from mantle.api.own.sinks import SinksController
 from mantle.api.own.stacks import StacksController
@@ -160,6 +161,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             ProjectDriftController,
             HooksController,
             SignalsController,
+            SecretsController,
             SinksController,
             ValidationController,
             LeavingController,

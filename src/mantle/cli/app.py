@@ -23,6 +23,7 @@ from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.project import build_admin, build_project
 from mantle.cli.register import register
 from mantle.cli.screen import Screen
+from mantle.cli.secret import build_secret
 from mantle.cli.stack import build_stack
 from mantle.cli.template import build_template
 
@@ -59,6 +60,7 @@ def build_app() -> App:
     app.command(build_project())
     app.command(build_admin())
     app.command(build_template())
+    app.command(build_secret())
     app.command(login)
     app.command(register)
     app.command(demo)

@@ -829,3 +829,68 @@ class Cloud(Protocol):
     async def stop(self) -> None:
         """Stop looking; servers go on running."""
         ...
+
+
+# --- other Heats -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarStack:
+    """A stack of another Heat, as it shows it."""
+
+    id: str
+    name: str
+    state: str
+    """`CREATE_COMPLETE`"""
+    reason: str
+    updated_time: str
+    """Empty before the first update."""
+    tags: tuple[str, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarWish:
+    """What a stack of another Heat is to be made from."""
+
+    template: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    timeout_minutes: int | None = None
+
+
+class FarStacks(Protocol):
+    """The stacks of another Heat, with somebody's credentials. Failures are `CloudError`s."""
+
+    async def find(self, name: str) -> FarStack | None:
+        """A live stack by its name."""
+        ...
+
+    async def get(self, stack_id: str) -> FarStack:
+        """By id, deleted ones included; `Missing` when there is none."""
+        ...
+
+    async def create(self, name: str, tag: str, wish: FarWish) -> str:
+        """Begin to make it; the answer is its id. `Clash` when there is one of this name."""
+        ...
+
+    async def update(self, stack: FarStack, tag: str, wish: FarWish) -> None:
+        """Begin to bring it to this."""
+        ...
+
+    async def delete(self, stack: FarStack) -> None:
+        """Begin to delete it; one that is gone is no problem."""
+        ...
+
+    async def act(self, stack: FarStack, verb: str) -> None:
+        """Begin to check, suspend or resume it."""
+        ...
+
+    async def validate(self, wish: FarWish) -> None:
+        """Raise `Refused` with what is wrong with the template there."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        ...

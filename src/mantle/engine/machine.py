@@ -3,8 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from mantle.clouds.ports import Cloud, Session
+from mantle.clouds.ports import Cloud, FarStacks, Session
 from mantle.engine.delegates import Delegates
 from mantle.engine.links import Links
 from mantle.engine.nudges import Nudges
@@ -33,6 +34,14 @@ class Handover:
     rows: tuple[ResourceRecord, ...]
 
 
+class Far(Protocol):
+    """The way to other Heats."""
+
+    async def connect(self, project_id: ProjectId, context: Mapping[str, Any]) -> FarStacks:
+        """For the `context` of an OS::Heat::Stack, with the secret it names of this project."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Machine:
     """The engine's parts. `delegates` is set once, when the stacks domain exists."""
@@ -48,6 +57,7 @@ class Machine:
     settings: Settings
     links: Links
     delegates: Delegates
+    far: Far
     config_text: Callable[[str, ProjectId], Awaitable[str | None]]
     """The text of a project's stored software config; None when there is no such."""
     software: SoftwareRecords

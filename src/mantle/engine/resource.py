@@ -9,6 +9,7 @@ intent and its end are one write.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -357,6 +358,8 @@ class Drive:
             software=WalkSoftware(walk),
             update_policy=self._update_policy(),
             family=family,
+            far=partial(walk.machine.far.connect, walk.stack.project_id),
+            given=walk.given,
             drifted={
                 change.path.removeprefix(SEEN): change.after
                 for change in self.step.changes
@@ -512,9 +515,10 @@ class Drive:
 
     @property
     def _container(self) -> bool:
-        return self.type.facts.contains_resources or self.row.resolved_type.endswith(
+        inside = self.type.facts.contains_resources or self.row.resolved_type.endswith(
             (".yaml", ".yml", ".template")
         )
+        return inside and not self.type.elsewhere(self.after)
 
     async def _signals(self) -> tuple[Any, ...]:
         if self.type.hears_itself:

@@ -42,8 +42,9 @@ def is_container(machine: Machine, row: ResourceRecord) -> bool:
     """True when the row is a stack of its own."""
     if row.resolved_type.endswith((".yaml", ".yml", ".template")):
         return True
-    facts = machine.registry.facts.get(row.resolved_type)
-    return facts is not None and facts.contains_resources
+    kind = machine.registry.types.get(row.resolved_type)
+    inside = kind is not None and kind.facts.contains_resources
+    return inside and kind is not None and not kind.elsewhere(row.properties)
 
 
 def protected_below(

@@ -11,6 +11,7 @@ import functools
 from collections import deque
 from collections.abc import Awaitable, Container, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -33,6 +34,7 @@ from mantle.store import operations as operation_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry, Fenced
 from mantle.template.environment import Environment
+from mantle.template.operator import handed_on
 from mantle.template.validate import Loaded
 
 log = structlog.get_logger()
@@ -158,6 +160,12 @@ class Walk:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
+
+    def given(self) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+        """Files and environment as the user gave them, without values and sinks, for elsewhere."""
+        if self.loaded is None:
+            return {}, {}
+        return handed_on(self.loaded.source, self.machine.settings.operator)
 
     async def config_text(self, config_id: str) -> str | None:
         """The text of a software configuration: a resource's of this stack, or a stored one."""

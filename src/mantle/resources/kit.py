@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mantle.clouds.ports import Collection, Session
+from mantle.clouds.ports import Collection, FarStacks, Refused, Session
 from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.schema import ResourceSchema, TypeFacts
@@ -141,6 +141,16 @@ class Family:
 NO_TOKEN = Token("")
 
 
+async def no_far(_: Mapping[str, Any]) -> FarStacks:
+    """For places from which no other Heat is reached."""
+    raise Refused("Other Heats are not reached from here.")
+
+
+def nothing_given() -> tuple[Mapping[str, str], Mapping[str, Any]]:
+    """For phases that need neither files nor environment."""
+    return {}, {}
+
+
 async def no_config_text(_: str) -> str | None:
     """For places without stored software configs."""
     return None
@@ -175,6 +185,10 @@ class Context:
     Durable: the same in every phase of one row."""
     update_policy: Mapping[str, Any] = field(default_factory=dict)
     """The definition's `update_policy`, resolved; defaults are not filled in."""
+    far: Callable[[Mapping[str, Any]], Awaitable[FarStacks]] = no_far
+    """(`context` of an OS::Heat::Stack) -> the Heat there, with the credentials it names."""
+    given: Callable[[], tuple[Mapping[str, str], Mapping[str, Any]]] = nothing_given
+    """The files and the environment the stack was given, for a stack of another Heat."""
     family: Family | None = None
     """What the child stack holds now, for a type that delegated before; None without a child."""
     drifted: Mapping[str, Any] = field(default_factory=dict)
@@ -315,6 +329,9 @@ class ResourceType:
     may belong to another stack of the same project. A signal to that row wakes this one."""
     hears_itself: bool = False
     """Its phases wait for signals to the row itself, whatever is being done to it."""
+    elsewhere: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: False)
+    """(properties) -> whether a type that contains resources has its phases do the deed itself:
+    the stack is another Heat's."""
     holds_config: bool = False
     """Its physical id is its row id, and its attribute `config` a text for `config_text`."""
 

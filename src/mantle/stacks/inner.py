@@ -4,17 +4,23 @@ A template file as a type is checked with the template that uses it. These are c
 the cloud they go to, and refused in the words Heat's clients know.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from mantle.access.catalog import REGION
+from mantle.clouds.ports import CloudError, FarWish, Refused
 from mantle.engine.operation import computed, size_of
 from mantle.model.errors import Findings, Invalid, MantleError
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.records import StackRecord
 from mantle.model.sinks import sinks_of
-from mantle.model.values import Unknown
+from mantle.model.values import Unknown, unknowns_in
+from mantle.resources.heat.far_stack import is_far
 from mantle.stacks.accept import check_size
 from mantle.stacks.asking import Catalogue, catalogue_of, load_asking, with_cloud
 from mantle.stacks.control import Control
 from mantle.template.asked import Asked
+from mantle.template.operator import handed_on
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.validate import Loaded, NothingYet, load_template
 
@@ -111,6 +117,9 @@ async def _check(
     if not isinstance(properties, dict):
         return
     context = properties.get("context") or {}
+    if is_far(properties):
+        await _check_far(control, stack, loaded, properties)
+        return
     region = context.get("region_name") if isinstance(context, dict) else None
     if isinstance(region, Unknown):
         return
@@ -156,3 +165,36 @@ async def _check(
             f'due to "ERROR: {error.problems[0].message}"',
             fault="StackValidationFailed",
         ) from error
+
+
+async def _check_far(
+    control: Control, stack: StackRecord, loaded: Loaded, properties: Mapping[str, Any]
+) -> None:
+    """Have the Heat there say what it thinks of the template; what is unknown is left for later."""
+    context, template = properties["context"], properties.get("template")
+    if unknowns_in(context) or not isinstance(template, str):
+        return
+    region = context.get("region_name") or REGION
+    files, environment = handed_on(loaded.source, control.settings.operator)
+    parameters = {
+        name: value
+        for name, value in (properties.get("parameters") or {}).items()
+        if not unknowns_in(value)
+    }
+    wish = FarWish(template=template, files=files, environment=environment, parameters=parameters)
+    try:
+        far = await control.machine.far.connect(stack.project_id, context)
+        try:
+            await far.validate(wish)
+        finally:
+            await far.close()
+    except CloudError as error:
+        told = error.message if isinstance(error, Refused) else ""
+        message = (
+            f'Failed validating stack template using Heat endpoint at region "{region}" due to '
+            f'"{told}"'
+            if told
+            else f'Cannot establish connection to Heat endpoint at region "{region}" due to '
+            f'"{error.message}".'
+        )
+        raise MantleError(message, remedy=error.remedy, fault="StackValidationFailed") from error

@@ -115,6 +115,8 @@ async def _source_of(
     if kind is None or not kind.facts.contains_resources:
         return None
     properties = desired_properties(loaded, definition.name, NothingYet())
+    if kind.elsewhere(properties):
+        return None
     pending: dict[str, Unknown] = {}
     given = stand_in(properties, pending)
     outcome = await kind.create(_context(control, preview, definition, kind, given))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.model.errors import Findings
-from mantle.template.environment import SUFFIXES, Environment, onto
+from mantle.model.graph import TemplateSource
+from mantle.template.environment import SUFFIXES, Environment, load_environment, onto
 from mantle.template.load import Document
 
 FIXED = "fixed"
@@ -93,3 +94,11 @@ def with_files(registry: Any, key_of: Callable[[str], str]) -> Any:
         else with_files(target, key_of)
         for name, target in registry.items()
     }
+
+
+def handed_on(source: TemplateSource, operator: Operator) -> tuple[dict[str, str], dict[str, Any]]:
+    """Files and environment for a stack of another Heat: what the user gave, nothing of ours."""
+    data = load_environment(source).as_data()
+    kept = ("parameter_defaults", "resource_registry")
+    files = {name: text for name, text in source.files.items() if name not in operator.files}
+    return files, {name: data[name] for name in kept}

@@ -1,15 +1,17 @@
-"""OS::Heat::Stack: a stack of its own, here or on another configured cloud.
+"""OS::Heat::Stack: a stack of its own, here, on another configured cloud, or of another Heat.
 
-Its template comes as text, not as a type. It is carried out as a child of the stack that holds it:
-planned, cancelled and deleted with it, and found by its id like any stack.
+Its template comes as text, not as a type. Without credentials it is carried out as a child of the
+stack that holds it: planned, cancelled and deleted with it, and found by its id like any stack.
+With credentials of its own it is another Heat's (see `far_stack.py`).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Kind, OnChange, Property, TypeFacts
+from mantle.resources.heat import far_stack
 from mantle.resources.kit import Context, Delegate, Family, Outcome, ResourceType
-from mantle.resources.schemas import boolean, integer, mapping, not_offered, schema, string
+from mantle.resources.schemas import boolean, integer, mapping, schema, string
 
 SCHEMA = schema(
     "OS::Heat::Stack",
@@ -22,7 +24,7 @@ SCHEMA = schema(
             fields={
                 "region_name": string("The region: this one's, or the name of a configured cloud."),
                 "credential_secret_id": string(
-                    "A secret of Barbican that holds credentials.", update=True
+                    "The secret that holds the credentials for another Heat.", update=True
                 ),
                 "ca_cert": string("For another cloud's certificate.", update=True),
                 "insecure": boolean(
@@ -41,7 +43,17 @@ SCHEMA = schema(
 )
 
 
-async def deploy(ctx: Context) -> Outcome:
+async def create(ctx: Context) -> Outcome:
+    """Here as a child, elsewhere over the API."""
+    return await far_stack.create(ctx) if far_stack.is_far(ctx.properties) else _deploy(ctx)
+
+
+async def update(ctx: Context) -> Outcome:
+    """The same for a change."""
+    return await far_stack.update(ctx) if far_stack.is_far(ctx.properties) else _deploy(ctx)
+
+
+def _deploy(ctx: Context) -> Outcome:
     """The text is the child's template."""
     context = ctx.properties.get("context") or {}
     return Delegate(
@@ -54,8 +66,23 @@ async def deploy(ctx: Context) -> Outcome:
 
 def _moves(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """A stack cannot go from one cloud to another."""
+    if far_stack.is_far(before) != far_stack.is_far(after):
+        return "it moves to or from another Heat"
     was, becomes = ((each.get("context") or {}).get("region_name") for each in (before, after))
     return None if was == becomes else f"its region changes from {was} to {becomes}"
+
+
+def _alone(properties: Mapping[str, Any]) -> list[str]:
+    """A certificate says nothing without another Heat to check it of."""
+    context = properties.get("context")
+    if not isinstance(context, Mapping) or context.get("credential_secret_id"):
+        return []
+    given = [name for name in ("ca_cert", "insecure") if context.get(name)]
+    return [
+        f"context.{name}: the stack is made here or on a configured cloud; give "
+        "credential_secret_id for another Heat"
+        for name in given
+    ]
 
 
 def family_attributes(ctx: Context, family: Family) -> Mapping[str, Any]:
@@ -68,15 +95,15 @@ TYPE = ResourceType(
         schema=SCHEMA,
         contains_resources=True,
         replace_when=_moves,
-        check_properties=not_offered(
-            {
-                "context.credential_secret_id": "there is no Barbican to read a secret from",
-                "context.ca_cert": "the stack is made here or on a configured cloud",
-                "context.insecure": "the stack is made here or on a configured cloud",
-            }
-        ),
+        check_properties=_alone,
     ),
-    create=deploy,
-    update=deploy,
+    create=create,
+    update=update,
+    delete=far_stack.delete,
+    check=far_stack.acting("check"),
+    suspend=far_stack.acting("suspend"),
+    resume=far_stack.acting("resume"),
+    attributes=far_stack.attributes,
+    elsewhere=far_stack.is_far,
     family_attributes=family_attributes,
 )

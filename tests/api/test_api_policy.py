@@ -62,6 +62,7 @@ def test_every_route_names_a_deed():
     own |= {"operations:all_projects"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     own |= {"limits:index", "limits:set", "admin:purge"}
+    own |= {"secrets:index", "secrets:create", "secrets:delete"}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
 
@@ -160,7 +161,7 @@ OWN = [
     ("GET", "/stacks/{name}/sinks", "events:index"),
     ("GET", "/secrets", "secrets:index"),
     ("POST", "/secrets", "secrets:create"),
-    ("DELETE", "/secrets/{secret}", "secrets:delete"),
+    ("DELETE", "/secrets/nobody", "secrets:delete"),
     ("GET", "/stacks/{name}/snapshots", "snapshots:index"),
     ("POST", "/stacks/{name}/snapshots", "snapshots:create"),
     ("DELETE", "/stacks/{name}/snapshots/none", "snapshots:delete"),
@@ -213,6 +214,7 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/secrets"): {"name": "", "payload": "x"},
     ("PUT", "/limits/none/nobody"): {"limit": 1},
     ("POST", "/admin/purge"): {"older_than_seconds": 1e9},
     ("POST", "/validate"): {"template": TEMPLATE},

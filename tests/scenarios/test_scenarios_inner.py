@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from power import CALLER, Plant, quiet
 
-from mantle.model.errors import Invalid, MantleError
+from mantle.model.errors import MantleError
 from mantle.model.graph import TemplateSource
 from mantle.stacks.actions import check_stack, resume_stack, suspend_stack
 from mantle.stacks.create import CreateRequest, create_stack

@@ -45,7 +45,7 @@ class Asked:
         return replace(
             self.problem,
             message=f"{self.problem.message}{self.about or said}",
-            remedy="" if self.secret else remedy,
+            remedy="Give one that the cloud has." if self.secret else remedy,
         )
 
 

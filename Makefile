@@ -10,6 +10,7 @@ help:
 	@echo 'make demo              a load-balanced web application on this machine, planned, created, answering'
 	@echo 'make demo-down         take it away again, and stop the control plane it started'
 	@echo 'make up                the control plane in the foreground; ARGS="--help" shows its options'
+	@echo 'make cluster           PostgreSQL, two APIs behind HAProxy, three engines: kill what you like'
 	@echo 'make openstack ARGS="stack list"   the stock openstack client, against the demo or `make up`'
 	@echo 'make test              set up, then check and run the quick suites'
 	@echo 'make check             lint, format, types, import contracts'
@@ -44,6 +45,9 @@ up: .venv/.synced
 
 check: .venv/.synced
 	@scripts/check
+
+cluster: .venv/.synced
+	@.venv/bin/python scripts/cluster.py $(ARGS)
 
 test: check
 	@scripts/test $(ARGS)
@@ -84,4 +88,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up check test test-clients test-openstack test-long fuzz bench bench-openstack openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz bench bench-openstack openstack docs pictures lock clean

@@ -9,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+from listener import listening
+
 from mantle.lib.outbound import destinations_of
 
 INNER = """heat_template_version: 2018-08-31
@@ -215,3 +217,81 @@ def test_secrets_are_kept_and_not_shown(people, secret):
     assert stranger.own.get("/secrets").json()["secrets"] == []
     assert stranger.own.delete("/secrets/other").status_code == 404
     assert looker.own.get("/secrets").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("given", "identity", "scope"),
+    [
+        (
+            {"application_credential_id": "a", "application_credential_secret": "s"},
+            {
+                "methods": ["application_credential"],
+                "application_credential": {"id": "a", "secret": "s"},
+            },
+            None,
+        ),
+        (
+            {
+                "application_credential_name": "n",
+                "application_credential_secret": "s",
+                "username": "u",
+                "user_domain_name": "D",
+            },
+            {
+                "methods": ["application_credential"],
+                "application_credential": {
+                    "name": "n",
+                    "secret": "s",
+                    "user": {"name": "u", "domain": {"name": "D"}},
+                },
+            },
+            None,
+        ),
+        (
+            {"user_id": "u", "password": "p", "project_id": "x"},
+            {"methods": ["password"], "password": {"user": {"id": "u", "password": "p"}}},
+            {"project": {"id": "x"}},
+        ),
+        (
+            {"token": "t"},
+            {"methods": ["token"], "token": {"id": "t"}},
+            None,
+        ),
+    ],
+)
+def test_credentials_are_presented_as_keystone_wants_them(
+    maker, secret, other, given, identity, scope
+):
+    """Each kind of auth_type in Keystone's own form; an application credential has no scope."""
+    kinds = {"application_credential": "v3applicationcredential", "password": "v3password"}
+    kind = kinds.get(identity["methods"][0], "v3token")
+    with listening() as keystone:
+        keystone.answer = lambda path, body: 401
+        secret({"auth_type": kind, "auth": {"auth_url": f"{keystone.base}/v3/", **given}})
+        answer = maker.heat.post("/stacks", json=asked("no"))
+        assert "refuses the credentials (401)" in answer.json()["error"]["message"]
+        _, path, _, body = keystone.seen[0]
+    sent = json.loads(body)["auth"]
+    assert (path, sent["identity"], sent.get("scope")) == ("/v3/auth/tokens", identity, scope)
+
+
+def test_the_command_keeps_lists_and_deletes_secrets(server, tmp_path, monkeypatch, capsys):
+    """`mantle secret`: what was kept is never printed."""
+    from mantle.cli.app import build_app, run
+
+    for name, value in (
+        ("OS_AUTH_URL", f"{server.base}/identity/v3"),
+        ("OS_USERNAME", "maker"),
+        ("OS_PASSWORD", "correct horse"),
+        ("OS_PROJECT_NAME", "ours"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("OS_CLOUD", raising=False)
+    file = tmp_path / "secret.json"
+    file.write_text('{"auth_type": "v3token", "auth": {"token": "hush"}}')
+    assert run(build_app(), ["secret", "add", "mine", "--file", str(file)]) == 0
+    assert run(build_app(), ["secret", "list"]) == 0
+    assert run(build_app(), ["secret", "delete", "mine"]) == 0
+    told = capsys.readouterr()
+    assert ("mine" in told.out + told.err, "hush" in told.out + told.err) == (True, False)

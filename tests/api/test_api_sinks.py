@@ -154,6 +154,23 @@ def test_a_sink_that_left_gets_what_came_before_it_left(maker, hook):
     maker.heat.delete(path)
 
 
+def test_a_rollback_brings_the_earlier_sinks_back(maker, hook):
+    """The end of the way back is told where it was told before."""
+    path = maker.create("back", TEMPLATE, environment=environment(f"{hook.base}/hook"))
+    until(lambda: len(messages(hook)) == 6)
+    failing = {"type": "OS::Heat::TestResource", "properties": {"fail": True}}
+    body = {
+        "template": {**TEMPLATE, "resources": {**TEMPLATE["resources"], "c": failing}},
+        "environment": environment(f"{hook.base}/other"),
+        "disable_rollback": False,
+    }
+    assert maker.heat.put(path, json=body).status_code == 202
+    assert maker.wait(path) == "ROLLBACK_COMPLETE"
+    until(lambda: told(hook)[-1:] == [("back", "COMPLETE")] and len(messages(hook)) == 7)
+    assert ("back", "FAILED") in told(hook, "/other") or ("c", "FAILED") in told(hook, "/other")
+    maker.heat.delete(path)
+
+
 @pytest.mark.parametrize(
     ("sink", "message"),
     [

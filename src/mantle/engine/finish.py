@@ -9,6 +9,7 @@ from mantle.engine.operation import RowLookup, reference_of
 from mantle.model.errors import Invalid
 from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.model.values import unknowns_in
 from mantle.store import drift as drift_rows
@@ -19,6 +20,7 @@ from mantle.store import interventions as intervention_rows
 from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import sinks as sink_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
@@ -92,6 +94,10 @@ async def finish(
                 machine.stack_event(back, follow_up, back.action, back.status, back.reason)
             )
             started.append(follow_up.id)
+        if operation.action is Action.ROLLBACK and loaded is not None and not verdict.failure:
+            # What was before is in force again, and with it where events go.
+            sinks = sinks_of(loaded.environment.event_sinks)
+            sink_rows.follow(connection, after, sinks, machine.new_id)
         event_rows.add(connection, events)
         if after.deleted_at is not None:
             guard_rows.drop(connection, stack.id)

@@ -22,6 +22,7 @@ def add_views(app: App) -> None:
 def list_stacks(
     *,
     deleted: Annotated[bool, Parameter(negative="")] = False,
+    hidden: Annotated[bool, Parameter(negative="")] = False,
     common: Common = NOTHING,
 ) -> Exit:
     """List the project's stacks.
@@ -33,10 +34,12 @@ def list_stacks(
 
     Args:
         deleted: Also those that were deleted.
+        hidden: Also those whose tags the operator hides.
     """
     screen = common.screen
     with common.client() as client:
-        query: dict[str, Any] = {"show_deleted": "true"} if deleted else {}
+        wanted = {"show_deleted": deleted, "show_hidden": hidden}
+        query: dict[str, Any] = {name: "true" for name, value in wanted.items() if value}
         answer = client.get("stacks", **query)
     if screen.json:
         screen.answer(answer)

@@ -33,7 +33,7 @@ table. Written by `scripts/compatibility.py` out of the tests themselves; the su
 page is out of date.
 
 What Heat has and Mantle does not: types whose service no cloud behind the port offers are refused
-by name when a template is validated; `template_url`, `files_container`, Zaqar and Barbican too.
+by name when a template is validated; `files_container` and Zaqar too, and secrets of Barbican.
 """
 
 

@@ -19,6 +19,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId
 from mantle.model.records import StackRecord
 from mantle.stacks.control import Control
+from mantle.store import stacks as stack_rows
 from mantle.template.asked import Answer, Asked, NoService, NotAsked, Offered, Place
 from mantle.template.validate import Loaded
 
@@ -196,11 +197,12 @@ async def load_asking(
     stack: StackRecord,
     source: TemplateSource,
     catalogue: Catalogue | None = None,
-    before: TemplateSource | None = None,
+    before: str | None = None,
 ) -> Loaded:
     """A stack's template, checked by itself and against its cloud; raises `Invalid` with it all.
 
-    `before` is the source the stack has now: what it named already is not asked for again.
+    `before` is the id of the source the stack has now: what that named already is no problem. It is
+    read only when there is one.
     """
 
     async def work(asked: list[Asked]) -> Loaded:
@@ -209,8 +211,9 @@ async def load_asking(
     async def places() -> set[Place]:
         asked: list[Asked] = []
         assert before is not None
+        now = await control.database.read(stack_rows.load_source, before)
         with contextlib.suppress(Invalid):
-            await load(control.machine, stack, before, asked=asked)
+            await load(control.machine, stack, now, asked=asked)
         return {each.place for each in asked}
 
     loaded, _ = await with_cloud(

@@ -31,11 +31,11 @@ async def load_whole(
     control: Control,
     stack: StackRecord,
     source: TemplateSource,
-    before: TemplateSource | None = None,
+    before: str | None = None,
 ) -> Loaded:
     """A stack's template with all that is in it, asked about at its clouds, within the limits.
 
-    `before` is what the stack is made from now. Raises `Invalid` with every problem.
+    `before` is the id of the source the stack is made from now. Raises `Invalid` with all problems.
     """
     catalogue = catalogue_of(control, stack.project_id)
     loaded = await load_asking(control, stack, source, catalogue, before)

@@ -219,8 +219,7 @@ async def _wanted(
     control: Control, stack: StackRecord, request: UpdateRequest
 ) -> tuple[TemplateSource, Loaded]:
     source = await _source(control, stack, request)
-    before = await control.database.read(stack_rows.load_source, stack.source_id)
-    return source, await load_whole(control, stack, source, before)
+    return source, await load_whole(control, stack, source, stack.source_id)
 
 
 async def _source(control: Control, stack: StackRecord, request: UpdateRequest) -> TemplateSource:

@@ -15,7 +15,7 @@ COMMANDS = (
     ("up",),
     ("api",),
     ("engine",),
-    ("agent",),
+    ("keeper",),
     ("migrate",),
     ("config", "show"),
     ("demo",),

@@ -1,4 +1,4 @@
-"""A whole cluster on this machine: PostgreSQL, an agent, two APIs behind HAProxy, three engines.
+"""A whole cluster on this machine: PostgreSQL, a keeper, two APIs behind HAProxy, three engines.
 
 `make cluster` runs it in the foreground and says what to kill; whatever is killed is started again
 after a while, as a supervisor would. Ctrl-C ends it; the data folder is kept for the next time.
@@ -108,8 +108,8 @@ class Cluster:
         if new:
             self.postgres.create_database("mantle")
         self._mantle("migrate")
-        self._add("agent", "agent")
-        self._until((self.folder / "agent.sock").exists, "the agent")
+        self._add("keeper", "keeper")
+        self._until((self.folder / "keeper.sock").exists, "the keeper")
         for number, port in enumerate(self.api_ports, 1):
             # One after the other: the first one makes the accounts.
             self._add(f"api-{number}", "api", "--listen", f"127.0.0.1:{port}")

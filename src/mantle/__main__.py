@@ -37,7 +37,7 @@ def up(options: ServerOptions = NOTHING) -> int:
 def api(options: ServerOptions = NOTHING) -> int:
     """Run an API process: it accepts requests; engines perform them. Any number, one database.
 
-    It needs `database`, and a `mantle agent` for this machine's clouds.
+    It needs `database`, and a `mantle keeper` for this machine's clouds.
     """
     return _member(options, "api")
 
@@ -51,11 +51,11 @@ def engine(options: ServerOptions = NOTHING) -> int:
     return _member(options, "engine")
 
 
-def agent(options: ServerOptions = NOTHING) -> int:
+def keeper(options: ServerOptions = NOTHING) -> int:
     """Hold this machine's clouds (local and simulated) for several processes, behind a socket."""
-    from mantle.wiring import serve_agent  # noqa: PLC0415 - the server
+    from mantle.wiring import serve_keeper  # noqa: PLC0415 - the server
 
-    return serve_agent(options_of(configure(options)))
+    return serve_keeper(options_of(configure(options)))
 
 
 def migrate(options: ServerOptions = NOTHING) -> int:
@@ -124,7 +124,7 @@ def _checked(command: Callable[..., int]) -> Callable[..., int]:
 def build() -> App:
     """All commands."""
     app = build_app()
-    for command in (up, api, engine, agent, migrate):
+    for command in (up, api, engine, keeper, migrate):
         app.command(_checked(command), name=command.__name__)
     config = App(name="config", help="What a server process goes by.")
     config.command(_checked(show), name="show")

@@ -78,11 +78,11 @@ class ServerOptions:
             "--openstack."
         ),
     ] = None
-    agent: Annotated[
+    keeper: Annotated[
         Path | None,
         Parameter(
-            help="Socket of a `mantle agent`, which holds this machine's clouds for several "
-            "processes. Default for api and engine: agent.sock in the data folder."
+            help="Socket of a `mantle keeper`, which holds this machine's clouds for several "
+            "processes. Default for api and engine: keeper.sock in the data folder."
         ),
     ] = None
     keystone_url: Annotated[
@@ -329,13 +329,13 @@ def options_of(found: Configuration) -> "Options":
     host, port = address(found, "listen", wrong)
     cfn_host, cfn_port = address(found, "cfn_listen", wrong) if found["cfn_listen"] else ("", 0)
     data_dir = (found["data_dir"] or default_data_dir()).absolute()
-    folder, agent = found["environment_dir"], found["agent"]
+    folder, keeper = found["environment_dir"], found["keeper"]
     if found["database"] and not found["database"].startswith(("postgresql://", "postgres://")):
         wrong.append("database takes postgresql://USER:PASSWORD@HOST:PORT/NAME")
     options = Options(
         data_dir=data_dir,
         database=found["database"],
-        agent=agent.absolute() if agent else None,
+        keeper=keeper.absolute() if keeper else None,
         public_url=found["public_url"],
         host=host,
         port=port,

@@ -27,8 +27,8 @@ from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.cfn.endpoint import CfnEndpoint
-from mantle.clouds.agent import AgentServer, connect
 from mantle.clouds.heat import FarHeats
+from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
 from mantle.clouds.ports import Cloud, CloudError
@@ -76,8 +76,8 @@ class Options:
     data_dir: Path
     database: str | None = None
     """A PostgreSQL that several processes share; None: SQLite in the data folder."""
-    agent: Path | None = None
-    """The socket behind which this machine's clouds are; None: `agent.sock` in the data folder."""
+    keeper: Path | None = None
+    """The socket behind which this machine's clouds are; None: `keeper.sock` in the data folder."""
     public_url: str | None = None
     """How others reach this control plane; None: where it listens."""
     host: str = "127.0.0.1"
@@ -105,8 +105,8 @@ class Options:
 
     @property
     def socket(self) -> Path:
-        """The agent's."""
-        return self.agent or self.data_dir / "agent.sock"
+        """The keeper's."""
+        return self.keeper or self.data_dir / "keeper.sock"
 
 
 def default_data_dir() -> Path:
@@ -424,18 +424,18 @@ def serve_engine(options: Options) -> int:
     return _run("engine", work())
 
 
-def serve_agent(options: Options) -> int:
+def serve_keeper(options: Options) -> int:
     """Hold this machine's clouds for other processes until told to stop."""
 
     async def work() -> None:
         handle = await asyncio.to_thread(lock, options.data_dir)
         clouds = build_clouds(options)
-        server = AgentServer(options.socket, clouds)
+        server = KeeperServer(options.socket, clouds)
         try:
             for cloud in clouds.values():
                 await cloud.start()
             await server.start()
-            print(f"The agent listens at {options.socket}", flush=True)  # noqa: T201 - the answer
+            print(f"The keeper listens at {options.socket}", flush=True)  # noqa: T201 - the answer
             await _told_to_stop()
         finally:
             await server.stop()
@@ -443,7 +443,7 @@ def serve_agent(options: Options) -> int:
                 await cloud.stop()
             handle.close()
 
-    return _run("agent", work())
+    return _run("keeper", work())
 
 
 async def _told_to_stop() -> None:

@@ -1,6 +1,6 @@
 """`make cluster` under load, while its processes are killed and frozen: nothing lost or twice.
 
-The cloud is the simulated one, held by the agent, which is not killed here: it stands for the
+The cloud is the simulated one, held by the keeper, which is not killed here: it stands for the
 world. Its record of what it made is what everything is compared with.
 """
 

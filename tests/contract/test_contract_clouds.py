@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mantle.clouds import ports as p
-from mantle.clouds.agent import AgentServer, connect
+from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.openstack import Entry, OpenStackCloud
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
@@ -64,21 +64,21 @@ def on_local(story) -> None:
         asyncio.run(run(folder))
 
 
-def on_agent(story) -> None:
-    """The simulated cloud, held by an agent and reached over its socket."""
+def on_keeper(story) -> None:
+    """The simulated cloud, held by a keeper and reached over its socket."""
 
     async def run(folder):
         clock = SystemClock()
         faults = Faults(build_seconds=0.02, delete_seconds=0.01)
         held = SimulatedCloud(clock=clock, world=World(clock), faults=faults)
-        agent = AgentServer(Path(folder) / "agent.sock", {held.info.name: held})
-        await agent.start()
-        clouds = await connect(agent.path)
+        keeper = KeeperServer(Path(folder) / "keeper.sock", {held.info.name: held})
+        await keeper.start()
+        clouds = await connect(keeper.path)
         try:
             await story(clouds["simulated"])
         finally:
             await clouds["simulated"].stop()
-            await agent.stop()
+            await keeper.stop()
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(folder))
@@ -118,7 +118,7 @@ def on_openstack(story) -> None:
 @pytest.fixture(
     params=[
         pytest.param(on_simulated, id="simulated"),
-        pytest.param(on_agent, id="agent"),
+        pytest.param(on_keeper, id="keeper"),
         pytest.param(on_local, id="local"),
         pytest.param(on_openstack, id="openstack", marks=pytest.mark.openstack),
     ]

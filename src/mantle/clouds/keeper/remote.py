@@ -1,7 +1,7 @@
 """The using side: a cloud of another process behind the port.
 
 One connection for all clouds and projects; calls are written as they come and answered in any
-order. When the agent is gone, calls fail as `Unavailable`, which the engine retries with the same
+order. When the keeper is gone, calls fail as `Unavailable`, which the engine retries with the same
 token, and the next call connects again.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mantle.clouds.agent.wire import ERRORS, SIGNATURES, About, Call, Reply, framed, read
+from mantle.clouds.keeper.wire import ERRORS, SIGNATURES, About, Call, Reply, framed, read
 from mantle.clouds.ports import CloudInfo, Refused, Unavailable
 from mantle.model.ids import ProjectId
 from mantle.model.schema import Limitation
@@ -23,7 +23,7 @@ CALL_SECONDS = 600.0
 
 
 class Connection:
-    """To one agent."""
+    """To one keeper."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,8 +94,8 @@ class Connection:
 
     def _gone(self) -> Unavailable:
         return Unavailable(
-            f"The agent behind {self.path} does not answer.",
-            remedy="Start it with `mantle agent`; what was begun goes on then.",
+            f"The keeper behind {self.path} does not answer.",
+            remedy="Start it with `mantle keeper`; what was begun goes on then.",
         )
 
 
@@ -137,7 +137,7 @@ class RemoteSession:
 
 
 class RemoteCloud:
-    """A cloud that an agent holds. `connect` makes them."""
+    """A cloud that a keeper holds. `connect` makes them."""
 
     def __init__(self, connection: Connection, about: About) -> None:
         self._connection = connection
@@ -145,12 +145,12 @@ class RemoteCloud:
 
     @property
     def info(self) -> CloudInfo:
-        """As the agent's."""
+        """As the keeper's."""
         return self._about.info
 
     @property
     def limitations(self) -> Sequence[Limitation]:
-        """As the agent's."""
+        """As the keeper's."""
         return self._about.limitations
 
     def session(self, project_id: ProjectId) -> Any:
@@ -168,15 +168,15 @@ class RemoteCloud:
         return msgspec.msgpack.decode(said, type=tuple[str, bytes] | None)
 
     async def start(self) -> None:
-        """The agent has started it."""
+        """The keeper has started it."""
 
     async def stop(self) -> None:
-        """The agent goes on; only the connection ends."""
+        """The keeper goes on; only the connection ends."""
         await self._connection.close()
 
 
 async def connect(path: Path) -> dict[str, RemoteCloud]:
-    """Every cloud that the agent behind this socket holds, by name."""
+    """Every cloud that the keeper behind this socket holds, by name."""
     connection = Connection(path)
     names = msgspec.msgpack.decode(await connection.call("", "", "", "names"), type=list[str])
     return {

@@ -53,7 +53,7 @@ class Reply(msgspec.Struct, array_like=True):
 
 
 class About(msgspec.Struct, array_like=True):
-    """What a cloud says of itself: it does not change while the agent runs."""
+    """What a cloud says of itself: it does not change while the keeper runs."""
 
     info: ports.CloudInfo
     limitations: list[Limitation]

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from mantle.clouds import ports as p
-from mantle.clouds.agent import AgentServer, connect
-from mantle.clouds.agent.wire import LENGTH, SIGNATURES, Call, framed
+from mantle.clouds.keeper import KeeperServer, connect
+from mantle.clouds.keeper.wire import LENGTH, SIGNATURES, Call, framed
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
 from mantle.lib.clock import SystemClock
 from mantle.model.ids import ProjectId, Token
@@ -21,14 +21,14 @@ def told(tmp_path, story, **faults):
     async def run():
         clock = SystemClock()
         cloud = SimulatedCloud(clock=clock, world=World(clock), faults=Faults(**faults))
-        agent = AgentServer(tmp_path / "agent.sock", {"simulated": cloud})
-        await agent.start()
-        clouds = await connect(agent.path)
+        keeper = KeeperServer(tmp_path / "keeper.sock", {"simulated": cloud})
+        await keeper.start()
+        clouds = await connect(keeper.path)
         try:
-            return await story(agent, clouds["simulated"])
+            return await story(keeper, clouds["simulated"])
         finally:
             await clouds["simulated"].stop()
-            await agent.stop()
+            await keeper.stop()
 
     return asyncio.run(run())
 
@@ -45,33 +45,33 @@ def test_every_verb_of_the_port_has_a_signature():
 def test_the_socket_is_its_owners_alone(tmp_path):
     """Nobody else on the machine may use the clouds."""
 
-    async def story(agent, cloud):
-        return stat.S_IMODE(agent.path.stat().st_mode)
+    async def story(keeper, cloud):
+        return stat.S_IMODE(keeper.path.stat().st_mode)
 
     assert told(tmp_path, story) == 0o600
 
 
-def test_a_call_without_an_agent_may_be_tried_again(tmp_path):
+def test_a_call_without_an_keeper_may_be_tried_again(tmp_path):
     """The engine retries what is Unavailable, with the same token."""
 
-    async def story(agent, cloud):
-        await agent.stop()
+    async def story(keeper, cloud):
+        await keeper.stop()
         with pytest.raises(p.Unavailable) as gone:
             await cloud.session(MINE).networks.list()
         return gone.value.retryable, gone.value.remedy
 
     retryable, remedy = told(tmp_path, story)
-    assert (retryable, "mantle agent" in remedy) == (True, True)
+    assert (retryable, "mantle keeper" in remedy) == (True, True)
 
 
-def test_an_agent_that_comes_back_is_found_again(tmp_path):
+def test_an_keeper_that_comes_back_is_found_again(tmp_path):
     """What was made before is there, and the same token makes nothing twice."""
 
-    async def story(agent, cloud):
+    async def story(keeper, cloud):
         networks = cloud.session(MINE).networks
         first = await networks.create(p.NetworkSpec(name="n"), Token("t"))
-        await agent.stop()
-        await agent.start()
+        await keeper.stop()
+        await keeper.start()
         with contextlib.suppress(p.Unavailable):  # the old connection's end may be news still
             await networks.list()
         again = await networks.create(p.NetworkSpec(name="n"), Token("t"))
@@ -81,13 +81,13 @@ def test_an_agent_that_comes_back_is_found_again(tmp_path):
     assert told(tmp_path, story) == (True, 2)
 
 
-def test_a_call_under_way_when_the_agent_dies_fails_at_once(tmp_path):
+def test_a_call_under_way_when_the_keeper_dies_fails_at_once(tmp_path):
     """It does not wait for its time to run out."""
 
-    async def story(agent, cloud):
+    async def story(keeper, cloud):
         slow = asyncio.create_task(cloud.session(MINE).networks.list())
         await asyncio.sleep(0.2)
-        await agent.stop()
+        await keeper.stop()
         with pytest.raises(p.Unavailable):
             await asyncio.wait_for(slow, 10)
         return True
@@ -108,8 +108,8 @@ def test_a_call_under_way_when_the_agent_dies_fails_at_once(tmp_path):
 def test_what_is_no_call_ends_the_connection_and_nothing_else(tmp_path, message):
     """Other connections go on."""
 
-    async def story(agent, cloud):
-        reader, writer = await asyncio.open_unix_connection(agent.path)
+    async def story(keeper, cloud):
+        reader, writer = await asyncio.open_unix_connection(keeper.path)
         writer.write(message)
         closed = await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
@@ -131,8 +131,8 @@ def test_what_is_no_call_ends_the_connection_and_nothing_else(tmp_path, message)
 def test_a_call_that_is_not_the_ports_is_refused(tmp_path, collection, method, arguments):
     """Only the port's verbs, with the port's arguments; the answer tells nothing of the inside."""
 
-    async def story(agent, cloud):
-        reader, writer = await asyncio.open_unix_connection(agent.path)
+    async def story(keeper, cloud):
+        reader, writer = await asyncio.open_unix_connection(keeper.path)
         said = msgspec.Raw(msgspec.msgpack.encode(arguments))
         call = Call(7, "simulated", MINE, collection, method, said)
         writer.write(framed(msgspec.msgpack.encode(call)))

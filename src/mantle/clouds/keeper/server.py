@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from mantle.clouds.agent.wire import SIGNATURES, About, Call, Reply, framed, read
+from mantle.clouds.keeper.wire import SIGNATURES, About, Call, Reply, framed, read
 from mantle.clouds.ports import Cloud, CloudError, Refused
 from mantle.model.ids import ProjectId
 
@@ -18,7 +18,7 @@ CALLS_AT_ONCE = 1024
 """Of one connection; more wait in the socket."""
 
 
-class AgentServer:
+class KeeperServer:
     """Listens between `start` and `stop`. The clouds are started and stopped by their owner."""
 
     def __init__(self, path: Path, clouds: Mapping[str, Cloud]) -> None:
@@ -28,7 +28,7 @@ class AgentServer:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Take the socket; one that a killed agent left is replaced."""
+        """Take the socket; one that a killed keeper left is replaced."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, self.path)
@@ -58,7 +58,7 @@ class AgentServer:
                 task.add_done_callback(calls.discard)
                 task.add_done_callback(lambda _: room.release())
         except msgspec.MsgspecError:
-            log.warning("something on the agent's socket does not speak its language")
+            log.warning("something on the keeper's socket does not speak its language")
         except asyncio.CancelledError:
             pass
         finally:

@@ -712,6 +712,29 @@ def test_a_queued_operation_is_not_held_twice():
     life(plant, story)
 
 
+def test_whoever_waited_with_an_operation_that_was_taken_over_does_not_hold_it():
+    """Its turn comes, and the first engine leaves it to the second."""
+    plant, trouble = plant_with(build_seconds=50.0)
+    more = TEMPLATE.replace("  net: {", "  added: {type: OS::Neutron::Net}\n  net: {")
+
+    async def story(control):
+        stack, first = await begin(control)
+        await asyncio.sleep(5)
+        second = await update_stack(control, CALLER, stack, UpdateRequest(template=more))
+        await asyncio.sleep(5)
+        other, engine = second_engine(plant, control, Faults(build_seconds=1.0))
+        await engine.runtime.open(engine._perform, other.machine.id, [])
+        await ask(other, second, Verb.TAKE_OVER)
+        trouble.seen.clear()
+        done = await ended(other, second)
+        assert (done.status, done.engine) == (OperationStatus.COMPLETE, other.machine.id)
+        assert "networks.create" not in trouble.seen
+        await engine.runtime.close()
+        assert (await fresh(control, first)).status.ended
+
+    life(plant, story)
+
+
 # --- stacks inside ---------------------------------------------------------------------------
 
 INNER = """

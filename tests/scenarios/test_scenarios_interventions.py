@@ -614,7 +614,7 @@ def test_with_continue_the_others_are_done_and_nothing_is_rolled_back():
 
 def test_an_operation_is_cancelled_now():
     """Its steps under way are stopped; it can go on later."""
-    plant, _ = plant_with(build_seconds=3000.0)
+    plant, _ = plant_with(build_seconds=300.0)
 
     async def story(control):
         _, operation = await begin(control)

@@ -192,7 +192,7 @@ def test_an_end_that_cannot_be_written_is_written_later():
         """The disk is full."""
 
     async def story(control):
-        left = {"claim": 3, "_commit": 9}
+        left = {"claim": 1, "_commit": 3}
         write = plant.database._write
 
         async def failing(engine, function, *args, **kwargs):

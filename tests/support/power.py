@@ -108,7 +108,8 @@ class Plant:
         self.dead = False
 
         async def live() -> None:
-            clock = LoopClock(self.origin)
+            loop, begun = asyncio.get_running_loop(), self.origin
+            clock = LoopClock(begun)
             self.world.clock = clock
             control, engine = assemble(
                 database=self.database,
@@ -126,7 +127,9 @@ class Plant:
                 await story(control)
                 await quiet(control)
             finally:
-                self.origin = clock.now() + 1.0
+                # What a cut left behind is collected later, when its loop is long closed.
+                if not loop.is_closed():
+                    self.origin = begun + loop.time() + 1.0
             await engine.close()
 
         try:

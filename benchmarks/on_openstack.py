@@ -43,9 +43,10 @@ turn; the lab does nearly all of the work, so that the seconds of one run vary b
 """
 
 FOOT = """
-Aims: at most 1.1 times the script's seconds (reached from 20 servers on; one server alone takes longer, by the look at what there
-is before and the attributes after) and at most 1.1 times its calls per server (reached at 20; **not at 100**, where the script
-asks seldom because it waits for nothing else). The script's look-ups of flavor, image and network are not counted, Mantle's are.
+Aims: at most 1.1 times the script's seconds (reached from 20 servers on; one server alone takes
+longer, by the look at what there is before and the attributes after) and at most 1.1 times its
+calls per server (reached at 20; **not at 100**, where the script asks for nothing but names). The
+script's look-ups of flavor, image and network are not counted, Mantle's are.
 """
 
 

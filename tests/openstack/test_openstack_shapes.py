@@ -356,8 +356,9 @@ def plane(lab, tmp_path_factory) -> Iterator[Plane]:
 
 
 @pytest.fixture(scope="module")
-def heat(lab, plane) -> Heat:
-    return Heat(plane, lab.mine)
+def heat(lab, plane) -> Iterator[Heat]:
+    with Heat(plane, lab.mine) as heat:
+        yield heat
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -109,6 +109,12 @@ class Heat:
         )
         self.plane = plane
 
+    def __enter__(self) -> "Heat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
     def ask(self, method: str, path: str, body: object = None) -> dict:
         answer = self.http.request(method, path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.text}\n{self.plane.said()}"

@@ -41,6 +41,8 @@ pytestmark = pytest.mark.proves("beyond: adopt into a generated template")
 HEAD = "heat_template_version: 2018-08-31\nresources:\n"
 ALL = {
     "key": "{type: OS::Nova::KeyPair, properties: {name: key, public_key: ssh-rsa AAAA}}",
+    "apart": "{type: OS::Nova::ServerGroup, properties: {name: apart,"
+    " rules: {max_server_per_host: 2}}}",
     "net": "{type: OS::Neutron::Net, properties: {name: n, tags: [a, b]}}",
     "plain": "{type: OS::Neutron::Net, properties: {value_specs: {mtu: 1400}}}",
     "subnet": "{type: OS::Neutron::Subnet, properties: {network: {get_resource: net},"
@@ -70,7 +72,8 @@ ALL = {
     " key_name: {get_resource: key}, networks: [{port: {get_resource: port}}],"
     " metadata: {role: web}, tags: [t]}}",
     "other": "{type: OS::Nova::Server, depends_on: subnet, properties: {flavor: m1.tiny,"
-    " image: cirros, networks: [{network: {get_resource: net}}], user_data: '#!/bin/sh'}}",
+    " image: cirros, networks: [{network: {get_resource: net}}], user_data: '#!/bin/sh',"
+    " scheduler_hints: {group: {get_resource: apart}}}}",
     "booted": "{type: OS::Nova::Server, depends_on: bare, properties: {flavor: m1.tiny,"
     " networks: [{network: {get_resource: plain}}],"
     " block_device_mapping_v2: [{volume_id: {get_resource: disk}, device_name: vda}]}}",

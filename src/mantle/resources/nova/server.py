@@ -125,7 +125,10 @@ def written(server: Server, peer: Peers) -> Mapping[str, Any]:
         "block_device_mapping_v2": [_disk(each, peer) for each in spec.block_devices],
         "availability_zone": spec.availability_zone,
         "config_drive": spec.config_drive,
-        "scheduler_hints": dict(spec.scheduler_hints),
+        "scheduler_hints": {
+            key: peer("OS::Nova::ServerGroup", value) if key == "group" else value
+            for key, value in spec.scheduler_hints.items()
+        },
         "tags": list(spec.tags),
     }
 

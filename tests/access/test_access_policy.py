@@ -40,6 +40,7 @@ def test_only_an_admin_looks_beyond_the_project():
         "stacks:index_all_projects",
         "policies:operator",
         "operations:take_over",
+        "operations:all_projects",
         "limits:set",
         "admin:purge",
     }

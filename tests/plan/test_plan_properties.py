@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mantle.model.status import Action, Status
@@ -37,6 +37,21 @@ def resources(draw, earlier):
 
 def _read(function, name):
     return {function: name if function == "get_resource" else [name, "label"]}
+
+
+def thing(*, peers=(), tied=(), depends_on=()):
+    """One resource by hand, for examples that were found once."""
+    return {
+        "type": "Test::Thing",
+        "properties": {
+            "size": "s",
+            "label": "a",
+            "peers": [_read("get_resource", name) for name in peers],
+            "tied": [_read("get_resource", name) for name in tied],
+        },
+        "depends_on": list(depends_on),
+        "deletion_policy": "Delete",
+    }
 
 
 @st.composite
@@ -138,6 +153,11 @@ def test_a_rollback_keeps_every_row_that_is_still_as_it_was(new_world, before, a
 
 
 @settings(max_examples=80, deadline=None)
+@example(
+    before={"r1": thing(), "r0": thing(tied=["r1"])},
+    after={"r0": thing(), "r2": thing(depends_on=["r0"]), "r1": thing(peers=["r2"])},
+    changes={},
+)
 @given(before=templates(), after=templates(), changes=shaken)
 def test_a_delete_leaves_nothing_and_goes_backwards(new_world, before, after, changes):
     """Whatever two templates left behind; a user always goes before what it uses."""

@@ -44,7 +44,7 @@ def removal_steps(
     counts = Counter(one.row.name for one in doomed)
     first = {one.row.id: _key(ends[one.row.id][0], one.row, counts) for one in doomed}
     last = {one.row.id: _key(ends[one.row.id][-1], one.row, counts) for one in doomed}
-    order = without_cycles(_rows_before(doomed, rows))
+    order = without_cycles(*_rows_before(doomed, rows))
     wanted_by = dependents(references)
     kept_by = _users(row for row in rows if row.id not in last)
     by_id = {one.row.id: one for one in doomed}
@@ -116,18 +116,26 @@ def _users(rows: Iterable[ResourceRecord]) -> dict[str, list[str]]:
 
 def _rows_before(
     doomed: Sequence[Doomed], rows: Sequence[ResourceRecord]
-) -> dict[ResourceId, list[ResourceId]]:
-    """For each doomed row the doomed rows that go before it: those that may be using it."""
+) -> tuple[dict[ResourceId, list[ResourceId]], set[tuple[ResourceId, ResourceId]]]:
+    """For each doomed row the doomed rows that go before it: those that may be using it.
+
+    And those pairs of which it is certain, because the one's properties hold the other's id: a
+    cloud would refuse to delete it before.
+    """
     by_name: dict[str, list[ResourceRecord]] = {}
     for row in rows:
         by_name.setdefault(row.name, []).append(row)
     users: dict[ResourceId, list[ResourceId]] = {one.row.id: [] for one in reversed(doomed)}
+    certain: set[tuple[ResourceId, ResourceId]] = set()
     for one in doomed:
+        held = _held(one.row)
         for name in one.row.requires:
             for used in _used(one.row, by_name.get(name, [])):
                 if used.id in users:
                     users[used.id].append(one.row.id)
-    return users
+                    if used.physical_id in held:
+                        certain.add((used.id, one.row.id))
+    return users, certain
 
 
 def _used(user: ResourceRecord, rows: list[ResourceRecord]) -> list[ResourceRecord]:
@@ -141,5 +149,10 @@ def _used(user: ResourceRecord, rows: list[ResourceRecord]) -> list[ResourceReco
     older = [row for row in rows if row.created_at <= written]
     if len(older) < 2:
         return older
-    held = {part for part in walk(dict(user.properties)) if isinstance(part, str)}
+    held = _held(user)
     return [row for row in older if row.physical_id in held] or older
+
+
+def _held(user: ResourceRecord) -> set[str]:
+    """Every text among its properties."""
+    return {part for part in walk(dict(user.properties)) if isinstance(part, str)}

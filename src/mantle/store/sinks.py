@@ -22,18 +22,34 @@ _WAITING = exists(
     )
 )
 
+_leaving = event_sinks.alias("leaving")
+_BEHIND_ITSELF = exists(
+    select(events.c.sequence).where(
+        _leaving.c.stack_id == event_sinks.c.stack_id,
+        _leaving.c.target == event_sinks.c.target,
+        _leaving.c.id != event_sinks.c.id,
+        events.c.stack_id == _leaving.c.stack_id,
+        events.c.sequence > _leaving.c.sequence,
+        events.c.sequence <= _leaving.c.last,
+    )
+)
+"""It left, came back, and has not got yet what came before it left: that is brought first."""
+
 
 def follow(
     connection: Connection, stack: StackRecord, wanted: Sequence[Sink], new_id: Callable[[], str]
 ) -> None:
-    """From now on the stack's events go to these sinks; one that left gets what came before."""
-    known = {sink.target: sink for sink in of_stack(connection, stack.id)}
+    """From now on the stack's events go to these sinks; one that left gets what came before.
+
+    One that comes back begins anew, with nothing of the time between.
+    """
+    known = {sink.target: sink for sink in of_stack(connection, stack.id) if sink.last is None}
     if not known and not wanted:
         return
     now = event_rows.last_sequence(connection)
     targets = {sink.target: sink for sink in wanted}
     for target, sink in known.items():
-        if target not in targets and sink.last is None:
+        if target not in targets:
             _set(connection, sink.id, last=now)
     for target, each in targets.items():
         old = known.get(target)
@@ -53,8 +69,8 @@ def follow(
                 "version": 0,
             }
             connection.execute(insert(event_sinks), values)
-        elif old.last is not None or old.ttl_seconds != each.ttl_seconds:
-            _set(connection, old.id, last=None, ttl_seconds=each.ttl_seconds)
+        elif old.ttl_seconds != each.ttl_seconds:
+            _set(connection, old.id, ttl_seconds=each.ttl_seconds)
 
 
 def _set(connection: Connection, sink_id: str, **values: Any) -> None:
@@ -70,7 +86,7 @@ def of_stack(connection: Connection, stack_id: StackId) -> list[SinkRecord]:
 
 def due(connection: Connection, now: float, limit: int) -> list[SinkRecord]:
     """Sinks with something to deliver whose time has come."""
-    query = select(event_sinks).where(event_sinks.c.next_at <= now, _WAITING)
+    query = select(event_sinks).where(event_sinks.c.next_at <= now, _WAITING, ~_BEHIND_ITSELF)
     return [
         _sink_of(row)
         for row in connection.execute(query.order_by(event_sinks.c.next_at).limit(limit))
@@ -79,7 +95,8 @@ def due(connection: Connection, now: float, limit: int) -> list[SinkRecord]:
 
 def next_due_at(connection: Connection) -> float | None:
     """When the next try of a sink that waits is; None when none has anything to deliver."""
-    found: float | None = connection.scalar(select(func.min(event_sinks.c.next_at)).where(_WAITING))
+    query = select(func.min(event_sinks.c.next_at)).where(_WAITING, ~_BEHIND_ITSELF)
+    found: float | None = connection.scalar(query)
     return found
 
 

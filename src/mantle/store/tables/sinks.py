@@ -3,6 +3,7 @@
 from sqlalchemy import Column, Float, Index, Integer, String, Table, Text
 
 from mantle.store.tables.base import metadata
+from mantle.store.tables.stacks import Sequence
 
 event_sinks = Table(
     "event_sinks",
@@ -12,8 +13,8 @@ event_sinks = Table(
     Column("project_id", String(64), nullable=False),
     Column("target", Text, nullable=False),
     Column("ttl_seconds", Float, nullable=False),
-    Column("sequence", Integer, nullable=False),
-    Column("last", Integer),
+    Column("sequence", Sequence, nullable=False),
+    Column("last", Sequence),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False, default=0.0),
     Column("problem", Text, nullable=False, default=""),

@@ -43,6 +43,12 @@ resources:
 LEASE = 12.0
 
 
+@pytest.fixture(autouse=True)
+def virtual(monkeypatch):
+    """A lease goes by the database's clock, and a PostgreSQL's has no virtual time."""
+    monkeypatch.delenv("MANTLE_TEST_POSTGRES", raising=False)
+
+
 class Door(CutDatabase):
     """One engine's way to the shared database, which can be shut."""
 

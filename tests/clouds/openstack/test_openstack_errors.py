@@ -61,7 +61,7 @@ def neutron(kind: str, message: str) -> dict:
             "GET",
             401,
             {"error": {"message": "The request you have made requires …"}},
-            p.Denied,
+            p.Unavailable,
         ),
         (
             NOVA,

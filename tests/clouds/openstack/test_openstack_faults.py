@@ -104,6 +104,33 @@ def test_a_token_that_expires_in_the_middle_is_renewed(tmp_path):
     story(tell, tmp_path)
 
 
+def test_a_service_that_turns_a_fresh_token_away_is_asked_again(tmp_path):
+    """Nothing was done, so it is safe, also for a create."""
+
+    async def tell(fake, session, _):
+        fake.answers = [
+            Answer(200, {"networks": []}),
+            Answer(401),
+            Answer(401),
+            Answer(201, {"network": NETWORK}),
+        ]
+        made = await session.networks.create(p.NetworkSpec(name="n"), Token("t"))
+        assert made.id == NET
+
+    story(tell, tmp_path)
+
+
+def test_a_service_that_never_takes_the_token_says_so(tmp_path):
+    """It is not asked for ever, and what is asked for is not taken for absent."""
+
+    async def tell(fake, session, _):
+        fake.otherwise = lambda _: Answer(401)
+        with pytest.raises(p.Unavailable, match="Neutron"):
+            await session.networks.get(NET)
+
+    story(tell, tmp_path)
+
+
 def test_a_quota_is_told_with_its_service_and_request(tmp_path):
     """As the port's error, with what to do; and it is not tried again."""
 

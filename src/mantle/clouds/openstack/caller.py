@@ -1,9 +1,9 @@
 """Calls of one project: in bounded threads, at each service's pace, tried again where that is safe.
 
 Note on trying again. What only reads, or does the same when done twice, is repeated here. A POST is
-repeated only when the service said that it did nothing (429). When its answer was lost, the object
-may exist: the error goes up as `Unavailable`, the engine calls the phase again, and the phase looks
-for its token before it acts.
+repeated only when the service said that it did nothing (429, 401). When its answer was lost, the
+object may exist: the error goes up as `Unavailable`, the engine calls the phase again, and the
+phase looks for its token before it acts.
 """
 
 import asyncio
@@ -152,7 +152,9 @@ class Caller:
 def _may_repeat(request: Request, reply: Reply, error: CloudError) -> bool:
     if (reply.retry_after_seconds or 0.0) > LONGEST_PAUSE_SECONDS:
         return False
-    if isinstance(error, Busy):
+    # Turned away at the door, with 429 or 401: nothing was done. Credentials that are wrong are
+    # told by the log-in itself; a service that does not take a fresh token may do so in a moment.
+    if isinstance(error, Busy) or reply.status == 401:
         return True
     passing = isinstance(error, Lost) or reply.status in {500, 502, 503, 504}
     return passing and request.method in {"GET", "PUT", "DELETE"}

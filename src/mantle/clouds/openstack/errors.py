@@ -103,10 +103,12 @@ TABLE: Sequence[Row] = (
     ),
     Row(error=Exhausted, statuses=(403,), pattern=r"quota|exceeded|too many", remedy=FREE),
     # Rights.
+    # Wrong credentials are told by the log-in (`door`). A service that turns a fresh token away
+    # cannot check it now, which says nothing of the object: it must not be taken for absent.
     Row(
-        error=Denied,
+        error=Unavailable,
         statuses=(401,),
-        remedy="Correct this cloud's credentials in clouds.yaml.",
+        remedy="Nothing was done. If it lasts, see whether this service reaches Keystone.",
     ),
     Row(
         error=Denied,

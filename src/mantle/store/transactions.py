@@ -30,6 +30,9 @@ MET_ANOTHER = {"40001", "40P01"}
 STOPPED = {"57P01", "57P02", "57P03"}
 """Its codes for a server that stops, crashed, or is not up yet."""
 
+NEVER_WAS = "22023"
+"""Its code for the number of a transaction that a crash has undone, before the number is new."""
+
 CONNECTION = "08"
 """How its codes for broken connections begin."""
 
@@ -108,6 +111,8 @@ def _was_committed(engine: Engine, number: str, waiting: "_Waiting") -> bool:
             with engine.connect() as connection:
                 status = connection.scalar(query, {"number": number})
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == NEVER_WAS:
+                return False
             if not is_away(error):
                 raise
             waiting.pause(error)

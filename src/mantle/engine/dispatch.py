@@ -4,14 +4,13 @@ An operation that is accepted anywhere is a row that belongs to nobody. Whoever 
 woken by the database's word where it can give one, and by looking every second where not.
 """
 
-import asyncio
-import contextlib
 from collections import Counter
 
 import structlog
 
 from mantle.engine.machine import Machine
 from mantle.engine.runtime import Runtime
+from mantle.lib.looping import Loop
 from mantle.model.ids import ProjectId
 from mantle.plan.fairness import next_ones
 from mantle.store import leases
@@ -29,24 +28,14 @@ FRESH_SECONDS = 1.5
 """So long an operation is left to the engines that have less to do than this one."""
 
 
-class Dispatcher:
+class Dispatcher(Loop):
     """The loop. Opened and closed with the engine."""
+
+    name = "dispatcher"
 
     def __init__(self, machine: Machine, runtime: Runtime) -> None:
         self.machine = machine
         self.runtime = runtime
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="dispatcher")
-
-    async def close(self) -> None:
-        """Take nothing more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         machine = self.machine

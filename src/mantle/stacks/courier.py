@@ -12,7 +12,6 @@ claim.
 """
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from mantle.lib.looping import Loop
 from mantle.lib.outbound import Bounds, NotAllowed, Outbound, OutboundError
 from mantle.model.event import Event
 from mantle.model.records import StackRecord
@@ -44,25 +44,23 @@ IDLE_SECONDS = 15.0
 BUSY_SECONDS = 0.05
 
 
-class Courier:
+class Courier(Loop):
     """The loop. Opened and closed with the engine."""
+
+    name = "courier"
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self._task: asyncio.Task[None] | None = None
         self._outbound: Outbound | None = None
 
     async def open(self) -> None:
         """Begin; what a courier before had claimed and not ended is due again."""
         await self.control.database.write(sink_rows.release, self.control.clock.now())
-        self._task = asyncio.create_task(self._run(), name="courier")
+        await super().open()
 
     async def close(self) -> None:
         """Stop where it stands."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await super().close()
         if self._outbound is not None:
             await self._outbound.close()
             self._outbound = None

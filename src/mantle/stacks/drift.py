@@ -1,11 +1,11 @@
 """Drift: what is found is told, ignored, accepted or corrected; and the loop that looks."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 import structlog
 
+from mantle.lib.looping import Loop
 from mantle.model.drift import DriftPolicy, Finding, Look
 from mantle.model.errors import MantleError
 from mantle.model.ids import ProjectId, StackId
@@ -108,24 +108,18 @@ async def list_drift(
     return [view.finding for view in views], seen
 
 
-class Observer:
+class Observer(Loop):
     """The loop that looks. Opened and closed with the engine; of several engines, one looks."""
+
+    name = "drift"
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin."""
         if self.control.settings.drift_seconds > 0:
-            self._task = asyncio.create_task(self._run(), name="drift")
-
-    async def close(self) -> None:
-        """Stop where it stands."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await super().open()
 
     async def _run(self) -> None:
         while True:

@@ -5,12 +5,10 @@ is gone. Two engines at the same copy do no harm, as deleting what is not there 
 at any moment, the next look finds the same rows.
 """
 
-import asyncio
-import contextlib
-
 import structlog
 
 from mantle.clouds.ports import CloudError
+from mantle.lib.looping import Loop
 from mantle.resources.kit import Done, Failed, Wait
 from mantle.stacks.control import Control
 from mantle.store import contents as content_rows
@@ -24,23 +22,13 @@ LATER_SECONDS = 60.0
 """After a look at which nothing was left, or only what is refused."""
 
 
-class Forgetting:
+class Forgetting(Loop):
     """The loop. Opened and closed with the engine."""
+
+    name = "forgetting"
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="forgetting")
-
-    async def close(self) -> None:
-        """Stop where it stands."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         nudges = self.control.machine.nudges

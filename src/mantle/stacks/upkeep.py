@@ -6,7 +6,6 @@ finds the same things due again.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 import structlog
 
 from mantle.access.caller import Caller
+from mantle.lib.looping import Loop
 from mantle.model.errors import MantleError
 from mantle.model.guards import StackGuard
 from mantle.model.ids import UserId
@@ -47,24 +47,14 @@ AGAIN_SECONDS = 3600.0
 TIDY_SECONDS = 3600.0
 
 
-class Upkeep:
+class Upkeep(Loop):
     """The loop. Opened and closed with the engine."""
+
+    name = "upkeep"
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self._task: asyncio.Task[None] | None = None
         self._tidy_at = control.clock.now() + TIDY_SECONDS
-
-    async def open(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="upkeep")
-
-    async def close(self) -> None:
-        """Stop where it stands."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         nudges = self.control.machine.nudges

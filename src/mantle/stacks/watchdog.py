@@ -5,12 +5,12 @@ a row, and its coming and going are events: of several engines that find the sam
 """
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import structlog
 
+from mantle.lib.looping import Loop
 from mantle.model.ids import OperationId, PlanId
 from mantle.model.interventions import Stuck
 from mantle.model.plan import Plan
@@ -38,25 +38,19 @@ YOUNG_SECONDS = 30.0
 """An operation that was begun so shortly ago is stuck in nothing yet."""
 
 
-class Watchdog:
+class Watchdog(Loop):
     """The loop. Opened and closed with the engine."""
+
+    name = "watchdog"
 
     def __init__(self, control: Control) -> None:
         self.control = control
-        self._task: asyncio.Task[None] | None = None
         self._plans: OrderedDict[PlanId, Plan] = OrderedDict()
 
     async def open(self) -> None:
         """Begin, unless it is told never to look by itself."""
         if self.control.settings.watch_seconds > 0:
-            self._task = asyncio.create_task(self._run(), name="watchdog")
-
-    async def close(self) -> None:
-        """Stop where it stands."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await super().open()
 
     async def _run(self) -> None:
         while True:

@@ -4,13 +4,13 @@ The word is only a hint: whoever misses it, because the connection broke, looks 
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import psycopg
 import structlog
 from sqlalchemy import make_url
 
+from mantle.lib.looping import Loop
 from mantle.store.leases import CHANNEL
 
 log = structlog.get_logger()
@@ -18,25 +18,15 @@ log = structlog.get_logger()
 AGAIN_SECONDS = 2.0
 
 
-class Listener:
+class Listener(Loop):
     """One connection that only listens. Opened and closed with the engine."""
+
+    name = "listener"
 
     def __init__(self, url: str, heard: Callable[[], None]) -> None:
         plain = make_url(url).set(drivername="postgresql")
         self._url = plain.render_as_string(hide_password=False)
         self._heard = heard
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="listener")
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     async def _run(self) -> None:
         while True:

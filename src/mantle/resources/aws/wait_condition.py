@@ -5,18 +5,13 @@ signal there signals this handle. OS::Heat::UpdateWaitConditionHandle is the sam
 of the stack makes a new one, so that what waits on it waits anew.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from mantle.model.ids import ResourceId
 from mantle.model.schema import Kind, TypeFacts
 from mantle.resources.heat.signalled import (
-    data_text,
-    handle_row,
     refused_by_cfn,
     url_of,
-    waited,
+    waiting_type,
 )
 from mantle.resources.kit import Context, Done, Outcome, ResourceType
 from mantle.resources.schemas import integer, schema, string
@@ -47,21 +42,6 @@ async def make(ctx: Context) -> Outcome:
     return Done(physical_id=ctx.ref.id, data={"url": url})
 
 
-async def wait(ctx: Context) -> Outcome:
-    """Until there are enough."""
-    return waited(ctx, ctx.properties["Count"], float(ctx.properties["Timeout"]))
-
-
-def signals_from(properties: Mapping[str, Any]) -> ResourceId | None:
-    """The handle's row."""
-    return handle_row(properties.get("Handle"))
-
-
-async def attributes(ctx: Context) -> Mapping[str, Any]:
-    """The data of the signals that ended the wait."""
-    return {"Data": data_text(ctx.ref)}
-
-
 HANDLE_TYPE = ResourceType(
     facts=TypeFacts(schema=HANDLE_SCHEMA),
     create=make,
@@ -82,10 +62,4 @@ UPDATE_HANDLE_TYPE = replace(
         renewed=True,
     ),
 )
-TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA),
-    create=wait,
-    update=wait,
-    attributes=attributes,
-    signals_from=signals_from,
-)
+TYPE = waiting_type(SCHEMA, handle="Handle", count="Count", timeout="Timeout", data="Data")

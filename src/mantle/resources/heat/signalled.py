@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from mantle.model.event import Signal
 from mantle.model.ids import ResourceId
-from mantle.resources.kit import Context, Done, Failed, Outcome, Ref, Wait
+from mantle.model.schema import ResourceSchema, TypeFacts
+from mantle.resources.kit import Context, Done, Failed, Outcome, Ref, ResourceType, Wait
 
 LOOK_AGAIN_SECONDS = 5.0
 """A signal wakes the condition at once; this is only in case that was missed."""
@@ -136,3 +137,29 @@ def url_of(ref: Ref) -> str:
 def temp_url(ctx: Context) -> str:
     """The handle's expiring URL, the same in every call of one phase."""
     return ctx.callbacks.temp_url(ctx.ref, ctx.started_at + TEMP_URL_SECONDS)
+
+
+# --- the type --------------------------------------------------------------------------------
+
+
+def waiting_type(
+    schema: ResourceSchema, *, handle: str, count: str, timeout: str, data: str
+) -> ResourceType:
+    """A type that waits for so many signals to a handle; the words are its schema's own."""
+
+    async def wait(ctx: Context) -> Outcome:
+        return waited(ctx, ctx.properties[count], float(ctx.properties[timeout]))
+
+    def signals_from(properties: Mapping[str, Any]) -> ResourceId | None:
+        return handle_row(properties.get(handle))
+
+    async def attributes(ctx: Context) -> Mapping[str, Any]:
+        return {data: data_text(ctx.ref)}
+
+    return ResourceType(
+        facts=TypeFacts(schema=schema),
+        create=wait,
+        update=wait,
+        attributes=attributes,
+        signals_from=signals_from,
+    )

@@ -7,15 +7,12 @@ are, and PUT to in the same way: an empty body is a success.
 from collections.abc import Mapping
 from typing import Any
 
-from mantle.model.ids import ResourceId
 from mantle.model.schema import Attribute, Kind, TypeFacts
 from mantle.resources.heat.signalled import (
-    data_text,
-    handle_row,
     refused,
     temp_url,
     url_of,
-    waited,
+    waiting_type,
 )
 from mantle.resources.kit import Context, Done, Outcome, Ref, ResourceType
 from mantle.resources.schemas import integer, number, schema, string
@@ -63,21 +60,6 @@ def accepts_signal(_: Ref, __: Mapping[str, Any], body: Mapping[str, Any]) -> st
     return refused(body)
 
 
-async def wait(ctx: Context) -> Outcome:
-    """Until there are enough."""
-    return waited(ctx, ctx.properties["count"], float(ctx.properties["timeout"]))
-
-
-def signals_from(properties: Mapping[str, Any]) -> ResourceId | None:
-    """The handle's row."""
-    return handle_row(properties.get("handle"))
-
-
-async def attributes(ctx: Context) -> Mapping[str, Any]:
-    """The data of the signals that ended the wait."""
-    return {"data": data_text(ctx.ref)}
-
-
 HANDLE_TYPE = ResourceType(
     facts=TypeFacts(schema=HANDLE_SCHEMA),
     create=make,
@@ -86,10 +68,4 @@ HANDLE_TYPE = ResourceType(
     accepts_signal=accepts_signal,
     needs_no_cloud=True,
 )
-TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA),
-    create=wait,
-    update=wait,
-    attributes=attributes,
-    signals_from=signals_from,
-)
+TYPE = waiting_type(SCHEMA, handle="handle", count="count", timeout="timeout", data="data")

@@ -1,12 +1,7 @@
 """OS::Heat::WaitCondition: waits until its handle has received enough signals."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from mantle.model.ids import ResourceId
-from mantle.model.schema import Kind, TypeFacts
-from mantle.resources.heat.signalled import data_text, handle_row, waited
-from mantle.resources.kit import Context, Outcome, ResourceType
+from mantle.model.schema import Kind
+from mantle.resources.heat.signalled import waiting_type
 from mantle.resources.schemas import integer, number, schema, string
 
 SCHEMA = schema(
@@ -22,25 +17,4 @@ SCHEMA = schema(
 )
 
 
-async def wait(ctx: Context) -> Outcome:
-    """Until there are enough."""
-    return waited(ctx, ctx.properties["count"], float(ctx.properties["timeout"]))
-
-
-def signals_from(properties: Mapping[str, Any]) -> ResourceId | None:
-    """The handle's row."""
-    return handle_row(properties.get("handle"))
-
-
-async def attributes(ctx: Context) -> Mapping[str, Any]:
-    """The data of the signals that ended the wait."""
-    return {"data": data_text(ctx.ref)}
-
-
-TYPE = ResourceType(
-    facts=TypeFacts(schema=SCHEMA),
-    create=wait,
-    update=wait,
-    attributes=attributes,
-    signals_from=signals_from,
-)
+TYPE = waiting_type(SCHEMA, handle="handle", count="count", timeout="timeout", data="data")

@@ -14,6 +14,7 @@ from benchmarks.plant import (
     nested,
     networks,
     plant,
+    servers,
     timed,
     update,
 )
@@ -87,13 +88,13 @@ async def _validate() -> list[Row]:
     ]
 
 
-def _planning(count: int) -> Case:
+def _planning(count: int, template: Callable[..., str] = independent, what: str = "") -> Case:
     async def case() -> list[Row]:
         async with plant() as control:
-            stack = await create(control, "s", independent(count))
-            changed = UpdateRequest(template=independent(count, odd=count // 2))
+            stack = await create(control, "s", template(count))
+            changed = UpdateRequest(template=template(count, odd=count // 2))
             done = await timed(lambda: preview_update(control, CALLER, stack, changed))
-        return [(f"plan one change in {count:,}", count, *done, None)]
+        return [(f"plan one change in {count:,}{what}", count, *done, None)]
 
     return case
 
@@ -126,5 +127,6 @@ CASES: dict[str, Case] = {
     "plan-1000": _planning(1_000),
     "plan-10000": _planning(10_000),
     "plan-20000": _planning(20_000),
+    "plan-servers": _planning(10_000, servers, " servers"),
     "drift": _drift,
 }

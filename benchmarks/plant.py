@@ -119,6 +119,16 @@ def networks(count: int) -> str:
     return HEAD + "".join(f"  n{i}: {{type: OS::Neutron::Net}}\n" for i in range(count))
 
 
+def servers(count: int, odd: int | None = None) -> str:
+    """Servers of a few properties each; one of them may have another metadata value."""
+    return HEAD + "".join(
+        f"  s{i}:\n    type: OS::Nova::Server\n    properties:\n"
+        f"      {{name: s{i}, flavor: m1.tiny, image: cirros, networks: [{{network: public}}],\n"
+        f"       metadata: {{role: {'odd' if i == odd else 'even'}}}}}\n"
+        for i in range(count)
+    )
+
+
 def nested(files: int, each: int) -> TemplateSource:
     """A template of template files, each with resources of its own."""
     return TemplateSource(

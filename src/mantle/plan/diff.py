@@ -31,8 +31,10 @@ def changes_between(
     found: list[Change] = []
     for name in [*after, *(name for name in before if name not in after)]:
         old, new = before.get(name), after.get(name)
-        if type(old) is str and type(new) is str and old == new:
-            # Most values are texts that have not changed.
+        if (type(old) is str and type(new) is str and old == new) or (
+            old is new and name in before and name in after
+        ):
+            # Most values are texts that have not changed, or nothing at all.
             continue
         declared = schema.properties.get(name)
         default = declared.default if declared else None

@@ -3,7 +3,8 @@
 `update=True` marks what changes in place; everything else forces a replacement, as in Heat.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mantle.model.schema import (
@@ -163,19 +164,29 @@ def not_offered(
     false, and the values in `harmless` are no request and pass.
     """
     passing = harmless or {}
-    sought = [(path, path.split("."), why) for path, why in reasons.items()]
+    sought = _Sought()
+    for path in reasons:
+        level = sought
+        for part in path.split("."):
+            level = level.below.setdefault(part, _Sought())
+        level.path = path
 
     def check(properties: Mapping[str, Any]) -> list[str]:
-        # Hardly any of these properties is ever given, and every resource is checked twice.
         return [
-            f"{place}: {why}"
-            for path, parts, why in sought
-            if properties.get(parts[0]) is not None
-            for place, value in _found(properties, parts, "")
+            f"{place}: {reasons[path]}"
+            for path, place, value in _found(properties, sought, "")
             if _asks(value) and value not in passing.get(path, ())
         ]
 
     return check
+
+
+@dataclass
+class _Sought:
+    """Paths by their parts; a last part has its whole path."""
+
+    path: str | None = None
+    below: dict[str, "_Sought"] = field(default_factory=dict)
 
 
 def _asks(value: Any) -> bool:
@@ -187,17 +198,21 @@ def _asks(value: Any) -> bool:
     return not unknowns_in(value)
 
 
-def _found(value: Any, path: list[str], place: str) -> list[tuple[str, Any]]:
-    """The values at a path with their places, `networks[1].tag`."""
-    if not path:
-        return [(place, value)]
-    head, *rest = path
-    if head == "*":
-        items = enumerate(value) if isinstance(value, list) else ()
-        return [hit for at, item in items for hit in _found(item, rest, f"{place}[{at}]")]
-    if isinstance(value, Mapping) and head in value:
-        return _found(value[head], rest, f"{place}.{head}" if place else head)
-    return []
+def _found(value: Any, sought: _Sought, place: str) -> Iterator[tuple[str, str, Any]]:
+    """The values at the sought paths, each with its path and its place, `networks[1].tag`.
+
+    Every resource is checked twice and hardly any of these is ever given: so each list and map is
+    gone through once, for all the paths that lead into it.
+    """
+    if sought.path is not None:
+        yield sought.path, place, value
+    if isinstance(value, list) and "*" in sought.below:
+        for at, item in enumerate(value):
+            yield from _found(item, sought.below["*"], f"{place}[{at}]")
+    elif isinstance(value, Mapping):
+        for name, inner in sought.below.items():
+            if value.get(name) is not None:
+                yield from _found(value[name], inner, f"{place}.{name}" if place else name)
 
 
 def one_of(*names: str, exactly: bool = False) -> Rule:

@@ -13,14 +13,21 @@ Note: frozen, then resumed. Engine A is stopped for a minute by its host; engine
 operation (epoch 2) and goes on. A wakes with writes of epoch 1 in its queue: the fence finds no row
 with epoch 1, A's part is dropped and A's walk ends. A cloud call already on its way is harmless, as
 B uses the same token.
+
+Note: one bad entry. An operation writes what the database refuses, in the same moment as a hundred
+others. The transaction is gone, and nothing of it is there; so the batch is committed again in the
+same order, what one operation wrote in a row at a time. Only the guilty one learns the error, and
+nothing that it wrote behind its bad entry is stored.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from sqlalchemy import Connection
 
+from mantle.model.errors import Unavailable
 from mantle.model.event import Event
 from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
@@ -59,7 +66,7 @@ class Journal:
     def __init__(self, database: Database, written: Callable[[list[Entry]], None]) -> None:
         self._database = database
         self._written = written
-        self._pending: list[tuple[Entry, asyncio.Future[Cancel | None]]] = []
+        self._pending: list[_Written] = []
         self._flusher: asyncio.Task[None] | None = None
         self.commits = 0
         self.entries = 0
@@ -77,29 +84,56 @@ class Journal:
             # Let everything that is ready to write in this turn of the loop join the batch.
             await asyncio.sleep(0)
             batch, self._pending = self._pending, []
-            entries = [entry for entry, _ in batch]
-            try:
-                answers = await self._database.write_fenced(_commit, entries)
-            except BaseException as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                        # A walk that has ended already will not look at it.
-                        future.exception()
-                if not isinstance(error, Exception):
-                    raise
+            error = await self._commit(batch)
+            if error is None:
                 continue
-            self.commits += 1
-            self.entries += len(entries)
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if future.done():
-                    continue
-                if answer is Held.BACK:
-                    future.set_exception(Fenced())
-                    future.exception()
-                else:
-                    future.set_result(answer)
-            self._written(entries)
+            if isinstance(error, Unavailable) or len({each.operation_id for each, _ in batch}) < 2:
+                _fail(batch, error)
+            else:
+                await self._one_at_a_time(batch)
+
+    async def _one_at_a_time(self, batch: "Sequence[_Written]") -> None:
+        """Commit again what was refused together, in its order; an operation that fails is out."""
+        failed: dict[OperationId, Exception] = {}
+        for operation_id, run in groupby(batch, key=lambda each: each[0].operation_id):
+            part = list(run)
+            error = failed.get(operation_id) or await self._commit(part)
+            if error is not None:
+                failed[operation_id] = error
+                _fail(part, error)
+
+    async def _commit(self, batch: "Sequence[_Written]") -> Exception | None:
+        """One transaction; the answer is why nothing of it is stored, with nobody told yet."""
+        entries = [entry for entry, _ in batch]
+        try:
+            answers = await self._database.write_fenced(_commit, entries)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who wrote it
+            return error
+        except BaseException as error:
+            _fail(batch, error)
+            raise
+        self.commits += 1
+        self.entries += len(entries)
+        for (entry, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if answer is Held.BACK:
+                _fail([(entry, future)], Fenced())
+            else:
+                future.set_result(answer)
+        self._written(entries)
+        return None
+
+
+_Written = tuple[Entry, "asyncio.Future[Cancel | None]"]
+
+
+def _fail(batch: Sequence[_Written], error: BaseException) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+            # A walk that has ended already will not look at it.
+            future.exception()
 
 
 def _commit(connection: Connection, entries: list[Entry]) -> list[Cancel | Held | None]:

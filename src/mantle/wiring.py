@@ -27,6 +27,7 @@ from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.cfn.endpoint import CfnEndpoint
+from mantle.api.metrics import Metrics
 from mantle.clouds.heat import FarHeats
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
@@ -481,12 +482,13 @@ async def _serve(options: Options, plane: contextlib.AbstractAsyncContextManager
         else:
             identity = await accounts(options, control)
             authenticator = identity
-        app = create_app(control, authenticator, identity=identity)
+        metrics = Metrics()
+        app = create_app(control, authenticator, identity=identity, metrics=metrics)
         server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
         )
         print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
-        async with _beside(create_cfn_app(control, identity), cfn_listener):
+        async with _beside(create_cfn_app(control, identity, metrics), cfn_listener):
             await server.serve(sockets=[listener])
 
 

@@ -91,6 +91,96 @@ def test_nested_templates_named_by_url_come_along(maker, pages):
     assert [path for _, path, _, _ in pages.seen] == ["/outer.yaml", "/inner.yaml"]
 
 
+OUTER = """heat_template_version: 2018-08-31
+resources:
+  text: {type: OS::Heat::Value, properties: {value: {get_file: scripts/boot.sh}}}
+  group:
+    type: OS::Heat::ResourceGroup
+    properties: {count: 1, resource_def: {type: parts/inner.yaml}}
+outputs:
+  text: {value: {get_attr: [text, value]}}
+  inside: {value: {get_attr: [group, resource.0.text]}}
+"""
+INNER = """heat_template_version: 2018-08-31
+resources:
+  one: {type: OS::Heat::Value, properties: {value: {get_file: %s}}}
+outputs: {text: {value: {get_attr: [one, value]}}}
+"""
+
+
+@pytest.mark.proves("api: template_url, with what it names by relative paths")
+def test_relative_paths_are_relative_to_the_text_that_names_them(maker, pages):
+    """Files and nested templates, wherever in the template they are named, and within those."""
+    pages.page("/a/scripts/boot.sh", "outer")
+    pages.page("/a/parts/inner.yaml", INNER % "own.sh")
+    pages.page("/a/parts/own.sh", "inner")
+    url = pages.page("/a/outer.yaml", OUTER)
+    answer = maker.heat.post("/stacks", json={"stack_name": "paths", "template_url": url})
+    assert answer.status_code == 201, answer.text
+    path = f"/stacks/paths/{answer.json()['stack']['id']}"
+    assert maker.wait(path) == "CREATE_COMPLETE"
+    outputs = {
+        each["output_key"]: each["output_value"] for each in stack_of(maker, path)["outputs"]
+    }
+    assert outputs == {"text": "outer", "inside": "inner"}
+    maker.heat.delete(path)
+
+
+def test_a_file_that_came_along_is_not_fetched(maker, pages):
+    """Who sends a file means that one."""
+    pages.page("/a/parts/inner.yaml", INNER % "own.sh")
+    url = pages.page("/a/outer.yaml", OUTER)
+    body = {"template_url": url, "files": {"scripts/boot.sh": "mine", "own.sh": "too"}}
+    assert maker.own.post("/validate", json=body).status_code == 200
+    assert [path for _, path, _, _ in pages.seen] == ["/a/outer.yaml", "/a/parts/inner.yaml"]
+
+
+def test_where_a_redirect_leads_is_where_paths_begin(maker, pages):
+    """As for every page of the web."""
+    pages.page("/b/boot.sh", "there")
+    moved = pages.page("/b/t.yaml", INNER % "boot.sh")
+    url = pages.page("/a/t.yaml", "", 302, Location=moved)
+    assert maker.own.post("/validate", json={"template_url": url}).status_code == 200
+
+
+def test_one_name_for_two_files_is_refused(maker, pages):
+    """A file is known by its name as written: nobody guesses which one is meant."""
+    pages.page("/a/scripts/boot.sh", "outer")
+    pages.page("/a/parts/inner.yaml", INNER % "scripts/boot.sh")
+    url = pages.page("/a/outer.yaml", OUTER)
+    answer = maker.heat.post("/validate", json={"template_url": url})
+    assert answer.status_code == 400
+    assert "parts/scripts/boot.sh in another" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["file:///etc/passwd", "gopher://x/y", "http://10.0.0.1/x"])
+def test_what_is_named_is_fetched_from_allowed_places_only(maker, pages, name):
+    """A template's own words open no other door than its address did."""
+    url = pages.page("/t.yaml", INNER % name)
+    answer = maker.heat.post("/validate", json={"template_url": url})
+    assert (answer.status_code, len(pages.seen)) == (400, 1)
+
+
+def test_so_many_files_and_no_more(maker, pages):
+    """Thirty-two; a template that names itself is fetched once."""
+    lines = "".join(
+        f"  r{i}: {{type: OS::Heat::Value, properties: {{value: {{get_file: f{i}}}}}}}\n"
+        for i in range(33)
+    )
+    for i in range(33):
+        pages.page(f"/f{i}", "x")
+    url = pages.page("/many.yaml", f"heat_template_version: 2018-08-31\nresources:\n{lines}")
+    answer = maker.heat.post("/validate", json={"template_url": url})
+    assert "names more than 32 files" in answer.json()["error"]["message"]
+    url = pages.page(
+        "/self.yaml",
+        "heat_template_version: 2018-08-31\nresources: {in: {type: self.yaml}}\n",
+    )
+    pages.seen.clear()
+    assert maker.heat.post("/validate", json={"template_url": url}).status_code == 400
+    assert [path for _, path, _, _ in pages.seen] == ["/self.yaml", "/self.yaml"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "text", "message"),
     [

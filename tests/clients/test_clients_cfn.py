@@ -3,6 +3,7 @@
 import json
 
 import boto3
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -42,6 +43,10 @@ def test_a_key_of_the_stock_client_opens_both_addresses(plane):
     (stack,) = beside.describe_stacks(StackName="boto")["Stacks"]
     assert stack["Outputs"][0]["OutputValue"] == "hello"
     assert plane.data("stack show boto")["stack_status"] == "CREATE_COMPLETE"
+    counted = httpx.get(f"{plane.url}/metrics").text
+    assert 'mantle_api_answers_total{method="POST",route="/cfn/CreateStack",status="200"} 1.0' in (
+        counted
+    )
     pages = alone.get_paginator("describe_stack_events").paginate(StackName="boto")
     newest = next(event for page in pages for event in page["StackEvents"])
     assert newest["ResourceStatus"] == "CREATE_COMPLETE"

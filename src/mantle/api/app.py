@@ -58,10 +58,14 @@ def create_app(
     *,
     identity: EmbeddedIdentity | None = None,
     settings: ApiSettings | None = None,
+    metrics: Metrics | None = None,
 ) -> Litestar:
-    """The application. `identity` is given when Mantle keeps its own accounts."""
+    """The application. `identity` is given when Mantle keeps its own accounts.
+
+    `metrics` is given when something else counts with it: what both count is at /metrics here.
+    """
     settings = settings or ApiSettings.around(control.settings.bounds.template_bytes)
-    metrics = Metrics()
+    metrics = Metrics() if metrics is None else metrics
 
     def request_id() -> str:
         return f"req-{control.new_id()}"
@@ -124,13 +128,18 @@ def create_app(
     )
 
 
-def create_cfn_app(control: Control, identity: EmbeddedIdentity | None) -> CfnEndpoint:
-    """The CFN-compatible API alone, for a port of its own: its paths begin with /v1."""
+def create_cfn_app(
+    control: Control, identity: EmbeddedIdentity | None, metrics: Metrics
+) -> CfnEndpoint:
+    """The CFN-compatible API alone, for a port of its own: its paths begin with /v1.
+
+    Its requests are counted in `metrics`, under the same names as those below /cfn.
+    """
     return CfnEndpoint(
         control=control,
         identity=identity,
-        settings=ApiSettings(),
-        metrics=Metrics(),
+        settings=ApiSettings.around(control.settings.bounds.template_bytes),
+        metrics=metrics,
         new_request_id=lambda: f"req-{control.new_id()}",
         below="",
     )

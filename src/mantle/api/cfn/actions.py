@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.access.caller import Caller
@@ -21,6 +21,7 @@ from mantle.stacks.actions import cancel_stack
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
+from mantle.stacks.fetching import fetch_template
 from mantle.stacks.queries import (
     EventQuery,
     ResourceView,
@@ -118,7 +119,7 @@ async def create(query: Query) -> Result:
     """CreateStack."""
     request = CreateRequest(
         name=query.needed("StackName"),
-        source=TemplateSource(template=_template(query), parameters=_parameters(query)),
+        source=await _source(query),
         disable_rollback=_disable_rollback(query),
         timeout_minutes=_minutes(query),
         tags=_tags(query),
@@ -133,8 +134,11 @@ async def update(query: Query) -> Result:
     kept = query.parameters.get("UsePreviousTemplate", "").lower() == "true"
     entries = query.members("Parameters")
     existing = kept or any(_previous(each) for each in entries)
+    source = None if kept else await _source(query)
     request = UpdateRequest(
-        template=None if kept else _template(query),
+        template=None if source is None else source.template,
+        files={} if source is None else source.files,
+        template_name="template" if source is None else source.template_name,
         parameters=_parameters(query),
         existing=existing,
         timeout_minutes=_minutes(query),
@@ -166,7 +170,7 @@ async def template(query: Query) -> Result:
 
 async def validate(query: Query) -> Result:
     """ValidateTemplate."""
-    source = TemplateSource(template=_template(query))
+    source = replace(await _source(query), parameters={})
     report = await validate_template(query.control, query.caller, source, strict=False)
     graph = report.loaded.graph
     rows = [
@@ -183,8 +187,7 @@ async def validate(query: Query) -> Result:
 
 async def estimate(query: Query) -> Result:
     """EstimateTemplateCost: the address of a page that says what it costs: nothing here."""
-    source = TemplateSource(template=_template(query), parameters=_parameters(query))
-    await validate_template(query.control, query.caller, source, strict=False)
+    await validate_template(query.control, query.caller, await _source(query), strict=False)
     return {"Url": "about:blank"}
 
 
@@ -253,12 +256,20 @@ async def _around(query: Query, physical: str) -> list[ResourceView]:
 # --- what requests have in common ------------------------------------------------------------
 
 
-def _template(query: Query) -> str:
-    if query.parameters.get("TemplateURL") or query.parameters.get("TemplateUrl"):
-        raise MantleError(
-            "This service does not fetch a TemplateURL.", remedy="Send the text as TemplateBody."
-        )
-    return query.needed("TemplateBody")
+async def _source(query: Query) -> TemplateSource:
+    """TemplateBody, else what TemplateURL leads to, which Heat spells TemplateUrl."""
+    parameters = _parameters(query)
+    body = query.parameters.get("TemplateBody")
+    url = query.parameters.get("TemplateURL") or query.parameters.get("TemplateUrl")
+    if body or not url:
+        return TemplateSource(template=query.needed("TemplateBody"), parameters=parameters)
+    fetched = await fetch_template(query.control, url, {})
+    return TemplateSource(
+        template=fetched.template,
+        files=fetched.files,
+        parameters=parameters,
+        template_name=fetched.name,
+    )
 
 
 def _parameters(query: Query) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from mantle.model.graph import DeletionPolicy
 from mantle.model.ids import OperationId, PlanId, ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.policies import NOBODY, Asker
+from mantle.model.release import OPERATION_FORMAT
 from mantle.model.status import Action, Cancel, OperationStatus, Status, state
 
 
@@ -135,3 +136,5 @@ class OperationRecord:
     """Who asked for it, as policy rules see them."""
     snapshot_id: str | None = None
     """The stack's snapshot that it takes or returns to; its children's operations name it too."""
+    format: int = OPERATION_FORMAT
+    """What an engine must know to perform it; see `model.release`."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from mantle.model.ids import OperationId, StepKey
 from mantle.model.interventions import WHOLE, Look
 from mantle.model.records import OperationRecord
+from mantle.model.release import OPERATION_FORMAT
 from mantle.model.status import OperationStatus
 from mantle.plan.interventions import StepState
 
@@ -137,6 +138,13 @@ def find_stuck(watched: Watched, now: float, patience: Patience) -> tuple[Reason
 def _untaken(watched: Watched, now: float, patience: Patience) -> list[Reason]:
     if watched.behind is not None or now - watched.waits_since <= patience.engine_silent:
         return []
+    if watched.operation.format > OPERATION_FORMAT:
+        newer = (
+            f"A newer release has accepted it (format {watched.operation.format}; this one knows "
+            f"formats up to {OPERATION_FORMAT}): it waits for an engine of that release. "
+            "Start one; older engines may go on beside it."
+        )
+        return [Reason(kind=Trouble.NO_ENGINE, said=newer)]
     said = (
         "No engine has taken it: see whether one runs (`/readyz`) and has room; "
         f"`mantle operation take-over {watched.operation.id}` offers it anew."

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from mantle import __version__
 from mantle.model.event import Event, Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId
+from mantle.model.release import OPERATION_FORMAT
 from mantle.store.rows import event_of, event_values
 from mantle.store.tables.stacks import engines, events, settings, signals, stacks
 
@@ -104,9 +106,9 @@ def register_engine(connection: Connection, engine: str, host: str, now: float) 
             select(engines.c.id).where(engines.c.stopped_at.is_(None), engines.c.id != engine)
         )
     )
-    connection.execute(
-        insert(engines), {"id": engine, "host": host, "started_at": now, "beat_at": now}
-    )
+    row = {"id": engine, "host": host, "started_at": now, "beat_at": now}
+    row |= {"release": __version__, "format": OPERATION_FORMAT}
+    connection.execute(insert(engines), row)
     return earlier
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, exists, func, select, text, update
 from mantle.model.ids import OperationId, ProjectId
 from mantle.model.status import OperationStatus
 from mantle.store.moments import database_time
+from mantle.store.operations import known_format
 from mantle.store.tables.stacks import engines, operations, stacks
 
 _LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
@@ -78,6 +79,7 @@ def give_back(connection: Connection, engine: str) -> list[OperationId]:
 def front(connection: Connection) -> list[Waiting]:
     """The queue's front, in the order they came: what no earlier operation of its stack holds up.
 
+    What a newer release has accepted is left to its engines.
     On PostgreSQL the rows are locked, and those that another engine looks at are left out.
     """
     earlier = operations.alias("earlier")
@@ -97,7 +99,12 @@ def front(connection: Connection) -> list[Waiting]:
             .scalar_subquery()
             .label("parent_id"),
         )
-        .where(operations.c.status == OperationStatus.QUEUED, operations.c.engine == "", ~held_up)
+        .where(
+            operations.c.status == OperationStatus.QUEUED,
+            operations.c.engine == "",
+            known_format(),
+            ~held_up,
+        )
         .order_by(operations.c.sequence)
         .limit(LOOKED_AT)
         .with_for_update(skip_locked=True, of=operations)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from mantle.model.ids import OperationId, PlanId, ProjectId, StackId
 from mantle.model.records import OperationRecord
+from mantle.model.release import FIRST_FORMAT, OPERATION_FORMAT
 from mantle.model.status import Cancel, OperationStatus
 from mantle.store.rows import operation_of, operation_values
 from mantle.store.tables.stacks import operations, plans
@@ -44,9 +45,10 @@ def claim(
     """Make an operation this engine's: the epoch grows, so that an earlier holder's writes fail.
 
     With an attempt only if the epoch is still that one: a call that comes late claims nothing.
-    None when it has ended, or never was.
+    None when it has ended, or never was, or is of a newer release. What this engine has begun is
+    of its own format from then on, so that no older one goes on with it.
     """
-    chosen = (operations.c.id == operation_id) & operations.c.status.in_(_LIVE)
+    chosen = (operations.c.id == operation_id) & operations.c.status.in_(_LIVE) & known_format()
     if attempt is not None:
         chosen &= operations.c.epoch == attempt
     done = connection.execute(
@@ -55,11 +57,17 @@ def claim(
         .values(
             epoch=operations.c.epoch + 1,
             engine=engine,
+            format=OPERATION_FORMAT,
             status=OperationStatus.RUNNING,
             started_at=func.coalesce(operations.c.started_at, now),
         )
     )
     return get(connection, operation_id) if done.rowcount else None
+
+
+def known_format() -> ColumnElement[bool]:
+    """Whether this release knows how to perform an operation."""
+    return func.coalesce(operations.c.format, FIRST_FORMAT) <= OPERATION_FORMAT
 
 
 class Held(Enum):

@@ -8,6 +8,7 @@ from mantle.model.event import Event
 from mantle.model.graph import DeletionPolicy
 from mantle.model.policies import NOBODY, Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.release import FIRST_FORMAT
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 
 
@@ -53,6 +54,7 @@ def operation_of(row: Row[Any]) -> OperationRecord:
     values["status"] = OperationStatus(values["status"])
     values["cancel"] = Cancel(values["cancel"]) if values["cancel"] else None
     values["requester"] = asker_of(values["requester"])
+    values["format"] = values["format"] or FIRST_FORMAT
     return OperationRecord(**values)
 
 

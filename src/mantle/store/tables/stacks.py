@@ -134,6 +134,7 @@ operations = Table(
     Column("pause_seconds", Float, nullable=False),
     Column("requester", Json),
     Column("snapshot_id", String(36)),
+    Column("format", Integer),
 )
 Index("operations_by_stack", operations.c.stack_id, operations.c.sequence)
 Index("operations_by_status", operations.c.status)
@@ -175,6 +176,8 @@ engines = Table(
     Column("started_at", Float, nullable=False),
     Column("beat_at", Float, nullable=False),
     Column("stopped_at", Float),
+    Column("release", String(32)),
+    Column("format", Integer),
 )
 
 settings = Table(

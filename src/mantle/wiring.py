@@ -10,13 +10,12 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import structlog
-import uvicorn
 import uvloop
 
 from mantle.access.accounts import update_user
@@ -26,8 +25,8 @@ from mantle.access.identity import EmbeddedIdentity
 from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
-from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.api.metrics import Metrics
+from mantle.api.serving import Server, beside
 from mantle.clouds.heat import FarHeats
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
@@ -411,7 +410,7 @@ def serve(options: Options) -> int:
 
 def serve_api(options: Options) -> int:
     """Run one API process of several."""
-    return _run("api", _serve(options, member(options, performs=False)))
+    return _run("api", _serve(options, member(options, performs=False), shared=True))
 
 
 def serve_engine(options: Options) -> int:
@@ -469,7 +468,13 @@ def _run(command: str, work: Coroutine[Any, Any, None]) -> int:
     return 0
 
 
-async def _serve(options: Options, plane: contextlib.AbstractAsyncContextManager[Control]) -> None:
+async def _serve(
+    options: Options,
+    plane: contextlib.AbstractAsyncContextManager[Control],
+    *,
+    shared: bool = False,
+) -> None:
+    """Answer until told to end; `shared` is one API of several, which leaves gracefully."""
     listener = _bind(options.host, options.port, "--listen")
     cfn_listener = (
         _bind(options.cfn_host, options.cfn_port, "--cfn-listen") if options.cfn_port else None
@@ -483,45 +488,17 @@ async def _serve(options: Options, plane: contextlib.AbstractAsyncContextManager
             identity = await accounts(options, control)
             authenticator = identity
         metrics = Metrics()
-        app = create_app(control, authenticator, identity=identity, metrics=metrics)
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        server = Server(control.settings.drain_seconds if shared else 0.0)
+        app = create_app(
+            control,
+            authenticator,
+            identity=identity,
+            metrics=metrics,
+            leaving=lambda: server.leaves,
         )
         print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
-        async with _beside(create_cfn_app(control, identity, metrics), cfn_listener):
-            await server.serve(sockets=[listener])
-
-
-class _Quiet(uvicorn.Server):
-    """A second server, which ends when the first has: signals are the first's alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take none."""
-        yield
-
-
-@contextlib.asynccontextmanager
-async def _beside(app: CfnEndpoint, listener: socket.socket | None) -> AsyncIterator[None]:
-    """Serve the CFN-compatible API on its own port, when it has one."""
-    if listener is None:
-        yield
-        return
-    config = uvicorn.Config(
-        cast("Any", app),  # Litestar's and uvicorn's types for ASGI differ in name only
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        timeout_graceful_shutdown=5,
-    )
-    server = _Quiet(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
+        async with beside(create_cfn_app(control, identity, metrics), cfn_listener):
+            await server.serve_app(app, listener)
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

@@ -5,6 +5,7 @@ beside them with routing of their own (`api/routing.py` says why).
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -43,7 +44,7 @@ from mantle.api.own.sinks import SinksController
 from mantle.api.own.stacks import StacksController
 from mantle.api.own.validation import ValidationController
 from mantle.api.settings import ApiSettings
-from mantle.model.errors import Forbidden, MantleError, Unauthorized
+from mantle.model.errors import Forbidden, MantleError, Unauthorized, Unavailable
 from mantle.model.status import OperationStatus
 from mantle.stacks.control import Control
 from mantle.store import looks as look_rows
@@ -59,8 +60,11 @@ def create_app(
     identity: EmbeddedIdentity | None = None,
     settings: ApiSettings | None = None,
     metrics: Metrics | None = None,
+    leaving: Callable[[], bool] = lambda: False,
 ) -> Litestar:
     """The application. `identity` is given when Mantle keeps its own accounts.
+
+    Once it is `leaving`, `/readyz` says so: load balancers then look for another process.
 
     `metrics` is given when something else counts with it: what both count is at /metrics here.
     """
@@ -118,7 +122,7 @@ def create_app(
         route_handlers=[
             own_api(control, authenticator, metrics),
             *(_mount(path, door) for path, door in doors),
-            *_probes(control, metrics),
+            *_probes(control, metrics, leaving),
         ],
         exception_handlers=_exception_handlers(request_id),
         request_max_body_size=settings.body_limit_bytes,
@@ -221,7 +225,7 @@ def _mount(path: str, door: Any) -> Any:
     return mounted
 
 
-def _probes(control: Control, metrics: Metrics) -> list[Any]:
+def _probes(control: Control, metrics: Metrics, leaving: Callable[[], bool]) -> list[Any]:
     @get("/healthz", include_in_schema=False, sync_to_thread=False)
     def healthz() -> dict[str, str]:
         """The process answers."""
@@ -229,7 +233,12 @@ def _probes(control: Control, metrics: Metrics) -> list[Any]:
 
     @get("/readyz", include_in_schema=False)
     async def readyz() -> dict[str, str]:
-        """The database answers too."""
+        """The database answers too, and the process is there to stay."""
+        if leaving():
+            raise Unavailable(
+                "This process is about to end; it answers a little longer.",
+                remedy="Ask another one.",
+            )
         await control.database.read(operation_rows.counts)
         return {"status": "ready"}
 

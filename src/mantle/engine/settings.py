@@ -14,6 +14,9 @@ class Settings:
     lease_seconds: float = 12.0
     """Where engines share a database: one that is silent for so long is given up, and its
     operations go on elsewhere. It speaks three times as often."""
+    drain_seconds: float = 3.0
+    """So long an API of several goes on answering after SIGTERM, while `/readyz` says that it
+    leaves: long enough for load balancers to see it."""
     operations_at_once: int = 256
     """Of root stacks that one engine of several takes on; more wait in the queue."""
     operations_at_once_per_project: int = 64

@@ -66,6 +66,14 @@ def two_projects() -> Iterator[Lab]:
             admin.identity.delete_project(project)
 
 
+def let_in(user: str, role: str, *project_ids: str) -> None:
+    """Give a user of the lab a role in these projects."""
+    admin = connect()
+    found, kind = admin.identity.find_user(user), admin.identity.find_role(role)
+    for project_id in project_ids:
+        admin.identity.assign_project_role_to_user(project_id, found, kind)
+
+
 def furnish() -> None:
     """The flavor and the image that the contract's stories name."""
     admin = connect()

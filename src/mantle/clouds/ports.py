@@ -85,6 +85,15 @@ class Power(StrEnum):
     RESUME = "resume"
 
 
+class Move(StrEnum):
+    """How a server comes to another host."""
+
+    COLD = "migrate"
+    """It is switched off for it, and on again."""
+    LIVE = "live-migrate"
+    """It goes on running."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudObject:
     """What every object of every collection says about itself."""
@@ -227,6 +236,64 @@ class Image:
     name: str
     description: str = ""
     min_ram_mib: int = 0
+
+
+# --- what servers run on ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something that was done to a server, as its cloud remembers it."""
+
+    id: str
+    verb: str
+    """`reboot`, `resize`, `migrate`, `live-migrate`; others in the cloud's own words."""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A machine that servers run on, as it is now."""
+
+    name: str
+    kind: str
+    """What runs the servers: `QEMU`, `local`, …"""
+    up: bool
+    enabled: bool
+    """Whether it gets new servers."""
+    reason: str = ""
+    """Why it does not."""
+    zone: str = ""
+    vcpus: int = 0
+    vcpus_used: int = 0
+    ram_mib: int = 0
+    ram_used_mib: int = 0
+    servers: int = 0
+    """Of all projects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudService:
+    """A process of the cloud's own, as it is now. The id's first part says whose it is."""
+
+    id: str
+    name: str
+    """`nova-compute`, `cinder-volume`, `Open vSwitch agent`, …"""
+    host: str
+    up: bool
+    enabled: bool
+    reason: str = ""
+    zone: str = ""
+    seen_at: float = 0.0
+    """Seconds since the epoch; 0 when the cloud does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A server on a host, of whatever project."""
+
+    id: str
+    name: str
 
 
 # --- network ---------------------------------------------------------------------------------
@@ -709,6 +776,18 @@ class Servers(Collection[ServerSpec, Server], Protocol):
         """The last lines of the console log."""
         ...
 
+    async def resize(self, server_id: str, flavor: str) -> None:
+        """Begin to give it another flavor; poll `get`. One that has it is left alone."""
+        ...
+
+    async def migrate(self, server_id: str, how: Move, host: str | None) -> None:
+        """Begin to bring it to another host, or to this one; poll `get`."""
+        ...
+
+    async def deeds(self, server_id: str) -> Sequence[Deed]:
+        """What was done to it, the newest first: how one learns whether a deed arrived."""
+        ...
+
 
 class Volumes(Collection[VolumeSpec, Volume], Protocol):
     """Volumes can return to what a backup holds."""
@@ -792,6 +871,25 @@ class Session(Protocol):
 
     async def quotas(self) -> Sequence[Quota]:
         """What the project may have of a collection, where the cloud can say; else nothing."""
+        ...
+
+    # The rest is the operator's, and about all projects: a cloud answers `Denied` to credentials
+    # that are not.
+
+    async def hosts(self) -> Sequence[Host]:
+        """What servers run on, by name."""
+        ...
+
+    async def guests(self, host: str) -> Sequence[Guest]:
+        """The servers on a host, of all projects, by name; `Missing` when there is no such host."""
+        ...
+
+    async def services(self) -> Sequence[CloudService]:
+        """The cloud's own processes, by host and name."""
+        ...
+
+    async def set_service(self, service_id: str, enabled: bool, reason: str) -> None:
+        """Let its host get new work, or not; what runs there goes on."""
         ...
 
 

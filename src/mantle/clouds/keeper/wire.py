@@ -66,7 +66,9 @@ def _signatures() -> dict[tuple[str, str], tuple[tuple[Any, ...], Any]]:
         if name == "project_id" or name.startswith("_"):
             continue
         if not isinstance(member, property):
-            found["", name] = ((), get_type_hints(member)["return"])
+            hints = get_type_hints(member)
+            answer = hints.pop("return")
+            found["", name] = (tuple(hints.values()), answer)
             continue
         kind = get_type_hints(member.fget)["return"]
         spec, thing = _spec_and_object(kind)

@@ -41,8 +41,12 @@ from mantle.clouds.local.volumes import Attachments, Volumes
 from mantle.clouds.local.wish import Program
 from mantle.clouds.ports import (
     CloudInfo,
+    CloudService,
     Flavor,
+    Guest,
+    Host,
     Image,
+    Missing,
     Quota,
     Refused,
     ServerGroup,
@@ -59,11 +63,15 @@ SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 """Where HAProxy is on machines whose users do not have these on their PATH."""
 
 
+ONLY_HOST = "localhost"
+
+
 class LocalSession:
     """One project's view. Every collection is bound to this project's shelves and no other's."""
 
     def __init__(self, state: State, project: Project, tier: Tier, program: Program) -> None:
         self.project_id = project.id
+        self._state = state
         self.servers = LocalServers(state, project, tier)
         self.server_groups: Absent[ServerGroupSpec, ServerGroup] = Absent(
             "server group", ONE_MACHINE
@@ -100,6 +108,43 @@ class LocalSession:
     async def quotas(self) -> Sequence[Quota]:
         """This machine has none: what fits is found out by trying."""
         return ()
+
+    async def hosts(self) -> Sequence[Host]:
+        """This machine."""
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        return [
+            Host(
+                name=ONLY_HOST,
+                kind="local",
+                up=True,
+                enabled=True,
+                vcpus=os.cpu_count() or 1,
+                ram_mib=pages * size // (1024 * 1024),
+                servers=len(self._guests()),
+            )
+        ]
+
+    async def guests(self, host: str) -> Sequence[Guest]:
+        """Of all projects."""
+        if host != ONLY_HOST:
+            raise Missing(f"There is no host {host!r}: there is {ONLY_HOST}, this machine.")
+        return self._guests()
+
+    async def services(self) -> Sequence[CloudService]:
+        """None of its own: Mantle starts the processes itself."""
+        return ()
+
+    async def set_service(self, service_id: str, enabled: bool, reason: str) -> None:  # noqa: ARG002 - the port's
+        """There is none."""
+        raise Missing(f"There is no service {service_id!r} on the local cloud.")
+
+    def _guests(self) -> list[Guest]:
+        found = [
+            Guest(id=entry.object.id, name=entry.object.name)
+            for project in list(self._state.projects.values())
+            for entry in project.servers
+        ]
+        return sorted(found, key=lambda guest: (guest.name, guest.id))
 
 
 class LocalCloud:

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +36,10 @@ from mantle.clouds.ports import (
     Address,
     BlockDevice,
     Clash,
+    Deed,
     Exhausted,
     FixedIp,
+    Move,
     Nic,
     ObjectStatus,
     PortSpec,
@@ -86,6 +89,21 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
         return await self._state.run(
             lambda: self.machine(self.entry(server_id).object.id).console(lines)
         )
+
+    async def resize(self, server_id: str, flavor: str) -> None:
+        await self._state.run(self._resize_now, server_id, flavor)
+
+    async def migrate(self, server_id: str, how: Move, host: str | None) -> None:  # noqa: ARG002 - the port's
+        await self._state.run(self.entry, server_id)
+        raise Refused(
+            "The local cloud has one host, this machine: nothing can migrate.",
+            remedy="Choose servers of another cloud.",
+        )
+
+    async def deeds(self, server_id: str) -> Sequence[Deed]:
+        """A boot is all that this cloud remembers; each but the first is a reboot."""
+        entry = await self._state.run(self.entry, server_id)
+        return [Deed(id=f"boot-{boot}", verb="reboot") for boot in range(entry.notes.boot, 1, -1)]
 
     def machine(self, server_id: str) -> Machine:
         """The processes of a server."""
@@ -460,6 +478,12 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                     raise Clash(f"Server {entry.object.name!r} is {status}, so it cannot {power}.")
             self._keep(entry, notes)
         self._settle(server_id)
+
+    def _resize_now(self, server_id: str, flavor: str) -> None:
+        wanted = find_flavor(flavor)
+        spec = self.entry(server_id).object.spec
+        if find_flavor(spec.flavor) != wanted:
+            self._update_now(server_id, replace(spec, flavor=wanted.name))
 
     def _rebuild_now(self, server_id: str, spec: ServerSpec) -> Server:
         with self._state.lock:

@@ -34,6 +34,7 @@ from mantle.clouds.openstack.keeping import VOLUME_BACKUPS, VOLUME_SNAPSHOTS, Se
 from mantle.clouds.openstack.keypairs import KeyPairs
 from mantle.clouds.openstack.limitations import limitations
 from mantle.clouds.openstack.networks import NETWORKS, PORTS, ROUTERS, SUBNETS, Ports
+from mantle.clouds.openstack.operating import Operating
 from mantle.clouds.openstack.servers import SERVER_GROUPS, SERVERS, OpenStackServers
 from mantle.clouds.openstack.volumes import VOLUMES, Attachments, Volumes
 from mantle.clouds.ports import CloudInfo
@@ -57,6 +58,7 @@ class OpenStackSession:
         self.project_id = project_id
         self.caller = caller
         self.facts = Facts(caller)
+        self._operating = Operating(caller)
         self.networks: RestCollection[p.NetworkSpec, p.Network] = RestCollection(NETWORKS, caller)
         self.subnets: RestCollection[p.SubnetSpec, p.Subnet] = RestCollection(SUBNETS, caller)
         self.ports = Ports(PORTS, caller)
@@ -96,6 +98,22 @@ class OpenStackSession:
     async def quotas(self) -> Sequence[p.Quota]:
         """What the services say of the project's quotas."""
         return await self.facts.quotas()
+
+    async def hosts(self) -> Sequence[p.Host]:
+        """Every hypervisor."""
+        return await self._operating.hosts()
+
+    async def guests(self, host: str) -> Sequence[p.Guest]:
+        """A host's servers, of all projects."""
+        return await self._operating.guests(host)
+
+    async def services(self) -> Sequence[p.CloudService]:
+        """Nova's, Neutron's and Cinder's."""
+        return await self._operating.services()
+
+    async def set_service(self, service_id: str, enabled: bool, reason: str) -> None:
+        """Enable or disable one of them."""
+        await self._operating.set_service(service_id, enabled, reason)
 
 
 class OpenStackCloud:

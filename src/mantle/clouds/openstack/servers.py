@@ -34,6 +34,9 @@ POWER: Mapping[p.Power, tuple[dict[str, Any], p.ObjectStatus]] = {
 }
 """The action, and the state in which there is nothing left to do."""
 
+DEEDS = {"migrate": p.Move.COLD.value, "live-migration": p.Move.LIVE.value}
+"""Nova's names of what was done to a server that differ from ours."""
+
 
 def _read(raw: Raw, by_mac: Mapping[str, str]) -> p.Server:
     image = raw.get("image") or {}
@@ -292,6 +295,33 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         if states.server_status(raw) is already:
             return
         await self._act(server_id, action)
+
+    async def resize(self, server_id: str, flavor: str) -> None:
+        raw = await self.own(server_id)
+        await self._resize(raw, await self._facts.flavors.id_of(flavor))
+
+    async def migrate(self, server_id: str, how: p.Move, host: str | None) -> None:
+        await self.own(server_id)
+        if how is p.Move.LIVE:
+            await self._act(
+                server_id, {"os-migrateLive": {"host": host, "block_migration": "auto"}}
+            )
+            return
+        # Nova waits for a confirmation as after a resize, and the same tag says whose it is.
+        await self.caller.put(NOVA, f"/servers/{server_id}/tags/{RESIZING}")
+        await self._act(server_id, {"migrate": {"host": host} if host else None})
+
+    async def deeds(self, server_id: str) -> Sequence[p.Deed]:
+        await self.own(server_id)
+        answer = await self.caller.get(NOVA, f"/servers/{server_id}/os-instance-actions")
+        return [
+            p.Deed(
+                id=each["request_id"],
+                verb=DEEDS.get(each["action"], each["action"]),
+                at=states.seconds(each.get("start_time")),
+            )
+            for each in answer["instanceActions"]
+        ]
 
     async def console(self, server_id: str, lines: int) -> str:
         await self.own(server_id)

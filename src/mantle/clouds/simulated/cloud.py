@@ -1,6 +1,7 @@
 """The simulated cloud behind the port."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,11 +10,16 @@ from mantle.clouds.ports import (
     Clash,
     CloudInfo,
     CloudObject,
+    CloudService,
+    Deed,
     Exhausted,
     Flavor,
+    Guest,
+    Host,
     Image,
     KeyPair,
     Missing,
+    Move,
     NetworkSpec,
     ObjectStatus,
     Power,
@@ -25,7 +31,16 @@ from mantle.clouds.ports import (
     Volume,
 )
 from mantle.clouds.simulated.faults import Faults, Moment
-from mantle.clouds.simulated.kinds import FLAVORS, IMAGES, KINDS, PUBLIC, Kind, Needs
+from mantle.clouds.simulated.kinds import (
+    FLAVORS,
+    IMAGES,
+    KINDS,
+    PUBLIC,
+    Kind,
+    Needs,
+    aliases_of,
+    find_flavor,
+)
 from mantle.clouds.simulated.world import Slot, Thing, World
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
@@ -111,7 +126,58 @@ class SimulatedCollection:
         await self._arrives("power")
         thing = self._thing(server_id)
         thing.object = replace(thing.object, status=_POWERED[power])
+        self.world.did(self._slot(server_id), power)
         self._replies("power")
+
+    async def resize(self, server_id: str, flavor: str) -> None:
+        """Another flavor, after as long as a build takes."""
+        await self._arrives("resize")
+        thing = self._thing(server_id)
+        server = thing.object
+        assert isinstance(server, Server), "only servers have the verb"
+        if flavor in aliases_of(server.spec.flavor):
+            return
+        self._check_quiet(thing)
+        find_flavor(flavor)
+        thing.object = replace(server, spec=replace(server.spec, flavor=flavor))
+        thing.ready_at = self.world.clock.now() + self.faults.build_seconds
+        self.world.did(self._slot(server_id), "resize")
+        self._replies("resize")
+
+    async def migrate(self, server_id: str, how: Move, host: str | None) -> None:
+        """Another host, after as long as a build takes."""
+        await self._arrives("migrate")
+        thing, world = self._thing(server_id), self.world
+        server = thing.object
+        assert isinstance(server, Server), "only servers have the verb"
+        self._check_quiet(thing)
+        if how is Move.LIVE and server.status is not ObjectStatus.ACTIVE:
+            raise Clash(f"servers: {server_id} is {server.status}, so it cannot migrate live.")
+        taking = [name for name, why in world.hosts.items() if not why and name != server.host]
+        if host is not None and host not in world.hosts:
+            raise Refused(f"There is no host {host!r}.", remedy=f"There are: {', '.join(taking)}.")
+        if host is not None and host not in taking:
+            raise Refused(f"{host} takes no server of {server.host}.", remedy="Name another host.")
+        if not taking:
+            raise Exhausted("No valid host was found.", remedy="Enable a host.")
+        load = Counter(world.homes.values())
+        target = host or min(taking, key=lambda name: (load[name], name))
+        world.homes[self._slot(server_id)] = target
+        thing.object = replace(server, host=target)
+        thing.ready_at = world.clock.now() + self.faults.build_seconds
+        world.did(self._slot(server_id), how)
+        self._replies("migrate")
+
+    async def deeds(self, server_id: str) -> Sequence[Deed]:
+        """The newest first."""
+        await self._arrives("deeds")
+        self._thing(server_id)
+        return list(self.world.deeds.get(self._slot(server_id), ()))
+
+    def _check_quiet(self, thing: Thing) -> None:
+        seen = self._seen(thing).status
+        if seen in {ObjectStatus.BUILDING, ObjectStatus.DELETING, ObjectStatus.ERROR}:
+            raise Clash(f"servers: {thing.object.id} is {seen}.")
 
     async def rebuild(self, server_id: str, spec: ServerSpec) -> Server:
         """Same server, new image and boot script: it holds what the image holds."""
@@ -293,6 +359,66 @@ class SimulatedSession:
         world = self._cloud.world
         shelves = ((name, world.shelf(self.project_id, name)) for name in KINDS)
         return [Quota(what=name, used=len(shelf), limit=limit) for name, shelf in shelves]
+
+    async def hosts(self) -> Sequence[Host]:
+        """A few, with room for everybody."""
+        world = self._cloud.world
+        world.calls += 1
+        load = Counter(world.homes.values())
+        return [
+            Host(
+                name=name,
+                kind="simulated",
+                up=True,
+                enabled=not why,
+                reason=why,
+                zone="nova",
+                vcpus=1024,
+                ram_mib=4 * 1024 * 1024,
+                servers=load[name],
+            )
+            for name, why in world.hosts.items()
+        ]
+
+    async def guests(self, host: str) -> Sequence[Guest]:
+        """Of all projects."""
+        world = self._cloud.world
+        world.calls += 1
+        if host not in world.hosts:
+            raise Missing(f"There is no host {host!r}.")
+        found = []
+        for (project, kind, server_id), home in world.homes.items():
+            if home == host:
+                thing = world.things[project, kind][server_id]
+                found.append(Guest(id=server_id, name=thing.object.name))
+        return sorted(found, key=lambda guest: (guest.name, guest.id))
+
+    async def services(self) -> Sequence[CloudService]:
+        """One on each host."""
+        world = self._cloud.world
+        world.calls += 1
+        return [
+            CloudService(
+                id=f"compute:{name}",
+                name="simulated-compute",
+                host=name,
+                up=True,
+                enabled=not why,
+                reason=why,
+                zone="nova",
+                seen_at=world.clock.now(),
+            )
+            for name, why in world.hosts.items()
+        ]
+
+    async def set_service(self, service_id: str, enabled: bool, reason: str) -> None:
+        """What runs on its host goes on."""
+        world = self._cloud.world
+        world.calls += 1
+        name = service_id.removeprefix("compute:")
+        if name not in world.hosts:
+            raise Missing(f"There is no service {service_id!r}.")
+        world.hosts[name] = "" if enabled else reason or "disabled"
 
 
 class SimulatedCloud:

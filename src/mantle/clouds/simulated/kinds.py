@@ -44,10 +44,23 @@ IMAGES = (
 )
 
 
+def find_flavor(name_or_id: str) -> p.Flavor:
+    """By name or id; `Refused` lists what there is."""
+    for flavor in FLAVORS:
+        if name_or_id in {flavor.id, flavor.name}:
+            return flavor
+    known = ", ".join(each.name for each in FLAVORS)
+    raise p.Refused(f"Compute has no flavor {name_or_id!r}.", remedy=f"There are: {known}.")
+
+
+def aliases_of(name_or_id: str) -> tuple[str, ...]:
+    """What the flavor may be called by."""
+    flavor = find_flavor(name_or_id)
+    return flavor.id, flavor.name
+
+
 def _server(world: World, project: ProjectId, base: dict[str, Any], spec: p.ServerSpec) -> p.Server:
-    if spec.flavor not in {name for each in FLAVORS for name in (each.id, each.name)}:
-        known = ", ".join(each.name for each in FLAVORS)
-        raise p.Refused(f"Compute has no flavor {spec.flavor!r}.", remedy=f"There are: {known}.")
+    find_flavor(spec.flavor)
     slot = (project, "servers", base["id"])
     if base["id"] not in world.shelf(project, "servers"):
         world.copy((project, "server_images", spec.image or ""), slot)
@@ -66,7 +79,7 @@ def _server(world: World, project: ProjectId, base: dict[str, Any], spec: p.Serv
             for ip in thing.object.fixed_ips
         ]
     return p.Server(
-        **base, spec=spec, addresses=tuple(addresses), host="simulated-1",
+        **base, spec=spec, addresses=tuple(addresses), host=world.home(slot),
         instance_name=f"instance-{base['id'][:8]}",
     )  # fmt: skip
 

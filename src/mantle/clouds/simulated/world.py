@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mantle.clouds.ports import (
     CloudObject,
+    Deed,
     Exhausted,
     FloatingIp,
     LoadBalancer,
@@ -35,6 +36,8 @@ class Thing:
 Slot = tuple[ProjectId, str, str]
 """(project, collection, id) of one object."""
 
+HOSTS = ("simulated-1", "simulated-2", "simulated-3", "simulated-4")
+
 
 @dataclass(slots=True)
 class World:
@@ -57,6 +60,12 @@ class World:
     """What volumes, servers and their copies hold: any text; nothing is the empty one."""
     ends: list[tuple[float, Slot]] = field(default_factory=list)
     """A heap of the objects being deleted, by when they will be gone."""
+    hosts: dict[str, str] = field(default_factory=lambda: dict.fromkeys(HOSTS, ""))
+    """By name: why the host gets no new servers, or nothing."""
+    homes: dict[Slot, str] = field(default_factory=dict)
+    """Which host a server is on."""
+    deeds: dict[Slot, list[Deed]] = field(default_factory=dict)
+    """What was done to a server, the newest first."""
     made: int = 0
     calls: int = 0
 
@@ -106,6 +115,8 @@ class World:
         project, collection, object_id = slot
         self.relate(slot, ())
         self.contents.pop(slot, None)
+        self.homes.pop(slot, None)
+        self.deeds.pop(slot, None)
         thing = self.things[project, collection].pop(object_id)
         self.tokens.pop((project, collection, thing.object.token), None)
         self.release(_addresses(thing.object))
@@ -128,6 +139,21 @@ class World:
                 return item.size_gib
             case _:
                 return 0
+
+    def home(self, slot: Slot) -> str:
+        """The host of a server; a new one gets the first that takes any, in turn."""
+        if slot not in self.homes:
+            taking = [name for name, why in self.hosts.items() if not why]
+            if not taking:
+                raise Exhausted("No valid host was found.", remedy="Enable a host.")
+            self.homes[slot] = taking[len(self.homes) % len(taking)]
+        return self.homes[slot]
+
+    def did(self, slot: Slot, verb: str) -> None:
+        """Remember what was done to a server."""
+        self.made += 1
+        deed = Deed(id=f"deed-{self.made}", verb=verb, at=self.clock.now())
+        self.deeds.setdefault(slot, []).insert(0, deed)
 
     def new_id(self, collection: str) -> str:
         """Ids are counted, so that runs are alike: `ports-000007`, in the form of a UUID."""

@@ -25,8 +25,8 @@ from mantle.stacks.waves import KEPT_SECONDS, carry_on
 from mantle.store import drift as drift_rows
 from mantle.store import events as event_rows
 from mantle.store import guards as guard_rows
+from mantle.store import marks, retention
 from mantle.store import moves as move_rows
-from mantle.store import retention
 from mantle.store import saved_plans as saved_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
@@ -96,6 +96,7 @@ class Upkeep(Loop):
             self._tidy_at = now + TIDY_SECONDS
             await self.control.database.write(saved_rows.purge, now - KEPT_SECONDS)
             await self.control.database.write(move_rows.purge, now - KEPT_SECONDS)
+            await self.control.database.write_fenced(marks.purge, now)
             await self.forget(now)
 
     async def forget(self, now: float) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
+from mantle.store.marks import Writer
 from mantle.store.moments import database_time
 from mantle.store.tables import metadata
 from mantle.store.transactions import Patience, look, transact
@@ -28,6 +29,9 @@ __all__ = ["Connection", "Database"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+IDLE_SECONDS = 20
+"""After so long without a statement the server gives a transaction up; `transact` does it again."""
 
 READERS = 4
 """Reader threads; reads of one request are short."""
@@ -43,6 +47,7 @@ class Database:
         self, url: str, *, inline: bool = False, patience_seconds: float = float("inf")
     ) -> None:
         self._patience = Patience(seconds=patience_seconds)
+        self._as_whom = Writer()
         in_memory = url in {"sqlite://", "sqlite:///:memory:"}
         if url.startswith("sqlite"):
             self._writer_engine = _sqlite(url, begin="BEGIN IMMEDIATE")
@@ -107,7 +112,10 @@ class Database:
     ) -> T:
         def work() -> T:
             return transact(
-                engine, lambda connection: function(connection, *args, **kwargs), self._patience
+                engine,
+                lambda connection: function(connection, *args, **kwargs),
+                self._patience,
+                self._as_whom,
             )
 
         return await _in(self._writer, work)
@@ -157,6 +165,8 @@ def _postgresql(url: str, connections: int, **options: Any) -> Engine:
             "keepalives_interval": 3,
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
+            # A process that is frozen in the middle of a transaction holds up others for so long.
+            "options": f"-c idle_in_transaction_session_timeout={IDLE_SECONDS * 1000}",
         },
         **options,
     )

@@ -1,8 +1,8 @@
 """Transactions on a database that others write to as well, and that may be away for a while.
 
 A transaction that met another's is done again. One whose connection broke is done again when the
-server is back, if it was not committed; whether it was, when the reply to the COMMIT was lost, the
-server knows: every transaction that writes asks for its number first (`pg_xact_status`).
+server is back, if it was not committed; whether it was, when the reply to the COMMIT was lost, its
+mark tells (see `marks`).
 """
 
 import threading
@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from mantle.model.errors import Unavailable
+from mantle.store.marks import KEPT_SECONDS, Writer, mark, mark_written
 
 log = structlog.get_logger()
 
@@ -27,11 +28,9 @@ AGAIN = 20
 MET_ANOTHER = {"40001", "40P01"}
 """PostgreSQL's codes for transactions that could not be told apart in time, and for deadlocks."""
 
-STOPPED = {"57P01", "57P02", "57P03"}
-"""Its codes for a server that stops, crashed, or is not up yet."""
-
-NEVER_WAS = "22023"
-"""Its code for the number of a transaction that a crash has undone, before the number is new."""
+STOPPED = {"57P01", "57P02", "57P03", "25P03"}
+"""Its codes for a server that stops, crashed, or is not up yet, and for one that gave up a
+transaction whose process said nothing for long."""
 
 CONNECTION = "08"
 """How its codes for broken connections begin."""
@@ -48,16 +47,31 @@ class Patience:
     over: threading.Event = field(default_factory=threading.Event)
 
 
-def transact(engine: Engine, function: Callable[[Connection], T], patience: Patience) -> T:
+def transact(
+    engine: Engine, function: Callable[[Connection], T], patience: Patience, writer: Writer
+) -> T:
     """Run a writing function in one transaction, exactly once."""
-    waiting = _Waiting(patience)
+    with writer.lock:
+        writer.number += 1
+        return _transact(engine, function, _Waiting(patience), writer)
+
+
+def _transact(
+    engine: Engine, function: Callable[[Connection], T], waiting: "_Waiting", writer: Writer
+) -> T:
     met = 0
+    answers: list[T] = []
     while True:
-        number: str | None = None
+        asked = False
         try:
             with engine.connect() as connection, connection.begin() as transaction:
+                if waiting.doubtful and not mark(connection, writer):
+                    return answers[-1]
                 answer = function(connection)
-                number = _number(connection)
+                if not waiting.doubtful:
+                    mark_written(connection, writer)
+                answers = [answer]
+                asked = True
                 transaction.commit()
                 return answer
         except DBAPIError as error:
@@ -66,9 +80,8 @@ def transact(engine: Engine, function: Callable[[Connection], T], patience: Pati
                 continue
             if not is_away(error):
                 raise
+            waiting.doubtful |= asked
             waiting.pause(error)
-            if number is not None and _was_committed(engine, number, waiting):
-                return answer
 
 
 def look(engine: Engine, function: Callable[[Connection], T], patience: Patience) -> T:
@@ -96,33 +109,6 @@ def is_away(error: DBAPIError) -> bool:
     return str(code).startswith(CONNECTION)
 
 
-def _number(connection: Connection) -> str | None:
-    """The transaction's, when it has written anything."""
-    if connection.dialect.name != "postgresql":
-        return None
-    number: str | None = connection.scalar(text("SELECT pg_current_xact_id_if_assigned()::text"))
-    return number
-
-
-def _was_committed(engine: Engine, number: str, waiting: "_Waiting") -> bool:
-    query = text("SELECT pg_xact_status(CAST(:number AS xid8))")
-    while True:
-        try:
-            with engine.connect() as connection:
-                status = connection.scalar(query, {"number": number})
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == NEVER_WAS:
-                return False
-            if not is_away(error):
-                raise
-            waiting.pause(error)
-            continue
-        if status != "in progress":
-            return bool(status == "committed")
-        # Its backend has not noticed yet that we are gone.
-        waiting.pause(None)
-
-
 class _Waiting:
     """One wait for the database, told in the log when it takes long."""
 
@@ -130,8 +116,10 @@ class _Waiting:
         self.patience = patience
         self.began: float | None = None
         self.told = 0.0
+        self.doubtful = False
+        """A COMMIT was sent, and its answer has not come."""
 
-    def pause(self, error: DBAPIError | None) -> None:
+    def pause(self, error: DBAPIError) -> None:
         now = time.monotonic()
         if self.began is None:
             self.began = self.told = now
@@ -140,14 +128,16 @@ class _Waiting:
             self.told = now
             log.warning("the database is waited for", seconds=round(waited), error=_why(error))
         ended = self.patience.over.wait(PAUSE_SECONDS)
-        if ended or waited > self.patience.seconds:
+        # A mark is there for so long; without it nobody could tell any more.
+        lost = self.doubtful and waited > KEPT_SECONDS / 2
+        if ended or lost or waited > self.patience.seconds:
             raise Unavailable(
                 f"The database does not answer ({_why(error)}).",
-                remedy="Nothing was changed. Try again later.",
+                remedy="It did not say whether the change was made: look before you try again."
+                if self.doubtful
+                else "Nothing was changed. Try again later.",
             ) from error
 
 
-def _why(error: DBAPIError | None) -> str:
-    if error is None:
-        return "a transaction's end is not known yet"
+def _why(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]

@@ -1,0 +1,68 @@
+"""How a process knows whether its last commit took place, when nobody could tell it.
+
+Each process has one row: the number of its last transaction that wrote. The transaction itself
+writes it, so the number is there if and only if all the rest is. One row is enough, as a process
+writes one transaction after the other, and nothing has to be cleared away but the rows of processes
+that are gone.
+
+Note: a commit that is still on its way. The connection broke after COMMIT was sent. The server may
+have committed, may have given up, or may not have heard of it yet: then it would commit after we
+looked, and what we did again would be there twice. So we do not look, we write our number again,
+first of all. While the old transaction is undecided it holds the row, and this waits for it; when
+it committed, the number is there and nothing is written (`mark` is False); when it did not, the
+number is ours now, and the old one has ended without a trace.
+
+PostgreSQL's own numbers of transactions do not serve for this: those that a crash has undone are
+given again, and another's commit would be taken for ours.
+"""
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, text
+
+from mantle.store.moments import database_time
+from mantle.store.tables.writers import writers
+
+KEPT_SECONDS = 7 * 86_400.0
+"""How long the row of a process that writes nothing is kept."""
+
+_ROW = """
+INSERT INTO writers (id, number, at)
+SELECT CAST(:id AS varchar), CAST(:number AS bigint), extract(epoch FROM clock_timestamp())
+{only} ON CONFLICT (id) DO UPDATE SET number = excluded.number, at = excluded.at
+WHERE writers.number < excluded.number
+"""
+
+_ALWAYS = text(_ROW.format(only="WHERE TRUE"))
+_IF_WRITTEN = text(_ROW.format(only="WHERE pg_current_xact_id_if_assigned() IS NOT NULL"))
+
+
+@dataclass(slots=True)
+class Writer:
+    """One process, as its database knows it."""
+
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    number: int = 0
+    """Of the transaction under way, or the last one."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """One transaction after the other."""
+
+
+def mark(connection: Connection, writer: Writer) -> bool:
+    """Begin a transaction that may have been committed already; False when it was."""
+    values = {"id": writer.id, "number": writer.number}
+    return connection.execute(_ALWAYS, values).rowcount > 0
+
+
+def mark_written(connection: Connection, writer: Writer) -> None:
+    """End a transaction: note its number, when it wrote anything."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_IF_WRITTEN, {"id": writer.id, "number": writer.number})
+
+
+def purge(connection: Connection, here: float) -> int:
+    """The rows of processes that have written nothing for long; not in a SERIALIZABLE one."""
+    before = database_time(connection, here) - KEPT_SECONDS
+    return connection.execute(delete(writers).where(writers.c.at < before)).rowcount

@@ -17,7 +17,7 @@ from mantle.stacks.actions import cancel_stack
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.hooks import clear_hook, list_hooks
-from mantle.stacks.queries import EventQuery, find_stack, list_events, list_resources
+from mantle.stacks.queries import EventQuery, find_stack, list_events, list_resources, stack_source
 from mantle.stacks.resources import signal_resource
 from mantle.stacks.update import UpdateRequest, update_stack
 
@@ -269,5 +269,28 @@ def test_a_restricted_resource_is_left_alone(restricted, template, ends):
             assert "is restricted for resource second" in stack.reason
             states = {v.record.name: v.record.state for v in await list_resources(control, stack)}
             assert states == {"first": "CREATE_COMPLETE", "second": "CREATE_COMPLETE"}
+
+    told(story)
+
+
+@pytest.mark.proves("environment: hooks and restrictions stay in an update that gives none")
+def test_an_update_of_what_exists_keeps_what_is_said_by_name():
+    """PATCH gives no environment: hooks of before hold; what it does give is added by name."""
+
+    async def story(control):
+        stack = await begin(control, hooked("pre-update"))
+        await quiet(control)
+        other = asking({"restricted_actions": "replace"}, "first")
+        for environment in ({}, other):
+            request = UpdateRequest(existing=True, environment=environment)
+            stack = await find_stack(control, CALLER.project_id, "s")
+            await update_stack(control, CALLER, stack, request)
+            assert await held(control, stack) == [("second", "pre-update")]
+            await clear_hook(control, CALLER, stack, "second", "pre-update")
+            assert await end(control) == "UPDATE_COMPLETE"
+        stack = await find_stack(control, CALLER.project_id, "s")
+        registry = (await stack_source(control, stack)).environment["resource_registry"]
+        assert registry["resources"] == {**hooked("pre-update")["resource_registry"]["resources"],
+                                         **other["resource_registry"]["resources"]}  # fmt: skip
 
     told(story)

@@ -351,7 +351,6 @@ def test_what_cannot_be_moved_is_refused_by_name():
 
         await refused(Invalid, "'other' already", MoveKind.MOVE, stack, ["other"], other)
         await refused(Invalid, "not in the stack", MoveKind.MOVE, stack, ["none"], other)
-        await refused(Invalid, "stack inside", MoveKind.MOVE, stack, ["g"], other)
         await refused(MantleError, "No resource", MoveKind.MOVE, stack, [], other)
         await refused(MantleError, "same stack", MoveKind.MOVE, stack, ["other"], stack)
         await refused(Conflict, "exists", MoveKind.SPLIT, stack, ["other"], name="s")

@@ -1,6 +1,7 @@
 """What a move does, as data that is shown and compared. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mantle.model.errors import dotted
@@ -19,8 +20,12 @@ def document_of(
     rows: Sequence[tuple[ResourceRecord, str]],
     cut: Cut,
     notes: Sequence[str],
+    stacks: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What is shown before it is done. `rows` are those that go, with their names afterwards."""
+    """What is shown before it is done. `rows` are those that go, with their names afterwards.
+
+    `stacks` are those inside them: `resource` says the way there, `resources` how many it has.
+    """
     return {
         "kind": str(request.kind),
         "source": source,
@@ -35,6 +40,9 @@ def document_of(
         ],
         "conditions": list(cut.conditions),
         "files": list(cut.files),
+        "types": list(cut.types),
+        "defaults": list(cut.defaults),
+        "stacks": [dict(each) for each in stacks],
         "dropped": [
             {"stack": each.stack, "resource": each.resource, "depends_on": each.needs}
             for each in cut.dropped
@@ -67,7 +75,7 @@ def prints_of(
     """
     prints = {"the stack's name": seal(source, key)}
     for row, _ in rows:
-        prints[f"resource {row.name}"] = print_of(row, key)
+        prints[f"resource {row.name}"] = print_of(without_digest(row), key)
     sections = cut.data
     for name in request.names.values():
         body = (sections.get("resources") or {}).get(name)
@@ -79,12 +87,25 @@ def prints_of(
     for name, new in cut.parameters.items():
         prints[f"parameter {name}"] = seal([new, declared.get(new)], key)
     prints["what goes along"] = seal(
-        [sorted(cut.parameters.items()), sorted(cut.conditions), sorted(cut.files)], key
+        [
+            sorted(cut.parameters.items()),
+            *(sorted(each) for each in (cut.conditions, cut.files, cut.types, cut.defaults)),
+        ],
+        key,
     )
     prints["dependencies"] = seal(
         sorted([each.stack, each.resource, each.needs] for each in cut.dropped), key
     )
     return prints
+
+
+def without_digest(row: ResourceRecord) -> ResourceRecord:
+    """The row without what it notes of its stack's files and environment.
+
+    A change elsewhere in those changes the digest of every group; the stacks inside are compared
+    by what they are made of.
+    """
+    return replace(row, data={key: each for key, each in row.data.items() if key != "digest"})
 
 
 def moved_since(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -111,6 +132,9 @@ def render_move(document: Mapping[str, Any]) -> str:
     for each in there:
         new = "" if each["new_name"] == each["name"] else f" -> {each['new_name']}"
         lines.append(f"  {each['name']}{new}  {each['type']}  {each['physical_id'] or '-'}")
+    for inner in document.get("stacks", ()):
+        count = f"{inner['resources']} resource{'' if inner['resources'] == 1 else 's'}"
+        lines.append(f"    with stack {inner['name']} inside {inner['resource']} ({count})")
     if document["crossings"]:
         lines += ["", "These references become parameters with the value of now:"]
         lines += [_told(each) for each in document["crossings"]]
@@ -118,6 +142,8 @@ def render_move(document: Mapping[str, Any]) -> str:
         *(_renamed("parameter", each) for each in document["parameters"]),
         *(f"condition {name}" for name in document["conditions"]),
         *(f"file {name}" for name in document["files"]),
+        *(f"what type {name} stands for" for name in document.get("types", ())),
+        *(f"the default of {name}" for name in document.get("defaults", ())),
     ]
     if along:
         lines += ["", f"Goes along: {', '.join(along)}"]
@@ -129,7 +155,8 @@ def render_move(document: Mapping[str, Any]) -> str:
         ]
     lines += ["", *(f"Note: {note}" for note in document["notes"])]
     both = "both stacks" if document["kind"] in {MoveKind.MOVE, MoveKind.SPLIT} else "the stack"
-    lines.append(f"Afterwards the plan of {both} is empty: that was checked.")
+    inside = ", and of those inside," if document.get("stacks") else ""
+    lines.append(f"Afterwards the plan of {both}{inside} is empty: that was checked.")
     return "\n".join(lines) + "\n"
 
 

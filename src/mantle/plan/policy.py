@@ -20,8 +20,8 @@ from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.values import Unknown, Value
 
 VARIABLES: Mapping[str, tuple[str, str]] = {
-    "action": ("text", "the stack's action: create, update, delete, rollback, check, suspend …"),
-    "change": ("text", "what the step does: create, update, replace, delete, forget, check …"),
+    "action": ("text", "the stack's action: create, update, delete, rollback, check, move …"),
+    "change": ("text", "what the step does: create, update, replace, delete, check, leave …"),
     "replacement": ("truth", "whether the step makes or removes one side of a replacement"),
     "resource": ("map", "name, type, resolved_type, physical_id"),
     "before": ("map", "the resource's properties as they are; empty for a new one"),
@@ -66,7 +66,7 @@ def judge_plan(
     `seconds` is a clock that bounds the whole (`MOST_SECONDS`); `only` chooses steps.
     """
     action = str(question.plan.action).lower()
-    ready = [_Ready.of(rule) for rule in rules if not rule.actions or action in rule.actions]
+    ready = [Ready.of(rule) for rule in rules if not rule.actions or action in rule.actions]
     if not ready:
         return ()
     rows = {row.id: row for row in question.rows}
@@ -87,12 +87,12 @@ def judge_plan(
                 else one.applies(both)
             )
             if reason is not None:
-                found.append(one.verdict(step, reason))
+                found.append(one.verdict(str(step.key), step.resource, step.resource_type, reason))
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class Ready:
     """A rule, compiled or known to be broken."""
 
     rule: PolicyRule
@@ -100,11 +100,12 @@ class _Ready:
     fault: str = ""
 
     @staticmethod
-    def of(rule: PolicyRule) -> "_Ready":
+    def of(rule: PolicyRule) -> "Ready":
+        """Compile it."""
         try:
-            return _Ready(rule, VOCABULARY.compile(rule.expression))
+            return Ready(rule, VOCABULARY.compile(rule.expression))
         except BadExpression as error:
-            return _Ready(rule, None, str(error))
+            return Ready(rule, None, str(error))
 
     def concerns(self, *types: str) -> bool:
         """Whether the rule is about one of these types."""
@@ -129,15 +130,16 @@ class _Ready:
                 return f"the rule cannot be evaluated: {error}{late}"
         return None
 
-    def verdict(self, step: Step, reason: str) -> PolicyVerdict:
+    def verdict(self, step: str, resource: str, resource_type: str, reason: str) -> PolicyVerdict:
+        """What the rule says of a step, for that reason."""
         rule = self.rule
         return PolicyVerdict(
             rule=rule.name,
             scope=rule.scope,
             effect=rule.effect,
-            step=str(step.key),
-            resource=step.resource,
-            resource_type=step.resource_type,
+            step=step,
+            resource=resource,
+            resource_type=resource_type,
             reason=reason,
             rule_place=rule.origin or "line 1 of its expression",
         )
@@ -175,6 +177,19 @@ def _both(
         "after": after,
         "changed": [change.path for change in step.changes],
         "unknown": unknown,
+        **circumstances(stack, asker, question.now),
+    }
+    names = tuple(unknown)
+    both = [(VOCABULARY.values(data), names)]
+    if unknown:
+        null = {**data, "after": _known(wanted, "", [], absent=False)}
+        both.append((VOCABULARY.values(null), names))
+    return both
+
+
+def circumstances(stack: StackRecord, asker: Asker, now: float) -> dict[str, Any]:
+    """The variables that are the same for every step."""
+    return {
         "stack": {
             "name": stack.name,
             "id": stack.id,
@@ -185,14 +200,8 @@ def _both(
         },
         "tags": list(stack.tags),
         "user": {"id": asker.user_id, "name": asker.user_name, "roles": list(asker.roles)},
-        "now": datetime.fromtimestamp(question.now, UTC),
+        "now": datetime.fromtimestamp(now, UTC),
     }
-    names = tuple(unknown)
-    both = [(VOCABULARY.values(data), names)]
-    if unknown:
-        null = {**data, "after": _known(wanted, "", [], absent=False)}
-        both.append((VOCABULARY.values(null), names))
-    return both
 
 
 class _Absent:

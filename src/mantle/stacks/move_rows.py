@@ -5,7 +5,7 @@ transaction: the stack has another source, or an operation, and the move is refu
 this transaction, it plans from the rows and the template that the move left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from mantle.model.guards import StackGuard
 from mantle.model.ids import ResourceId
 from mantle.model.moves import MoveKind, MoveStatus, SavedMove
 from mantle.model.records import ResourceRecord, StackRecord
+from mantle.model.sinks import Sink
 from mantle.stacks.control import Control
 from mantle.stacks.create import refuse_taken
 from mantle.store import events as event_rows
@@ -24,6 +25,7 @@ from mantle.store import guards as guard_rows
 from mantle.store import moves as move_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import sinks as sink_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 
@@ -39,6 +41,8 @@ class Side:
     """Those that change, as they will be: also what they are called and whose they are."""
     fresh: bool
     """True for the stack that a split makes."""
+    sinks: tuple[Sink, ...] = ()
+    """Where its events go from now on, as its environment says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class MoveDraft:
     sides: tuple[Side, ...]
     document: Mapping[str, Any]
     prints: Mapping[str, str]
+    inner: tuple[Side, ...] = ()
+    """Stacks inside that change: they go along, or their parent's files or environment change."""
 
     @property
     def source(self) -> Side:
@@ -56,9 +62,16 @@ class MoveDraft:
 
 
 async def store_move(
-    control: Control, caller: Caller, saved: SavedMove, made: MoveDraft
+    control: Control,
+    caller: Caller,
+    saved: SavedMove,
+    made: MoveDraft,
+    check: Callable[[Connection], None] = lambda _: None,
 ) -> SavedMove:
-    """Write it all, or raise `Conflict` with nothing written."""
+    """Write it all, or raise `Conflict` with nothing written.
+
+    `check` is asked in the transaction, with all that was written, whether the target holds it.
+    """
     now = control.clock.now()
 
     def write(connection: Connection) -> None:
@@ -68,17 +81,22 @@ async def store_move(
                 remedy="Look at it: mantle move show.",
                 fault="PlanNotApplicable",
             )
-        for side in made.sides:
+        for side in (*made.sides, *made.inner):
             _same(connection, side)
         _rows(connection, saved, made)
         old = [_stack(connection, side, saved, made, now) for side in made.sides]
+        old += [_stack_inside(connection, side, now) for side in made.inner]
+        for side in (*made.sides, *made.inner):
+            sink_rows.follow(connection, side.after, side.sinks, control.machine.new_id)
+        if len(made.sides) > 1:
+            check(connection)
         if saved.request.kind is MoveKind.SPLIT:
             _guard_too(connection, made, caller)
         event_rows.add(connection, _events(control, saved, made))
         stack_rows.drop_unused_sources(connection, old)
 
     await control.database.write(write)
-    for side in made.sides:
+    for side in (*made.sides, *made.inner):
         control.machine.nudges.nudge(side.after.id)
     return replace(saved, status=MoveStatus.APPLIED, applied_at=now, version=saved.version + 1)
 
@@ -96,7 +114,8 @@ def _same(connection: Connection, side: Side) -> None:
 
 
 def _rows(connection: Connection, saved: SavedMove, made: MoveDraft) -> None:
-    for side in made.sides:
+    gone: list[tuple[ResourceRecord, ResourceRecord]] = []
+    for side in (*made.sides, *made.inner):
         for row_id, after in side.rows.items():
             before = resource_rows.get(connection, row_id)
             if before is None or not move_rows.relocate(
@@ -104,7 +123,8 @@ def _rows(connection: Connection, saved: SavedMove, made: MoveDraft) -> None:
             ):
                 raise _rival(f"{after.name} of stack {side.after.name}")
             if (before.stack_id, before.name) != (after.stack_id, after.name):
-                move_rows.bring_along(connection, before, after)
+                gone.append((before, after))
+    move_rows.bring_along(connection, gone)
     if saved.request.kind is MoveKind.RENAME_STACK:
         move_rows.rename_plans(connection, made.source.before.id, made.source.after.name)
 
@@ -129,6 +149,13 @@ def _stack(
     stack_rows.save(
         connection, replace(side.after, source_id=source_id, updated_at=now, reason=reason)
     )
+    return side.before.source_id if side.before.source_id != source_id else None
+
+
+def _stack_inside(connection: Connection, side: Side, now: float) -> str | None:
+    """Store a stack inside: whose it is and what it is made from, and nothing else."""
+    source_id = stack_rows.add_source(connection, side.source, now)
+    stack_rows.save(connection, replace(side.after, source_id=source_id))
     return side.before.source_id if side.before.source_id != source_id else None
 
 
@@ -180,4 +207,12 @@ def _events(control: Control, saved: SavedMove, made: MoveDraft) -> list[Event]:
             where = f"stack {made.source.before.name}, where it was " if len(made.sides) > 1 else ""
             reason = f"Moved from {where}{old[row.name]}"
             found.append(control.machine.resource_event(replace(row, reason=reason)))
+    for side in made.inner:
+        stack = side.after
+        if stack.root_id != side.before.root_id:
+            names = f"from stack {made.source.before.name} to stack {target.after.name}"
+            reason = f"Stack went along {names}"
+            found.append(
+                control.machine.stack_event(stack, None, stack.action, stack.status, reason)
+            )
     return found

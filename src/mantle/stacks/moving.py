@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from mantle.access.caller import Caller
 from mantle.engine.finish import outputs_of
-from mantle.engine.operation import RowLookup, load, plan_in_full, reference_of
+from mantle.engine.operation import RowLookup, load, reference_of
 from mantle.engine.resource import name_hint
 from mantle.engine.shelter import is_container
 from mantle.model.errors import (
@@ -29,16 +29,35 @@ from mantle.model.errors import (
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus, SavedMove
-from mantle.model.plan import Step, StepKind
+from mantle.model.plan import Step
 from mantle.model.records import ResourceRecord, StackRecord
+from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Status
 from mantle.model.values import walk
 from mantle.plan.adoption import NAMED
 from mantle.plan.moving import document_of, moved_since, prints_of
+from mantle.plan.moving_rules import Mover
 from mantle.stacks.accept import asker_of, check_size
 from mantle.stacks.control import Control
-from mantle.stacks.create import CreateRequest, check_room, draft, refuse_taken
+from mantle.stacks.create import CreateRequest, draft, refuse_taken
+from mantle.stacks.create import check_room as check_room_for_one
+from mantle.stacks.move_inside import (
+    Inner,
+    check_room,
+    count_inside,
+    fitted,
+    look_inside,
+    prints_inside,
+    refuse_known,
+    refuse_too_many,
+    rehoused,
+    shown,
+    stays_known,
+    steps_left,
+    templates_of,
+)
 from mantle.stacks.move_rows import MoveDraft, Side, store_move
+from mantle.stacks.move_rules import ask_rules
 from mantle.stacks.names import check_name
 from mantle.stacks.queries import load_stack
 from mantle.store import guards as guard_rows
@@ -113,7 +132,12 @@ async def apply_move(control: Control, caller: Caller, move_id: str) -> SavedMov
     changed = moved_since(saved.prints, made.prints)
     if changed:
         raise _stale(saved, changed)
-    return await store_move(control, caller, saved, made)
+    target = made.sides[-1].after
+
+    def check(connection: Connection) -> None:
+        refuse_too_many(connection, control, target, 0)
+
+    return await store_move(control, caller, saved, made, check)
 
 
 def _stale(saved: SavedMove, changed: Sequence[str]) -> Conflict:
@@ -169,9 +193,13 @@ async def _draft(
     source = await _there(control, caller.project_id, request.source_id)
     await _check_new_name(control, source, request)
     if request.kind is MoveKind.RENAME_STACK:
-        return await _renamed_stack(control, source, request)
+        return await _renamed_stack(control, caller, source, request)
     target = await _target(control, caller, source, request, new_stack)
     going = _going(control, source, request)
+    inside = [] if request.kind is MoveKind.RENAME else await look_inside(control, going)
+    if target is not None:
+        refuse_known(control, source.record.root_id, inside)
+        await check_room(control, target.record, len(going) + count_inside(inside))
     text = Text(source.record.name, source.loaded)
     other = text
     if request.kind is MoveKind.SPLIT:
@@ -179,12 +207,52 @@ async def _draft(
     elif target is not None and request.kind is MoveKind.MOVE:
         other = Text(target.record.name, target.loaded)
     cut = Cutting(
-        names=request.names, answers=_lookup(control, source), source=text, target=other
+        names=request.names,
+        answers=_lookup(control, source),
+        source=text,
+        target=other,
+        inside=templates_of(inside),
     ).done()
-    after = await _sides(control, source, target, cut, going, request)
-    texts = [each.source for each in after]
-    notes = await _notes(control, source, target, request, texts)
-    return _made(control, request, source, after, going, cut, notes)
+    sides, inner = await _sides(control, source, target, cut, going, request)
+    movers = _movers(source.record, sides[-1].after, going, inside, inner, request)
+    warned = await ask_rules(control, source.record, source.loaded, movers, asker_of(caller))
+    texts = [each.source for each in sides]
+    notes = [*warned, *await _notes(control, source, target, request, texts)]
+    return _made(control, request, source, sides, going, cut, notes, inner=inner, inside=inside)
+
+
+def _movers(
+    source: StackRecord,
+    target: StackRecord,
+    going: Sequence[ResourceRecord],
+    inside: Sequence[Inner],
+    inner: Sequence[Side],
+    request: MoveRequest,
+) -> list[Mover]:
+    """Everything that rules are asked about: what goes, and what is inside it."""
+    found = [
+        Mover(
+            row=row,
+            new_name=request.names.get(row.name, row.name),
+            way=row.name,
+            before=source,
+            after=target,
+        )
+        for row in going
+    ]
+    later = {side.before.id: side.after for side in inner}
+    for each in inside:
+        found += [
+            Mover(
+                row=row,
+                new_name=row.name,
+                way=f"{each.way}/{row.name}",
+                before=each.record,
+                after=later.get(each.record.id, each.record),
+            )
+            for row in each.rows
+        ]
+    return found
 
 
 def _made(
@@ -195,14 +263,19 @@ def _made(
     going: Sequence[ResourceRecord],
     cut: Cut,
     notes: Sequence[str],
+    *,
+    inner: Sequence[Side] = (),
+    inside: Sequence[Inner] = (),
 ) -> MoveDraft:
+    key = control.machine.links.key
     named = [(row, request.names[row.name]) for row in going]
     name = source.record.name
     target = sides[-1].after.name
     return MoveDraft(
         sides=tuple(sides),
-        document=document_of(request, name, target, named, cut, notes),
-        prints=prints_of(request, name, named, cut, control.machine.links.key),
+        document=document_of(request, name, target, named, cut, notes, shown(inside)),
+        prints={**prints_of(request, name, named, cut, key), **prints_inside(inside, key)},
+        inner=tuple(inner),
     )
 
 
@@ -292,7 +365,7 @@ async def _fresh(
         cloud=like.cloud,
     )
     stack = replace(draft(control, caller, wanted), id=new_stack, root_id=new_stack)
-    await check_room(control, caller, stack)
+    await check_room_for_one(control, caller, stack)
     made = replace(stack, status=Status.COMPLETE, reason=f"Split from stack {like.name}")
     return _Stack(made, source.loaded, ())
 
@@ -306,8 +379,8 @@ def _going(control: Control, source: _Stack, request: MoveRequest) -> list[Resou
     for name in request.names:
         rows = [row for row in source.rows if row.name == name]
         if not rows:
-            known = name in source.loaded.graph.resources
-            why = "was never made" if known else "is not in the stack"
+            declared = name in source.loaded.graph.resources
+            why = "was never made" if declared else "is not in the stack"
             findings.add("move", f"Resource {name!r} {why}.", ("resources", name))
             continue
         row = rows[-1]
@@ -316,15 +389,11 @@ def _going(control: Control, source: _Stack, request: MoveRequest) -> list[Resou
             findings.add(
                 "move", f"Resource {name!r} {why}.", ("resources", name), remedy="Update the stack."
             )
-        elif request.kind is not MoveKind.RENAME and is_container(control.machine, row):
-            findings.add(
-                "move",
-                f"Resource {name!r} ({row.type}) holds a stack inside, which stays with its root.",
-                ("resources", name),
-                remedy="Abandon and adopt the stack, or move what is beside it.",
-            )
         elif _is_known_by(row, source.record):
             findings.problems.append(_stays(row, "its stack and name"))
+        elif request.kind is not MoveKind.RENAME and not is_container(control.machine, row):
+            known = stays_known(control, source.record.root_id, name, row)
+            findings.problems.extend([known] if known else [])
         found.append(row)
     findings.raise_if_any()
     return found
@@ -403,17 +472,20 @@ async def _sides(
     cut: Cut,
     going: Sequence[ResourceRecord],
     request: MoveRequest,
-) -> list[Side]:
+) -> tuple[list[Side], list[Side]]:
+    """Both stacks, and all inside them that change."""
     ids = {row.id for row in going}
     owner = source.record if target is None else target.record
     gone = {row.id: _relocated(control, source.record, row, owner, request) for row in going}
     first = [gone.get(row.id, row) for row in source.rows if target is None or row.id not in ids]
-    sides = [await _side(control, source, source.record, cut.source, first)]
-    if target is not None:
-        assert cut.target is not None, "two stacks have two templates"
-        rows = [*target.rows, *gone.values()]
-        sides.append(await _side(control, target, target.record, cut.target, rows))
-    return sides
+    before = {row.id: row for row in going}
+    side, inner = await _side(control, source, source.record, cut.source, first, before)
+    if target is None:
+        return [side], inner
+    assert cut.target is not None, "two stacks have two templates"
+    rows = [*target.rows, *gone.values()]
+    other, more = await _side(control, target, target.record, cut.target, rows, before)
+    return [side, other], [*inner, *more]
 
 
 def _relocated(
@@ -439,23 +511,22 @@ async def _side(
     after: StackRecord,
     source: TemplateSource,
     rows: Sequence[ResourceRecord],
-) -> Side:
-    """The stack with its new template and rows; raises unless its plan is empty."""
+    going: Mapping[ResourceId, ResourceRecord],
+) -> tuple[Side, list[Side]]:
+    """The stack with its new template and rows, and the stacks inside it that change.
+
+    Raises unless its plan is empty, and theirs. `going` are the rows that go, as they are.
+    """
     loaded = await load(control.machine, after, source)
     await check_size(control, after.project_id, loaded)
-    definitions = loaded.graph.resources
-    fitted = []
-    for row in rows:
-        definition = definitions.get(row.name)
-        needs = row.requires if definition is None else definition.references
-        same = set(needs) == set(row.requires)
-        fitted.append(row if same else replace(row, requires=needs))
-    left = await _steps(control, after, loaded, fitted)
+    there = fitted(control, loaded, rows)
+    left = await steps_left(control, after, loaded, there)
     if left:
         await _refuse(control, was, after, left)
-    outputs, errors = outputs_of(control.machine, after, loaded, fitted)
+    outputs, errors = outputs_of(control.machine, after, loaded, there)
     before = {row.id: row for row in was.rows}
-    return Side(
+    inner = await rehoused(control, after, loaded, {**going, **before}, there)
+    side = Side(
         before=was.record,
         after=replace(
             after,
@@ -465,24 +536,17 @@ async def _side(
             previous_source_id=None,
         ),
         source=source,
-        rows={row.id: row for row in fitted if before.get(ResourceId(row.id)) != row},
+        rows={row.id: row for row in there if before.get(ResourceId(row.id)) != row},
         fresh=not was.record.source_id,
+        sinks=sinks_of(loaded.environment.event_sinks),
     )
-
-
-async def _steps(
-    control: Control, stack: StackRecord, loaded: Loaded, rows: Sequence[ResourceRecord]
-) -> list[Step]:
-    planned = await plan_in_full(
-        control.machine, stack, Action.UPDATE, loaded, rows, only_shown=True
-    )
-    return [step for step in planned.plan.steps if step.kind is not StepKind.KEEP]
+    return side, inner
 
 
 async def _refuse(control: Control, was: _Stack, after: StackRecord, left: Sequence[Step]) -> None:
     """Say whose fault the changes are: the stack's as it is, or the move's."""
     name = was.record.name
-    if was.record.source_id and await _steps(control, was.record, was.loaded, was.rows):
+    if was.record.source_id and await steps_left(control, was.record, was.loaded, was.rows):
         raise Conflict(
             f"Stack {name!r} is not what its template says: {left[0].resource} needs "
             f"{left[0].kind} ({left[0].reason}).",
@@ -500,7 +564,9 @@ async def _refuse(control: Control, was: _Stack, after: StackRecord, left: Seque
     findings.raise_if_any()
 
 
-async def _renamed_stack(control: Control, source: _Stack, request: MoveRequest) -> MoveDraft:
+async def _renamed_stack(
+    control: Control, caller: Caller, source: _Stack, request: MoveRequest
+) -> MoveDraft:
     """Resources keep the physical names they have, and go on reading the old name."""
     asking = [row for row in source.rows if "cfn" in (row.attributes.get(AGENT) or {})]
     if asking:
@@ -510,6 +576,9 @@ async def _renamed_stack(control: Control, source: _Stack, request: MoveRequest)
     same = not cut.crossings
     text = source.loaded.source if same else cut.source
     rows = [replace(row, data=_named(control, source.record, row)) for row in source.rows]
-    side = await _side(control, source, after, text, rows)
+    before = {row.id: row for row in source.rows}
+    side, inner = await _side(control, source, after, text, rows, before)
+    movers = _movers(source.record, after, source.rows, [], [], request)
+    warned = await ask_rules(control, source.record, source.loaded, movers, asker_of(caller))
     notes = await _notes(control, source, None, request, [] if same else [cut.source])
-    return _made(control, request, source, [side], [], cut, notes)
+    return _made(control, request, source, [side], [], cut, [*warned, *notes], inner=inner)

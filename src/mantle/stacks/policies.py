@@ -12,6 +12,7 @@ from mantle.model.errors import Findings, LimitExceeded, NotFound
 from mantle.model.ids import ProjectId
 from mantle.model.policies import EVERYWHERE, Effect, PolicyRule
 from mantle.model.status import Action
+from mantle.plan.moving_rules import MOVE
 from mantle.plan.policy import VARIABLES, VOCABULARY
 from mantle.stacks.control import Control
 from mantle.store import policies as policy_rows
@@ -24,7 +25,7 @@ LONGEST_TEXT = 1000
 MOST_PARTS = 50
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,99}")
 _TYPE = re.compile(r"[A-Za-z0-9_.:/-]{1,255}\*?|\*")
-ACTIONS = tuple(sorted(str(action).lower() for action in Action))
+ACTIONS = tuple(sorted([*(str(action).lower() for action in Action), MOVE]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

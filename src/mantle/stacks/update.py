@@ -265,6 +265,10 @@ def _merged(old: TemplateSource, new: TemplateSource, request: UpdateRequest) ->
     merged["event_sinks"] = after["event_sinks"] or before["event_sinks"]
     for section in ("parameters", "parameter_defaults", "resource_registry"):
         both = {**before.get(section, {}), **after.get(section, {})}
+        if section == "resource_registry":
+            # What is said by name of resources is written in full as `{}` where nothing is.
+            named = (each.get(section, {}).get("resources") or {} for each in (before, after))
+            both["resources"] = {name: said for each in named for name, said in each.items()}
         if section == "parameters":
             declared = _declared(new.template) if request.template is not None else None
             for name in before.get(section, {}):

@@ -1,9 +1,10 @@
 """Moves as stored, and the rows they move."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.moves import MoveRequest, MoveStatus, SavedMove
@@ -12,7 +13,7 @@ from mantle.store.rows import asker_of, asker_values
 from mantle.store.tables.drift import drift_findings, drift_policies
 from mantle.store.tables.moves import moves
 from mantle.store.tables.plans import saved_plans
-from mantle.store.tables.stacks import resources, signals, stacks
+from mantle.store.tables.stacks import resources, signals
 
 
 def add(connection: Connection, move: SavedMove) -> None:
@@ -85,33 +86,43 @@ def relocate(connection: Connection, before: ResourceRecord, after: ResourceReco
     return bool(done.rowcount)
 
 
-def bring_along(connection: Connection, before: ResourceRecord, after: ResourceRecord) -> None:
-    """What is kept of a resource beside its row: signals, drift, and the stack inside it."""
-    connection.execute(
-        update(signals).where(signals.c.resource_id == before.id).values(stack_id=after.stack_id)
-    )
-    connection.execute(
-        update(drift_findings)
-        .where(drift_findings.c.resource_id == before.id, drift_findings.c.ended_at.is_(None))
-        .values(stack_id=after.stack_id, resource=after.name)
-    )
-    table = drift_policies.c
-    there = (table.stack_id == after.stack_id) & (table.resource == after.name)
-    connection.execute(delete(drift_policies).where(there))
-    connection.execute(
-        update(drift_policies)
-        .where(table.stack_id == before.stack_id, table.resource == before.name)
-        .values(stack_id=after.stack_id, resource=after.name)
-    )
-    connection.execute(
-        update(stacks)
-        .where(
-            stacks.c.parent_id == before.stack_id,
-            stacks.c.parent_resource == before.name,
-            stacks.c.deleted_at.is_(None),
+def bring_along(
+    connection: Connection, gone: Sequence[tuple[ResourceRecord, ResourceRecord]]
+) -> None:
+    """What is kept of resources beside their rows: signals, and what is said of their drift.
+
+    All of them at once, before and after: two may have exchanged their names. The stacks inside
+    know their parents by their own rows.
+    """
+    for before, after in gone:
+        connection.execute(
+            update(signals)
+            .where(signals.c.resource_id == before.id)
+            .values(stack_id=after.stack_id)
         )
-        .values(parent_id=after.stack_id, parent_resource=after.name)
-    )
+        connection.execute(
+            update(drift_findings)
+            .where(drift_findings.c.resource_id == before.id, drift_findings.c.ended_at.is_(None))
+            .values(stack_id=after.stack_id, resource=after.name)
+        )
+    said = [(after, _drift_policies_of(connection, before)) for before, after in gone]
+    for before, after in gone:
+        for row in (before, after):
+            connection.execute(delete(drift_policies).where(_is_about(row)))
+    for after, policies in said:
+        for policy in policies:
+            values = {**policy, "stack_id": after.stack_id, "resource": after.name}
+            connection.execute(insert(drift_policies), values)
+
+
+def _drift_policies_of(connection: Connection, row: ResourceRecord) -> list[dict[str, Any]]:
+    found = connection.execute(select(drift_policies).where(_is_about(row)))
+    return [dict(each) for each in found.mappings()]
+
+
+def _is_about(row: ResourceRecord) -> ColumnElement[bool]:
+    table = drift_policies.c
+    return (table.stack_id == row.stack_id) & (table.resource == row.name)
 
 
 def rename_plans(connection: Connection, stack_id: StackId, name: str) -> None:

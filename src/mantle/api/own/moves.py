@@ -69,6 +69,17 @@ class DroppedItem(msgspec.Struct, kw_only=True):
     depends_on: str
 
 
+class StackInside(msgspec.Struct, kw_only=True):
+    """A stack inside a resource that goes; it keeps its id and name."""
+
+    resource: str
+    """The way to it: `group`, and `group/0` for one inside that."""
+    name: str
+    id: str
+    resources: int
+    """How many it has."""
+
+
 class Move(msgspec.Struct, kw_only=True):
     """A move as planned."""
 
@@ -82,6 +93,12 @@ class Move(msgspec.Struct, kw_only=True):
     parameters: list[Carried]
     conditions: list[str]
     files: list[str]
+    types: list[str] = []
+    """Entries of the resource registry that go along."""
+    defaults: list[str] = []
+    """Entries of `parameter_defaults` that go along."""
+    stacks: list[StackInside] = []
+    """Those inside what goes."""
     dropped: list[DroppedItem]
     notes: list[str]
     made_by: str

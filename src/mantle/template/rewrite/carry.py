@@ -20,6 +20,10 @@ class Carrier:
     """The source's parameter to the target's."""
     conditions: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    """Entries of the resource registry."""
+    defaults: list[str] = field(default_factory=list)
+    """Entries of `parameter_defaults`."""
 
     def refuse(self, path: Path, message: str, remedy: str) -> None:
         """Note why it cannot be carried, with its place."""

@@ -6,7 +6,7 @@ that it has now. What has no value, or cannot be told apart, is refused with its
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from mantle.template.functions.base import Lookup
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.rewrite.calls import KEPT, Change, as_calls, type_for, walked, word
 from mantle.template.rewrite.carry import Carrier
+from mantle.template.rewrite.luggage import pack
 from mantle.template.rewrite.side import Side, document_in
 from mantle.template.validate import Loaded
 
@@ -70,6 +71,10 @@ class Cut:
     """Carried along: the source's parameter to the target's."""
     conditions: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    """Entries of the resource registry that went along."""
+    defaults: tuple[str, ...] = ()
+    """Entries of `parameter_defaults` that went along."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """The template in which they are now."""
 
@@ -84,6 +89,8 @@ class Cutting:
     source: Side
     target: Side
     """The same object as `source` for a rename."""
+    inside: Mapping[str, Sequence[Loaded]] = field(default_factory=dict)
+    """By resource, the templates of the stacks that are inside it."""
     findings: Findings = field(default_factory=Findings)
     crossings: list[Crossing] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
@@ -109,6 +116,8 @@ class Cutting:
             parameters=dict(self.carrier.parameters),
             conditions=tuple(self.carrier.conditions),
             files=tuple(self.carrier.files),
+            types=tuple(self.carrier.types),
+            defaults=tuple(self.carrier.defaults),
             data=self.target.data,
         )
 
@@ -172,6 +181,7 @@ class Cutting:
             there[self.names[name]] = self._body(name, body, self._leaving_call, self._needs_going)
             self._carry_condition(name, body)
             self.carrier.entry(name, self.names[name])
+            pack(self.carrier, name, self.names[name], self.inside.get(name, ()))
         stays = {}
         for name, body in source.section("resources").items():
             if name not in going:

@@ -18,6 +18,7 @@ COMMANDS = (
     ("keeper",),
     ("migrate",),
     ("config", "show"),
+    *(("keys", verb) for verb in ("new", "list", "rotate")),
     ("demo",),
     ("login",),
     *(

@@ -95,6 +95,7 @@ class Cluster:
             "MANTLE_CLOUD": cloud,
             "MANTLE_PUBLIC_URL": self.url,
             "MANTLE_DATABASE": self.postgres.url("mantle"),
+            "MANTLE_SECRETS_KEYS": str(folder / "keys"),
             **({"MANTLE_LOOPBACK_BLOCK": block} if block else {}),
             **(environment or {}),
         }
@@ -108,6 +109,8 @@ class Cluster:
         if new:
             self.postgres.create_database("mantle")
         self._mantle("migrate")
+        if not (self.folder / "keys").exists():
+            self._mantle("keys", "new")
         self._add("keeper", "keeper")
         self._until((self.folder / "keeper.sock").exists, "the keeper")
         for number, port in enumerate(self.api_ports, 1):

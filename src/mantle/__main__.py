@@ -4,6 +4,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -16,6 +17,7 @@ from mantle.config import (
     configure,
     options_of,
 )
+from mantle.model.errors import MantleError
 
 NOTHING = ServerOptions()
 
@@ -91,6 +93,49 @@ def show(
     return Exit.OK
 
 
+def keys_new(file: Path | None = None, /, options: ServerOptions = NOTHING) -> int:
+    """Make a key: in a new key file, or as the next one of a file that there is.
+
+    A new key file is readable by its owner only. Keep a copy of it apart from the copies of the
+    database: without it the secrets in the database are lost. In a file that there is, the key is
+    added at the end: it opens, and seals nothing yet. Give every process the file, then exchange
+    the keys with `mantle keys rotate`.
+
+    Args:
+        file: Where; without it the file that --secrets-keys names, or `keys` in the data folder.
+        options: What a server process goes by.
+    """
+    from mantle.keys import new  # noqa: PLC0415 - the server
+
+    return new(file, options_of(configure(options)))
+
+
+def keys_list(
+    options: ServerOptions = NOTHING,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """List the keys, what each is for, and how many values in the database it has sealed.
+
+    A key that has sealed nothing that is there now is only needed for backups of before.
+    """
+    from mantle.keys import show  # noqa: PLC0415 - the server
+
+    return show(options_of(configure(options)), as_json=as_json)
+
+
+def keys_rotate(options: ServerOptions = NOTHING) -> int:
+    """Seal everything in the database with the newest key, while the control plane runs.
+
+    A key that `mantle keys new` has added becomes the first. Values that an earlier release or
+    `--secrets-keys none` left plain are sealed, too. It works in small batches and can be killed:
+    the next run goes on. Older keys stay in the file, for backups of before.
+    """
+    from mantle.keys import rotate  # noqa: PLC0415 - the server
+
+    return rotate(options_of(configure(options)))
+
+
 def _member(options: ServerOptions, role: str) -> int:
     found = options_of(configure(options))
     if found.database is None:
@@ -98,6 +143,13 @@ def _member(options: ServerOptions, role: str) -> int:
             Exit.USAGE,
             f"mantle {role} needs a database that several processes can share.",
             remedy="Give --database postgresql://…, or run everything in one: mantle up.",
+        )
+    if found.secrets_keys is None:
+        raise Stop(
+            Exit.USAGE,
+            f"mantle {role} needs the keys that secrets in the database are sealed with.",
+            remedy="Make a key file once (mantle keys new FILE), give each process on this "
+            "database a copy, and say --secrets-keys FILE or MANTLE_SECRETS_KEYS.",
         )
     from mantle.wiring import serve_api, serve_engine  # noqa: PLC0415 - the server
 
@@ -117,6 +169,8 @@ def _checked(command: Callable[..., int]) -> Callable[..., int]:
             return command(*arguments, **more)
         except WrongConfiguration as error:
             raise Stop(Exit.USAGE, error.message, remedy=error.remedy) from error
+        except MantleError as error:
+            raise Stop(Exit.FAILED, error.message, remedy=error.remedy) from error
 
     return run_checked
 
@@ -129,6 +183,10 @@ def build() -> App:
     config = App(name="config", help="What a server process goes by.")
     config.command(_checked(show), name="show")
     app.command(config)
+    keys = App(name="keys", help="The keys that secrets in the database are sealed with.")
+    for name, verb in (("new", keys_new), ("list", keys_list), ("rotate", keys_rotate)):
+        keys.command(_checked(verb), name=name)
+    app.command(keys)
     return app
 
 

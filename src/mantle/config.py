@@ -117,6 +117,22 @@ class ServerOptions:
         Path | None,
         Parameter(help="The clouds.yaml they are in. Default: where openstack clients look."),
     ] = None
+    secrets_keys: Annotated[
+        Path | None,
+        Parameter(
+            help="The file with the keys that secrets in the database are sealed with; `mantle "
+            "keys new FILE` makes one. Every process on one database has the same. Default "
+            "without --database: keys in the data folder, made at the first start. `none`: "
+            "nothing is sealed."
+        ),
+    ] = None
+    secret_parameters: Annotated[
+        str | None,
+        Parameter(
+            help="Names of parameters, separated by commas, that are sealed in the database as "
+            "hidden ones are, though they are shown; * stands for any text."
+        ),
+    ] = None
     max_template_size: Annotated[
         int | None,
         Parameter(help="Bytes that a template may have, nested ones too. Default: 4194304."),
@@ -323,13 +339,13 @@ def _limits(
 
 def options_of(found: Configuration) -> "Options":
     """The server's options; `WrongConfiguration` names what cannot be."""
-    from mantle.wiring import Options, default_data_dir  # noqa: PLC0415 - the server
+    from mantle.wiring import NO_KEYS, Options, default_data_dir  # noqa: PLC0415 - the server
 
     wrong: list[str] = []
     host, port = address(found, "listen", wrong)
     cfn_host, cfn_port = address(found, "cfn_listen", wrong) if found["cfn_listen"] else ("", 0)
     data_dir = (found["data_dir"] or default_data_dir()).absolute()
-    folder, keeper = found["environment_dir"], found["keeper"]
+    folder, keeper, keys = found["environment_dir"], found["keeper"], found["secrets_keys"]
     if found["database"] and not found["database"].startswith(("postgresql://", "postgres://")):
         wrong.append("database takes postgresql://USER:PASSWORD@HOST:PORT/NAME")
     options = Options(
@@ -345,6 +361,7 @@ def options_of(found: Configuration) -> "Options":
         default_cloud=found["cloud"],
         loopback_block=found["loopback_block"],
         environment_dir=folder.absolute() if folder else None,
+        secrets_keys=keys if keys is None or keys == NO_KEYS else keys.absolute(),
         openstack=_entries(found, wrong),
         settings=settings_of(found, wrong),
     )
@@ -390,9 +407,10 @@ def settings_of(found: Configuration, wrong: list[str]) -> "Settings":
         bounds = replace(bounds, template_bytes=numbers.pop("template_size"))
     if "nested_depth" in numbers:
         bounds = replace(bounds, nesting=numbers.pop("nested_depth"))
-    if found["hidden_stack_tags"] is not None:
-        hidden = map(str.strip, found["hidden_stack_tags"].split(","))
-        numbers["hidden_stack_tags"] = tuple(filter(None, hidden))
+    for name in ("hidden_stack_tags", "secret_parameters"):
+        if found[name] is not None:
+            words = map(str.strip, found[name].split(","))
+            numbers[name] = tuple(filter(None, words))
     return replace(settings, bounds=bounds, **numbers)
 
 

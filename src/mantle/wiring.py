@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,8 +41,11 @@ from mantle.engine.operator_files import read_operator
 from mantle.engine.recovery import Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
 from mantle.engine.settings import Settings
+from mantle.lib import key_file
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id, random_bytes
+from mantle.lib.key_file import KeyFile
+from mantle.lib.sealing import new_key
 from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId, ProjectId
 from mantle.resources.registry import Registry, default_registry
@@ -59,6 +63,7 @@ from mantle.store import leases
 from mantle.store import secrets as secret_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
+from mantle.store.keyring import check_keys, use_keys
 from mantle.store.listening import Listener
 from mantle.store.migrate import check_revision, migrate, revision
 
@@ -93,6 +98,8 @@ class Options:
     settings: Settings = field(default_factory=Settings)
     environment_dir: Path | None = None
     """Where the operator's environment files are."""
+    secrets_keys: Path | None = None
+    """The key file; None: `keys` in the data folder. `NO_KEYS`: nothing is sealed."""
     openstack: tuple[Entry, ...] = ()
     """Clouds of a clouds.yaml."""
     durable: bool = True
@@ -115,6 +122,10 @@ def default_data_dir() -> Path:
         return Path(given)
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "mantle"
+
+
+NO_KEYS = Path("none")
+"""What the option says where nothing is to be sealed, beside an older release for instance."""
 
 
 class Locked(MantleError):
@@ -206,7 +217,9 @@ async def opened(options: Options) -> AsyncIterator[Control]:
     handle = await asyncio.to_thread(lock, options.data_dir)
     database = database_of(options)
     try:
+        keys = await asyncio.to_thread(keys_of, options, database)
         await asyncio.to_thread(migrate, database)
+        await use_keys_of(options, database, keys)
         links = await links_of(options, database)
         clouds = build_clouds(options) | openstack_clouds(
             options, IdentityStore(database, links.keys)
@@ -237,7 +250,9 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
     """
     database = database_of(options, math.inf if performs else REQUEST_PATIENCE_SECONDS)
     try:
+        keys = await asyncio.to_thread(keys_of, options, database)
         await asyncio.to_thread(check_revision, database)
+        await use_keys_of(options, database, keys)
         links = await links_of(options, database)
         try:
             held = await connect(options.socket)
@@ -304,6 +319,52 @@ def database_of(options: Options, patience_seconds: float = math.inf) -> Databas
 def workflows_of(options: Options) -> Path | str:
     """Where DBOS keeps its own: a schema of the shared database, or a file."""
     return options.database or options.data_dir / "dbos.sqlite"
+
+
+def keys_of(options: Options, database: Database) -> KeyFile | None:
+    """The keys that secrets are sealed with; refuses those of another database.
+
+    A control plane that is alone makes them at its first start.
+    """
+    path, where = options.secrets_keys, _where(options)
+    if path == NO_KEYS:
+        check_keys(database, None, where)
+        return None
+    if path is None:
+        if options.database is not None:
+            raise MantleError(
+                "Nothing says which keys the secrets in the database are sealed with.",
+                remedy="Make a key file once (mantle keys new FILE), give each process on this "
+                "database a copy, and say --secrets-keys FILE or MANTLE_SECRETS_KEYS.",
+            )
+        path = options.data_dir / "keys"
+        if not path.exists():
+            check_keys(database, None, where)
+            key_file.make(path, new_key(), today())
+    try:
+        keys = KeyFile(path)
+    except key_file.WrongKeyFile as error:
+        raise MantleError(error.message, remedy=error.remedy) from error
+    check_keys(database, keys, where)
+    return keys
+
+
+async def use_keys_of(options: Options, database: Database, keys: KeyFile | None) -> None:
+    """Seal with these keys from now on."""
+    if keys is not None:
+        await database.write(use_keys, keys, _where(options))
+        database.seal_with(keys)
+
+
+def _where(options: Options) -> str:
+    if options.secrets_keys == NO_KEYS:
+        return "--secrets-keys none"
+    return f"the key file {options.secrets_keys or options.data_dir / 'keys'}"
+
+
+def today() -> str:
+    """The day in UTC, as it stands beside a new key."""
+    return datetime.now(UTC).date().isoformat()
 
 
 async def links_of(options: Options, database: Database) -> Links:

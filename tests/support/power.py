@@ -21,6 +21,7 @@ from mantle.engine.runtime import TaskRuntime
 from mantle.engine.settings import Settings
 from mantle.lib import virtual_time
 from mantle.lib.clock import LoopClock
+from mantle.lib.sealing import Key, KeyRing
 from mantle.model.ids import ProjectId, UserId
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.stacks.control import Control
@@ -37,6 +38,10 @@ CALLER = Caller(
     project_name="tests",
     roles=frozenset({"member"}),
 )
+
+
+RING = KeyRing([Key(bytes(range(32)))])
+"""Every story is told with its secrets sealed."""
 
 
 class PowerCut(SystemExit):
@@ -62,7 +67,7 @@ class CutDatabase(Database):
         # A story ends without a word; the connections of the one before are let go here.
         if CutDatabase.last is not None:
             CutDatabase.last.close()
-        super().__init__(empty_database_url(), inline=True)
+        super().__init__(empty_database_url(), inline=True, keys=RING)
         self.moment = moment
         CutDatabase.last = self
 

@@ -64,6 +64,9 @@ class Settings:
     """That have not ended, without those of nested stacks; -1 is no limit."""
     hidden_stack_tags: tuple[str, ...] = ("data-processing-cluster",)
     """Stacks with one of these tags are left out of listings, unless these ask for them."""
+    secret_parameters: tuple[str, ...] = ()
+    """Names of parameters that count as hidden for what is sealed in the database, though they are
+    shown; `*` stands for any text."""
     snapshots_per_stack: int = 32
     allow_export: bool = True
     """Export and abandon give documents that hold a stack's secrets."""

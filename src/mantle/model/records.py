@@ -47,6 +47,9 @@ class StackRecord:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Resolved when an operation ends; what API and parents read."""
     output_errors: Mapping[str, str] = field(default_factory=dict)
+    confidential: bool = True
+    """Whether it may hold a secret: then its values are sealed where they are stored. What counts
+    is the root's; it may become true, never false."""
 
     @property
     def state(self) -> str:

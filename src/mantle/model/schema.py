@@ -139,6 +139,9 @@ class Attribute:
     kind: Kind = Kind.STRING
     description: str = ""
     secret: bool = False
+    """Never shown in a plan, an event, a log or an error."""
+    secret_when: Mapping[str, tuple[Any, ...]] | None = None
+    """The properties, with their values, without which there is nothing secret in it."""
 
 
 class SupportStatus(StrEnum):
@@ -168,6 +171,8 @@ class ResourceSchema:
     """Keys its `update_policy` may hold, such as `rolling_update`."""
     update_policy: Mapping[str, Property] = field(default_factory=dict)
     """The schema of what those keys hold."""
+    secret_reference: bool = False
+    """What get_resource gives is a secret, such as a URL that is good for signalling."""
     any_property: bool = False
     """Accepts properties that are not listed, unchecked."""
     begins_with: str = ""

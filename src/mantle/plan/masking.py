@@ -112,15 +112,16 @@ def secret_keeper(schema: ResourceSchema) -> SecretKeeper:
     """Whatever the schema declares secret, at any depth."""
     return SecretKeeper(
         properties=tuple(
-            (name, declared) for name, declared in schema.properties.items() if _can_hide(declared)
+            (name, declared) for name, declared in schema.properties.items() if can_hide(declared)
         ),
         attributes=tuple(name for name, one in schema.attributes.items() if one.secret),
     )
 
 
-def _can_hide(schema: Property) -> bool:
+def can_hide(schema: Property) -> bool:
+    """Whether there is a secret in it, at any depth."""
     inside = [*(schema.fields or {}).values(), *([schema.items] if schema.items else [])]
-    return schema.secret or any(map(_can_hide, inside))
+    return schema.secret or any(map(can_hide, inside))
 
 
 def _declared(schema: Property, value: Any) -> Iterable[str]:

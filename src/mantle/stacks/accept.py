@@ -13,6 +13,7 @@ from mantle.model.policies import Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus
+from mantle.plan.confidential import holds_secrets
 from mantle.plan.render import plan_json
 from mantle.stacks.control import Control
 from mantle.stacks.limits import limit_of, refuse_many
@@ -21,6 +22,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import sinks as sink_rows
 from mantle.store.database import Connection
+from mantle.store.sealed import mark_confidential
 from mantle.template.validate import Loaded
 
 
@@ -53,12 +55,16 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
         )
         operation = replace(operation, plan_id=plan.id, steps_total=len(plan.steps))
     document = plan_json(plan) if plan is not None else None
+    names = control.settings.secret_parameters
+    confidential = acceptance.loaded is not None and holds_secrets(acceptance.loaded, names)
     overtaken: list[OperationId] = []
 
     def store(connection: Connection) -> StackRecord:
         overtaken.clear()
         refuse_many(connection, control.settings, operation)
         stack = acceptance.store(connection)
+        if confidential:
+            mark_confidential(connection, stack.root_id)
         if acceptance.overtakes is not None:
             for other in operation_rows.live_of_stack(connection, stack.id):
                 operation_rows.ask_to_cancel(connection, other.id, acceptance.overtakes)

@@ -25,6 +25,7 @@ from mantle.model.plan import Plan
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.plan.acceptance import InParameter, InTemplate, Nowhere, place_of
+from mantle.plan.confidential import holds_secrets
 from mantle.plan.stack import desired_properties
 from mantle.stacks.accept import asker_of
 from mantle.stacks.control import Control
@@ -39,6 +40,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
+from mantle.store.sealed import mark_confidential
 from mantle.template.load import parse
 from mantle.template.rewrite.edit import put_value, with_value
 from mantle.template.validate import Loaded
@@ -319,6 +321,8 @@ class _Store:
         stored = replace(
             now, source_id=source_id, updated_at=at, outputs=outputs, output_errors=errors
         )
+        if holds_secrets(self.loaded, self.control.settings.secret_parameters):
+            mark_confidential(connection, now.root_id)
         stack_rows.save(connection, stored)
         resource_rows.save(connection, self.changed)
         drift_rows.end(connection, self.sequences, Ending.ACCEPTED, at)

@@ -15,6 +15,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
 from mantle.plan.adoption import adopted_rows
+from mantle.plan.confidential import holds_secrets
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room, draft, refuse_taken
@@ -111,7 +112,11 @@ async def adopt_stack(
     stack = replace(stack, action=Action.ADOPT, reason="Stack ADOPT started")
     await check_room(control, caller, stack)
     loaded = await load_whole(control, stack, source)
-    stack = replace(stack, description=loaded.graph.description)
+    stack = replace(
+        stack,
+        description=loaded.graph.description,
+        confidential=holds_secrets(loaded, control.settings.secret_parameters),
+    )
     rows = adopted_rows(
         stack.id,
         loaded,

@@ -24,6 +24,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.saved import PlanStatus, SavedPlan
 from mantle.model.status import Action, Status
 from mantle.plan.binding import moved, touched_by
+from mantle.plan.confidential import holds_secrets
 from mantle.plan.part import Part, part_of, select
 from mantle.plan.rebase import rebased
 from mantle.plan.render import plan_from_json
@@ -407,7 +408,9 @@ class _Store:
         refuse_taken(connection, stack)
         assert self.draft.source is not None
         source_id = stack_rows.add_source(connection, self.draft.source, stack.created_at)
-        stored = replace(stack, source_id=source_id)
+        loaded, names = self.draft.loaded, self.control.settings.secret_parameters
+        secret = loaded is None or holds_secrets(loaded, names)
+        stored = replace(stack, source_id=source_id, confidential=secret)
         stack_rows.add(connection, stored)
         guard = fresh_guard(
             stored,

@@ -23,6 +23,7 @@ from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.sinks import sinks_of
 from mantle.model.status import Action, Cancel, OperationStatus, Status
 from mantle.plan.adoption import ADOPTS, adopted_rows
+from mantle.plan.confidential import holds_secrets
 from mantle.plan.render import plan_json
 from mantle.resources.kit import Family
 from mantle.stacks.handing import NAMESPACE, handed_over, latest_handed_over
@@ -214,6 +215,7 @@ class Children:
             reason=f"Stack {action} started",
             description=loaded.graph.description,
             updated_at=None if fresh else now,
+            confidential=holds_secrets(loaded, machine.settings.secret_parameters),
         )
         operation = _operation(errand, record, operation_id, now, action)
         await self._accept(

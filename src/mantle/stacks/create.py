@@ -8,6 +8,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Status
+from mantle.plan.confidential import holds_secrets
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
 from mantle.stacks.guards import fresh_guard
@@ -48,7 +49,11 @@ async def create_stack(
     stack = draft(control, caller, request)
     await check_room(control, caller, stack)
     loaded = await load_whole(control, stack, request.source)
-    stack = replace(stack, description=loaded.graph.description)
+    stack = replace(
+        stack,
+        description=loaded.graph.description,
+        confidential=holds_secrets(loaded, control.settings.secret_parameters),
+    )
     plan = await plan_for(control, stack, Action.CREATE, loaded, [], asker=asker_of(caller))
     operation = new_operation(control, caller, stack, Action.CREATE)
     guard = fresh_guard(stack, caller, protected=request.protected, ttl_seconds=request.ttl_seconds)

@@ -20,9 +20,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
+from mantle.lib.sealing import Sealer
 from mantle.store.marks import Writer
 from mantle.store.moments import database_time
 from mantle.store.tables import metadata
+from mantle.store.tables.base import use_sealer
 from mantle.store.transactions import Patience, look, transact
 
 __all__ = ["Connection", "Database"]
@@ -41,10 +43,16 @@ class Database:
     """One database. `inline` runs on the calling thread, for simulations in virtual time.
 
     A server that is away is waited for, for `patience_seconds`; then `Unavailable` is raised.
+    Without `keys` nothing is sealed, and nothing sealed can be read.
     """
 
     def __init__(
-        self, url: str, *, inline: bool = False, patience_seconds: float = float("inf")
+        self,
+        url: str,
+        *,
+        inline: bool = False,
+        patience_seconds: float = float("inf"),
+        keys: Sealer | None = None,
     ) -> None:
         self._patience = Patience(seconds=patience_seconds)
         self._as_whom = Writer()
@@ -70,12 +78,19 @@ class Database:
         if inline:
             self._reader = None
         self.url = url
+        if keys is not None:
+            self.seal_with(keys)
 
     @staticmethod
     def at(path: Path) -> "Database":
         """The embedded SQLite database in a file; its folder is made."""
         path.parent.mkdir(parents=True, exist_ok=True)
         return Database(f"sqlite:///{path}")
+
+    def seal_with(self, keys: Sealer) -> None:
+        """From now on: seal, and read what is sealed, with these keys."""
+        for engine in (self._writer_engine, self._reader_engine):
+            use_sealer(engine, keys)
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 
 from mantle.model.drift import Blind, Difference, DriftPolicy, DriftQuery, Ending, Finding
 from mantle.model.ids import OperationId, ProjectId, StackId
+from mantle.store.sealed import confidential, open_json, place
+from mantle.store.tables.base import Placed
 from mantle.store.tables.drift import (
     drift_corrections,
     drift_findings,
@@ -105,8 +107,8 @@ def begin(connection: Connection, difference: Difference, now: float) -> None:
             "resource": difference.resource,
             "resource_type": difference.resource_type,
             "path": difference.path,
-            "expected": difference.expected,
-            "actual": difference.actual,
+            "expected": _kept(connection, difference, "expected", difference.expected),
+            "actual": _kept(connection, difference, "actual", difference.actual),
             "first_seen": now,
             "last_seen": now,
         },
@@ -115,11 +117,20 @@ def begin(connection: Connection, difference: Difference, now: float) -> None:
 
 def see(connection: Connection, finding: Finding, actual: Any, now: float) -> None:
     """Still there. What was refused for another value may be done for this one."""
-    values: dict[str, Any] = {"last_seen": now, "actual": actual}
+    kept = _kept(connection, finding.difference, "actual", actual)
+    values: dict[str, Any] = {"last_seen": now, "actual": kept}
     if actual != finding.difference.actual:
         values["note"] = None
     chosen = update(drift_findings).where(drift_findings.c.sequence == finding.sequence)
     connection.execute(chosen.values(values))
+
+
+def _kept(connection: Connection, difference: Difference, column: str, value: Any) -> Any:
+    """As it is stored: sealed where the stack may hold a secret."""
+    if value is None or difference.stack_id not in confidential(connection, [difference.stack_id]):
+        return value
+    named = {"resource_id": difference.resource_id, "path": difference.path}
+    return Placed(value, place("drift_findings", column, named))
 
 
 def give_to(connection: Connection, sequences: Sequence[int], operation_id: OperationId) -> None:
@@ -335,6 +346,7 @@ def sights(
 
 
 def _finding(row: Row[Any]) -> Finding:
+    mapping = row._mapping  # noqa: SLF001 - its public name in SQLAlchemy
     return Finding(
         sequence=row.sequence,
         difference=Difference(
@@ -343,8 +355,8 @@ def _finding(row: Row[Any]) -> Finding:
             resource=row.resource,
             resource_type=row.resource_type,
             path=row.path,
-            expected=row.expected,
-            actual=row.actual,
+            expected=open_json(row.expected, place("drift_findings", "expected", mapping)),
+            actual=open_json(row.actual, place("drift_findings", "actual", mapping)),
         ),
         first_seen=row.first_seen,
         last_seen=row.last_seen,

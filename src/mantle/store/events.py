@@ -10,6 +10,8 @@ from mantle.model.event import Event, Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.model.release import OPERATION_FORMAT
 from mantle.store.rows import event_of, event_values
+from mantle.store.sealed import open_json, open_text, place, placed
+from mantle.store.tables.base import Closed, Placed, sealer_of
 from mantle.store.tables.stacks import engines, events, settings, signals, stacks
 
 
@@ -68,13 +70,16 @@ def add_signal(
     """Keep a signal until its resource is deleted."""
     connection.execute(
         insert(signals),
-        {
-            "id": signal.id,
-            "stack_id": stack_id,
-            "resource_id": resource_id,
-            "body": dict(signal.body),
-            "at": signal.at,
-        },
+        placed(
+            "signals",
+            {
+                "id": signal.id,
+                "stack_id": stack_id,
+                "resource_id": resource_id,
+                "body": dict(signal.body),
+                "at": signal.at,
+            },
+        ),
     )
 
 
@@ -93,10 +98,11 @@ def signals_of(
         .join(stacks, stacks.c.id == signals.c.stack_id)
         .where(signals.c.resource_id == resource_id, stacks.c.project_id == project_id)
     )
-    return [
-        Signal(id=row.id, body=row.body, at=row.at)
-        for row in connection.execute(query.order_by(signals.c.sequence))
-    ]
+    found = []
+    for row in connection.execute(query.order_by(signals.c.sequence)):
+        where = place("signals", "body", {"resource_id": resource_id, "id": row.id})
+        found.append(Signal(id=row.id, body=open_json(row.body, where), at=row.at))
+    return found
 
 
 def register_engine(connection: Connection, engine: str, host: str, now: float) -> list[str]:
@@ -129,9 +135,17 @@ def list_engines(connection: Connection) -> list[dict[str, object]]:
 
 
 def setting(connection: Connection, name: str, default: str | None = None) -> str:
-    """A value made once and kept; without a default, a random secret."""
-    value = connection.scalar(select(settings.c.value).where(settings.c.name == name))
-    if value is None:
-        value = default if default is not None else secrets.token_hex(32)
-        connection.execute(insert(settings), {"name": name, "value": value})
+    """A value made once and kept; without a default, a random secret, which is sealed."""
+    secret = default is None
+    stored = connection.scalar(select(settings.c.value).where(settings.c.name == name))
+    where = place("settings", "value", {"name": name})
+    value = secrets.token_hex(32) if secret else str(default)
+    if stored is None:
+        kept = Placed(value, where) if secret else value
+        connection.execute(insert(settings), {"name": name, "value": kept})
+        return value
+    value = open_text(stored, where)
+    if secret and type(stored) is not Closed and sealer_of(connection.dialect) is not None:
+        mine = settings.c.name == name
+        connection.execute(update(settings).where(mine).values(value=Placed(value, where)))
     return value

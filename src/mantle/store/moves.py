@@ -1,6 +1,7 @@
 """Moves as stored, and the rows they move."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.moves import MoveRequest, MoveStatus, SavedMove
 from mantle.model.records import ResourceRecord
-from mantle.store.rows import asker_of, asker_values
+from mantle.store.rows import asker_of, asker_values, resource_values
+from mantle.store.sealed import confidential, mark_confidential, opened, placed
 from mantle.store.tables.drift import drift_findings, drift_policies
 from mantle.store.tables.moves import moves
 from mantle.store.tables.plans import saved_plans
@@ -21,7 +23,7 @@ def add(connection: Connection, move: SavedMove) -> None:
     values = {name: getattr(move, name) for name in SavedMove.__dataclass_fields__}
     values["request"] = msgspec.to_builtins(move.request)
     values["made_by"] = asker_values(move.made_by)
-    connection.execute(insert(moves), values)
+    connection.execute(insert(moves), placed("moves", values))
 
 
 def get(connection: Connection, move_id: str) -> SavedMove | None:
@@ -71,17 +73,26 @@ def purge(connection: Connection, before: float) -> None:
 
 
 def relocate(connection: Connection, before: ResourceRecord, after: ResourceRecord) -> bool:
-    """Write a row's stack, name, needs and notes; false when it has changed meanwhile."""
+    """Write a row's stack, name, needs and notes; false when it has changed meanwhile.
+
+    What is sealed is sealed for its place, and so anew; a secret that comes into a tree of stacks
+    makes it confidential.
+    """
+    there = replace(
+        before, stack_id=after.stack_id, name=after.name, requires=after.requires, data=after.data
+    )
+    stack_ids = {before.stack_id, after.stack_id}
+    secret = confidential(connection, stack_ids)
+    if before.stack_id in secret:
+        root_id = select(stacks.c.root_id).where(stacks.c.id == after.stack_id)
+        for each in connection.scalars(root_id).all():
+            mark_confidential(connection, each)
+    whole = resource_values(there, sealed=bool(secret))
+    written = ("stack_id", "name", "requires", "properties", "attributes", "data", "metadata")
     done = connection.execute(
         update(resources)
         .where(resources.c.id == before.id, resources.c.version == before.version)
-        .values(
-            stack_id=after.stack_id,
-            name=after.name,
-            requires=after.requires,
-            data=after.data,
-            version=before.version + 1,
-        )
+        .values({name: whole[name] for name in written} | {"version": before.version + 1})
     )
     return bool(done.rowcount)
 
@@ -133,7 +144,8 @@ def rename_plans(connection: Connection, stack_id: StackId, name: str) -> None:
 
 
 def _move(row: Row[Any]) -> SavedMove:
-    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    mapping = row._mapping  # noqa: SLF001 - its public name in SQLAlchemy
+    values = opened("moves", dict(mapping))
     values["request"] = msgspec.convert(values["request"], MoveRequest)
     values["status"] = MoveStatus(values["status"])
     values["made_by"] = asker_of(values["made_by"])

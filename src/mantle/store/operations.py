@@ -11,6 +11,7 @@ from mantle.model.records import OperationRecord
 from mantle.model.release import FIRST_FORMAT, OPERATION_FORMAT
 from mantle.model.status import Cancel, OperationStatus
 from mantle.store.rows import operation_of, operation_values
+from mantle.store.sealed import opened, placed
 from mantle.store.tables.stacks import operations, plans
 
 _LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
@@ -202,14 +203,17 @@ def add_plan(
     """Store a plan as JSON."""
     connection.execute(
         insert(plans),
-        {
-            "id": plan_id,
-            "stack_id": stack_id,
-            "project_id": project_id,
-            "document": document,
-            "created_at": created_at,
-            "expires_at": expires_at,
-        },
+        placed(
+            "plans",
+            {
+                "id": plan_id,
+                "stack_id": stack_id,
+                "project_id": project_id,
+                "document": document,
+                "created_at": created_at,
+                "expires_at": expires_at,
+            },
+        ),
     )
 
 
@@ -217,7 +221,11 @@ def plan_document(
     connection: Connection, plan_id: PlanId, project_id: ProjectId | None = None
 ) -> dict[str, Any] | None:
     """A stored plan; with a project, only that project's."""
-    query = select(plans.c.document).where(plans.c.id == plan_id)
+    query = select(plans).where(plans.c.id == plan_id)
     if project_id is not None:
         query = query.where(plans.c.project_id == project_id)
-    return connection.scalar(query)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    document: dict[str, Any] = opened("plans", dict(row))["document"]
+    return document

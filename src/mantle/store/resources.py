@@ -20,13 +20,11 @@ from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
+from mantle.store.sealed import confidential, open_json, place
 from mantle.store.tables.stacks import resources, signals, stacks
 
-_SAVED = [
-    name
-    for name in RESOURCE_COLUMNS
-    if name not in {"id", "stack_id", "name", "token", "created_at", "version"}
-]
+_KEPT = ("id", "stack_id", "name", "token", "created_at", "version")
+_SAVED = [name for name in RESOURCE_COLUMNS if name not in _KEPT]
 _SAVE = (
     update(resources)
     .where(resources.c.id == bindparam("row_id"))
@@ -37,17 +35,25 @@ _SAVE = (
 def add(connection: Connection, records: Sequence[ResourceRecord]) -> None:
     """Store new rows."""
     if records:
-        connection.execute(insert(resources), [resource_values(record) for record in records])
+        sealed = confidential(connection, {record.stack_id for record in records})
+        values = [resource_values(each, sealed=each.stack_id in sealed) for each in records]
+        connection.execute(insert(resources), values)
 
 
 def save(connection: Connection, records: Iterable[ResourceRecord]) -> None:
     """Store known rows whole; each write raises the row's version."""
-    values = [
-        {name: getattr(record, name) for name in _SAVED} | {"row_id": record.id}
-        for record in records
-    ]
-    if values:
-        connection.execute(_SAVE, values)
+    known = list(records)
+    if not known:
+        return
+    sealed = confidential(connection, {record.stack_id for record in known})
+    rows = []
+    for record in known:
+        values = resource_values(record, sealed=record.stack_id in sealed)
+        for name in _KEPT:
+            del values[name]
+        values["row_id"] = record.id
+        rows.append(values)
+    connection.execute(_SAVE, rows)
 
 
 def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
@@ -84,10 +90,14 @@ def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[Reso
 
 def metadata_of(connection: Connection, stack_ids: Sequence[StackId]) -> dict[tuple[str, str], Any]:
     """By stack and resource, where there is any."""
-    query = select(resources.c.stack_id, resources.c.name, resources.c.metadata).where(
-        resources.c.stack_id.in_(stack_ids), func.length(resources.c.metadata) > len(b"{}")
-    )
-    return {(row.stack_id, row.name): row.metadata for row in connection.execute(query)}
+    query = select(
+        resources.c.stack_id, resources.c.id, resources.c.name, resources.c.metadata
+    ).where(resources.c.stack_id.in_(stack_ids), func.length(resources.c.metadata) > len(b"{}"))
+    found = {}
+    for row in connection.execute(query):
+        where = place("resources", "metadata", row._mapping)  # noqa: SLF001 - a public name
+        found[row.stack_id, row.name] = open_json(row.metadata, where)
+    return found
 
 
 def get(connection: Connection, resource_id: ResourceId | str) -> ResourceRecord | None:

@@ -10,6 +10,8 @@ from mantle.model.policies import NOBODY, Asker
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.release import FIRST_FORMAT
 from mantle.model.status import Action, Cancel, OperationStatus, Status
+from mantle.store.sealed import SealedMap, opened, place, placed
+from mantle.store.tables.base import Closed
 
 
 def stack_of(row: Row[Any]) -> StackRecord:
@@ -18,14 +20,23 @@ def stack_of(row: Row[Any]) -> StackRecord:
     values["action"] = Action(values["action"])
     values["status"] = Status(values["status"])
     values["tags"] = tuple(tag for tag in values["tags"].split(",") if tag)
+    values["confidential"] = values["confidential"] is not False
+    for name in ("outputs", "output_errors"):
+        if type(values[name]) is Closed:
+            values[name] = SealedMap(values[name], place("stacks", name, values))
     return StackRecord(**values)
 
 
-def stack_values(stack: StackRecord) -> dict[str, Any]:
+def stack_values(stack: StackRecord, *, sealed: bool) -> dict[str, Any]:
     """All columns of `stacks`. Tags are stored between commas, so that one can be searched for."""
     values = {name: getattr(stack, name) for name in StackRecord.__dataclass_fields__}
     values["tags"] = f",{','.join(stack.tags)}," if stack.tags else ""
-    return values
+    unread = {
+        name: value.closed
+        for name, value in values.items()
+        if type(value) is SealedMap and value.where == place("stacks", name, values)
+    }
+    return (placed("stacks", values) if sealed else values) | unread
 
 
 def resource_of(row: Row[Any]) -> ResourceRecord:
@@ -35,15 +46,16 @@ def resource_of(row: Row[Any]) -> ResourceRecord:
     values["status"] = Status(values["status"])
     values["deletion_policy"] = DeletionPolicy(values["deletion_policy"])
     values["requires"] = tuple(values["requires"])
-    return ResourceRecord(**values)
+    return ResourceRecord(**opened("resources", values))
 
 
 RESOURCE_COLUMNS = tuple(ResourceRecord.__dataclass_fields__)
 
 
-def resource_values(record: ResourceRecord) -> dict[str, Any]:
+def resource_values(record: ResourceRecord, *, sealed: bool) -> dict[str, Any]:
     """All columns of `resources`."""
-    return {name: getattr(record, name) for name in RESOURCE_COLUMNS}
+    values = {name: getattr(record, name) for name in RESOURCE_COLUMNS}
+    return placed("resources", values) if sealed else values
 
 
 def operation_of(row: Row[Any]) -> OperationRecord:

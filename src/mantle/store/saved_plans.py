@@ -10,6 +10,7 @@ from mantle.model.ids import ProjectId, StackId, StepKey
 from mantle.model.saved import Binding, BoundRow, Gate, PlanStatus, SavedPlan, Wave
 from mantle.plan.render import plan_from_json, plan_json
 from mantle.store.rows import asker_of, asker_values
+from mantle.store.sealed import opened, placed
 from mantle.store.stacks import drop_unused_sources
 from mantle.store.tables.plans import saved_plans
 
@@ -18,7 +19,7 @@ _AT_WORK = (PlanStatus.RUNNING, PlanStatus.READY, PlanStatus.WAITING, PlanStatus
 
 def add(connection: Connection, saved: SavedPlan) -> None:
     """Store a new one."""
-    connection.execute(insert(saved_plans), _values(saved))
+    connection.execute(insert(saved_plans), placed("saved_plans", _values(saved)))
 
 
 def get(connection: Connection, plan_id: str) -> SavedPlan | None:
@@ -131,7 +132,8 @@ def _values(saved: SavedPlan) -> dict[str, Any]:
 
 
 def _saved(row: Row[Any]) -> SavedPlan:
-    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+    mapping = row._mapping  # noqa: SLF001 - its public name in SQLAlchemy
+    values = opened("saved_plans", dict(mapping))
     del values["action"]
     values["plan"] = plan_from_json(values.pop("document"))
     values["status"] = PlanStatus(values["status"])

@@ -11,6 +11,7 @@ from mantle.model.records import StackRecord
 from mantle.model.sinks import Sink, SinkRecord
 from mantle.store import events as event_rows
 from mantle.store.rows import event_of
+from mantle.store.sealed import open_text, place, placed
 from mantle.store.tables.sinks import event_sinks
 from mantle.store.tables.stacks import events, stacks
 
@@ -68,7 +69,7 @@ def follow(
                 "dropped": 0,
                 "version": 0,
             }
-            connection.execute(insert(event_sinks), values)
+            connection.execute(insert(event_sinks), placed("event_sinks", values))
         elif old.ttl_seconds != each.ttl_seconds:
             _set(connection, old.id, ttl_seconds=each.ttl_seconds)
 
@@ -81,7 +82,10 @@ def _set(connection: Connection, sink_id: str, **values: Any) -> None:
 def of_stack(connection: Connection, stack_id: StackId) -> list[SinkRecord]:
     """The sinks of a stack, those that left included until they have everything."""
     query = select(event_sinks).where(event_sinks.c.stack_id == stack_id)
-    return [_sink_of(row) for row in connection.execute(query.order_by(event_sinks.c.target))]
+    return sorted(
+        (_sink_of(row) for row in connection.execute(query.order_by(event_sinks.c.id))),
+        key=lambda sink: sink.target,
+    )
 
 
 def due(connection: Connection, now: float, limit: int) -> list[SinkRecord]:
@@ -156,11 +160,12 @@ def forget_ended(connection: Connection) -> int:
 
 
 def _sink_of(row: Row[Any]) -> SinkRecord:
+    where = place("event_sinks", "target", {"stack_id": row.stack_id})
     return SinkRecord(
         id=row.id,
         stack_id=StackId(row.stack_id),
         project_id=ProjectId(row.project_id),
-        target=row.target,
+        target=open_text(row.target, where),
         ttl_seconds=row.ttl_seconds,
         sequence=row.sequence,
         last=row.last,

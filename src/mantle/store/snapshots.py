@@ -10,6 +10,7 @@ from mantle.model.ids import OperationId, StackId
 from mantle.model.status import Status
 from mantle.store import contents as content_rows
 from mantle.store.contents import Content
+from mantle.store.sealed import opened, placed
 from mantle.store.tables.snapshots import snapshots
 
 
@@ -37,17 +38,20 @@ def add(connection: Connection, snapshot: SnapshotRecord) -> None:
     """Store a snapshot that is being taken."""
     connection.execute(
         insert(snapshots),
-        {
-            "id": snapshot.id,
-            "stack_id": snapshot.stack_id,
-            "operation_id": snapshot.operation_id,
-            "name": snapshot.name,
-            "status": snapshot.status,
-            "reason": snapshot.reason,
-            "source_id": snapshot.source_id,
-            "data": dict(snapshot.data),
-            "created_at": snapshot.created_at,
-        },
+        placed(
+            "snapshots",
+            {
+                "id": snapshot.id,
+                "stack_id": snapshot.stack_id,
+                "operation_id": snapshot.operation_id,
+                "name": snapshot.name,
+                "status": snapshot.status,
+                "reason": snapshot.reason,
+                "source_id": snapshot.source_id,
+                "data": dict(snapshot.data),
+                "created_at": snapshot.created_at,
+            },
+        ),
     )
 
 
@@ -109,6 +113,7 @@ def drop(
 
 
 def _record(row: Row[Any]) -> SnapshotRecord:
+    mapping = row._mapping  # noqa: SLF001 - its public name in SQLAlchemy
     return SnapshotRecord(
         id=row.id,
         stack_id=row.stack_id,
@@ -117,6 +122,6 @@ def _record(row: Row[Any]) -> SnapshotRecord:
         status=Status(row.status),
         reason=row.reason,
         source_id=row.source_id,
-        data=row.data,
+        data=opened("snapshots", dict(mapping))["data"],
         created_at=row.created_at,
     )

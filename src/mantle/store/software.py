@@ -7,13 +7,14 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from mantle.model.ids import ProjectId
 from mantle.model.software import SoftwareConfig, SoftwareDeployment
+from mantle.store.sealed import opened, placed
 from mantle.store.tables.software import software_configs as configs
 from mantle.store.tables.software import software_deployments as deployments
 
 
 def add_config(connection: Connection, config: SoftwareConfig) -> None:
     """Store a new one."""
-    connection.execute(insert(configs).values(asdict(config)))
+    connection.execute(insert(configs).values(placed("software_configs", asdict(config))))
 
 
 def get_config(
@@ -60,14 +61,14 @@ def config_in_use(connection: Connection, config_id: str) -> str | None:
 
 def add_deployment(connection: Connection, deployment: SoftwareDeployment) -> None:
     """Store a new one."""
-    connection.execute(insert(deployments).values(asdict(deployment)))
+    values = placed("software_deployments", asdict(deployment))
+    connection.execute(insert(deployments).values(values))
 
 
 def save_deployment(connection: Connection, deployment: SoftwareDeployment) -> None:
     """Replace the one with its id."""
-    connection.execute(
-        update(deployments).where(deployments.c.id == deployment.id).values(asdict(deployment))
-    )
+    values = placed("software_deployments", asdict(deployment))
+    connection.execute(update(deployments).where(deployments.c.id == deployment.id).values(values))
 
 
 def get_deployment(
@@ -109,11 +110,11 @@ def delete_deployment(connection: Connection, project_id: ProjectId, deployment_
 
 
 def _config(row: Row[Any]) -> SoftwareConfig:
-    values = row._asdict()
+    values = opened("software_configs", row._asdict())
     values["inputs"] = tuple(values["inputs"])
     values["outputs"] = tuple(values["outputs"])
     return SoftwareConfig(**values)
 
 
 def _deployment(row: Row[Any]) -> SoftwareDeployment:
-    return SoftwareDeployment(**row._asdict())
+    return SoftwareDeployment(**opened("software_deployments", row._asdict()))

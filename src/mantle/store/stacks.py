@@ -12,6 +12,8 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.records import StackRecord
 from mantle.store.rows import stack_of, stack_values
+from mantle.store.sealed import confidential, mark_confidential, open_json, place
+from mantle.store.tables.base import Placed, sealer_of
 from mantle.store.tables.plans import saved_plans
 from mantle.store.tables.snapshots import snapshots
 from mantle.store.tables.stacks import sources, stacks
@@ -56,12 +58,18 @@ class StackQuery:
 
 
 def add_source(connection: Connection, source: TemplateSource, now: float) -> str:
-    """Store a source once; its id is the hash of its content."""
+    """Store a source once; its id is the hash of its content.
+
+    A keyed hash where sources are sealed: a plain one would tell who guesses a password right.
+    """
     document = msgspec.to_builtins(source)
-    source_id = hashlib.sha256(msgspec.json.encode(document, order="sorted")).hexdigest()
+    plain = msgspec.json.encode(document, order="sorted")
+    sealer = sealer_of(connection.dialect)
+    source_id = hashlib.sha256(plain).hexdigest() if sealer is None else sealer.name(plain)
     if connection.scalar(select(sources.c.id).where(sources.c.id == source_id)) is None:
+        stored = Placed(document, place("sources", "document", {"id": source_id}))
         connection.execute(
-            insert(sources), {"id": source_id, "document": document, "created_at": now}
+            insert(sources), {"id": source_id, "document": stored, "created_at": now}
         )
     return source_id
 
@@ -69,14 +77,19 @@ def add_source(connection: Connection, source: TemplateSource, now: float) -> st
 def load_source(connection: Connection, source_id: str) -> TemplateSource:
     """The source stored under this id."""
     document = connection.scalars(select(sources.c.document).where(sources.c.id == source_id)).one()
-    return msgspec.convert(document, TemplateSource)
+    return _source_of(document, source_id)
 
 
 def find_source(connection: Connection, source_id: str) -> TemplateSource | None:
     """The source stored under this id, if it still is."""
     query = select(sources.c.document).where(sources.c.id == source_id)
     document = connection.scalars(query).first()
-    return None if document is None else msgspec.convert(document, TemplateSource)
+    return None if document is None else _source_of(document, source_id)
+
+
+def _source_of(document: Any, source_id: str) -> TemplateSource:
+    plain = open_json(document, place("sources", "document", {"id": source_id}))
+    return msgspec.convert(plain, TemplateSource)
 
 
 def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]) -> None:
@@ -95,14 +108,31 @@ def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]
 
 
 def add(connection: Connection, stack: StackRecord) -> None:
-    """Store a new stack."""
-    connection.execute(insert(stacks), stack_values(stack))
+    """Store a new stack; one that holds a secret makes all of its tree confidential."""
+    _mark(connection, stack)
+    connection.execute(insert(stacks), stack_values(stack, sealed=_is_sealed(connection, stack)))
 
 
 def save(connection: Connection, stack: StackRecord) -> None:
-    """Store every column of a known stack."""
-    values = stack_values(stack)
+    """Store every column of a known stack. What was confidential stays so: others may know why."""
+    values = stack_values(stack, sealed=_is_sealed(connection, stack))
+    if not values["confidential"]:
+        del values["confidential"]
     connection.execute(update(stacks).where(stacks.c.id == values.pop("id")).values(values))
+    _mark(connection, stack)
+
+
+def _mark(connection: Connection, stack: StackRecord) -> None:
+    if stack.confidential and stack.root_id != stack.id:
+        mark_confidential(connection, stack.root_id)
+
+
+def _is_sealed(connection: Connection, stack: StackRecord) -> bool:
+    """Asked only where there is something to seal."""
+    if stack.confidential:
+        return True
+    told = bool(stack.outputs or stack.output_errors)
+    return told and stack.id in confidential(connection, [stack.id])
 
 
 def get(connection: Connection, stack_id: StackId | str) -> StackRecord | None:
@@ -162,7 +192,7 @@ def listing(
     order = [*keys, stacks.c.id]
     statement = statement.order_by(*(key.asc() if ascending else key.desc() for key in order))
     if query.marker and (last := get(connection, query.marker)):
-        values = stack_values(last)
+        values = stack_values(last, sealed=False)
         statement = statement.where(_after(order, values, ascending=ascending))
     if query.limit is not None:
         statement = statement.limit(query.limit)

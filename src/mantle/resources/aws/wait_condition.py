@@ -21,6 +21,7 @@ HANDLE_SCHEMA = schema(
     "Receives the signals that a wait condition counts, at a signed URL.",
     {},
     takes_signals=True,
+    secret_reference=True,
     since="2014.1",
 )
 SCHEMA = schema(
@@ -57,6 +58,7 @@ UPDATE_HANDLE_TYPE = replace(
             "A handle that every update of the stack makes anew.",
             {},
             takes_signals=True,
+            secret_reference=True,
             since="2014.1",
         ),
         renewed=True,

@@ -32,7 +32,10 @@ SCHEMA = schema(
     {
         "public_key": (Kind.STRING, "The public key."),
         "private_key": Attribute(
-            kind=Kind.STRING, description="A generated key that was kept.", secret=True
+            kind=Kind.STRING,
+            description="A generated key that was kept.",
+            secret=True,
+            secret_when={"save_private_key": (True,)},
         ),
     },
     since="2014.1",

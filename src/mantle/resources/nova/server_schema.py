@@ -142,7 +142,10 @@ SCHEMA = schema(
         "console_urls": (Kind.MAP, "Where its console is."),
         "tags": (Kind.LIST, "Tags."),
         "os_collect_config": Attribute(
-            kind=Kind.MAP, description="What an agent in it needs.", secret=True
+            kind=Kind.MAP,
+            description="What an agent in it needs.",
+            secret=True,
+            secret_when={"user_data_format": ("SOFTWARE_CONFIG",)},
         ),
     },
     name_limit=53,

@@ -1,8 +1,8 @@
 """Secrets of projects: credentials for other clouds."""
 
-from sqlalchemy import Column, Float, Index, String, Table, Text
+from sqlalchemy import Column, Float, Index, String, Table
 
-from mantle.store.tables.base import metadata
+from mantle.store.tables.base import SealedText, metadata
 
 secrets = Table(
     "secrets",
@@ -10,7 +10,7 @@ secrets = Table(
     Column("id", String(36), primary_key=True),
     Column("project_id", String(64), nullable=False),
     Column("name", String(255), nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", SealedText, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("created_by", String(255), nullable=False),
 )

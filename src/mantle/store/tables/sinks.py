@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, Index, Integer, String, Table, Text
 
-from mantle.store.tables.base import metadata
+from mantle.store.tables.base import SealedText, metadata
 from mantle.store.tables.stacks import Sequence
 
 event_sinks = Table(
@@ -11,7 +11,7 @@ event_sinks = Table(
     Column("id", String(36), primary_key=True),
     Column("stack_id", String(36), nullable=False),
     Column("project_id", String(64), nullable=False),
-    Column("target", Text, nullable=False),
+    Column("target", SealedText, nullable=False),
     Column("ttl_seconds", Float, nullable=False),
     Column("sequence", Sequence, nullable=False),
     Column("last", Sequence),

@@ -13,7 +13,7 @@ from sqlalchemy import (
     and_,
 )
 
-from mantle.store.tables.base import Json, metadata
+from mantle.store.tables.base import Json, SealedText, metadata
 
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 
@@ -52,6 +52,7 @@ stacks = Table(
     Column("deleted_at", Float),
     Column("outputs", Json, nullable=False),
     Column("output_errors", Json, nullable=False),
+    Column("confidential", Boolean),
 )
 Index(
     "stacks_live_name",
@@ -184,5 +185,5 @@ settings = Table(
     "settings",
     metadata,
     Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", SealedText, nullable=False),
 )

@@ -109,7 +109,8 @@ class Cluster:
         if new:
             self.postgres.create_database("mantle")
         self._mantle("migrate")
-        if not (self.folder / "keys").exists():
+        keys = self.environment["MANTLE_SECRETS_KEYS"]
+        if keys != "none" and not Path(keys).exists():
             self._mantle("keys", "new")
         self._add("keeper", "keeper")
         self._until((self.folder / "keeper.sock").exists, "the keeper")

@@ -15,7 +15,7 @@ from mantle.store.sealed import confidential, mark_confidential, opened, placed
 from mantle.store.tables.drift import drift_findings, drift_policies
 from mantle.store.tables.moves import moves
 from mantle.store.tables.plans import saved_plans
-from mantle.store.tables.stacks import resources, signals
+from mantle.store.tables.stacks import resources, signals, stacks
 
 
 def add(connection: Connection, move: SavedMove) -> None:

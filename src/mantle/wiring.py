@@ -38,7 +38,7 @@ from mantle.engine.dispatch import QUEUE, Dispatcher
 from mantle.engine.links import Links
 from mantle.engine.machine import Machine
 from mantle.engine.operator_files import read_operator
-from mantle.engine.recovery import Engine
+from mantle.engine.recovery import Companion, Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
 from mantle.engine.settings import Settings
 from mantle.lib import key_file
@@ -59,16 +59,18 @@ from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
-from mantle.store import leases
 from mantle.store import secrets as secret_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
 from mantle.store.keyring import check_keys, use_keys
-from mantle.store.listening import Listener
+from mantle.store.listening import Herald, Listener
 from mantle.store.migrate import check_revision, migrate, revision
 
 REQUEST_PATIENCE_SECONDS = 20.0
 """How long a request waits for a database that is away; then it is answered 503."""
+
+OWN_CONCERNS = ("sinks", "upkeep", "forgetting")
+"""Loops that every engine has: what one engine nudges, its own loop looks after."""
 
 BACKLOG = 1024
 """Connections that may wait while the control plane opens its stores."""
@@ -177,8 +179,8 @@ def assemble(
         if alone:
             await runtime.start(operation_id, attempt)
             return
+        # Other processes hear it too (see `_words`); whoever misses it looks every second.
         machine.nudges.nudge(QUEUE)
-        await database.write_fenced(leases.call)
 
     machine = Machine(
         id=new_id(),
@@ -277,9 +279,14 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
             for cloud in clouds.values():
                 await cloud.start()
             await runtime.open(_nothing, control.machine.id, ())
+            words = _words(options, control.machine, performs=False)
+            for each in words:
+                await each.open()
             try:
                 yield control
             finally:
+                for each in words:
+                    await each.close()
                 for cloud in clouds.values():
                     await cloud.stop()
     finally:
@@ -295,9 +302,7 @@ async def at_work(
     options: Options, engine: Engine, clouds: Mapping[str, Cloud]
 ) -> AsyncIterator[None]:
     """An engine and its clouds, open."""
-    if options.database is not None:
-        nudges = engine.machine.nudges
-        engine.companions.append(Listener(options.database, lambda: nudges.nudge(QUEUE)))
+    engine.companions += _words(options, engine.machine, performs=True)
     for cloud in clouds.values():
         await cloud.start()
     await engine.open()
@@ -307,6 +312,16 @@ async def at_work(
         await engine.close()
         for cloud in clouds.values():
             await cloud.stop()
+
+
+def _words(options: Options, machine: Machine, *, performs: bool) -> list[Companion]:
+    """What wakes other processes on the database, and lets them wake this one."""
+    if options.database is None:
+        return []
+    nudges = machine.nudges
+    herald = Herald(options.database, machine.id, QUEUE, OWN_CONCERNS if performs else ())
+    nudges.tell = herald.tell
+    return [Listener(options.database, machine.id, QUEUE, nudges.heard), herald]
 
 
 def database_of(options: Options, patience_seconds: float = math.inf) -> Database:

@@ -1,13 +1,13 @@
-"""In-process wake-ups: a nudge carries no data, so that there is one way to read what changed.
+"""Wake-ups: a nudge carries no data, so that there is one way to read what changed.
 
 Whoever waits takes a ticket, reads the rows, and only then sleeps on the ticket: a change between
-reading and sleeping wakes it at once. A timeout bounds every sleep, because another process's
-changes come without a nudge.
+reading and sleeping wakes it at once. A timeout bounds every sleep, because what another process
+nudges (`store/listening.py`) may be lost on its way.
 """
 
 import asyncio
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 
 class Nudges:
@@ -20,6 +20,8 @@ class Nudges:
         self._waiting: weakref.WeakValueDictionary[Hashable, asyncio.Event] = (
             weakref.WeakValueDictionary()
         )
+        self.tell: Callable[[Hashable], None] | None = None
+        """Tells other processes of a key, where there are any."""
 
     def ticket(self, key: Hashable) -> asyncio.Event:
         """Take this before reading; wait on it after."""
@@ -27,6 +29,12 @@ class Nudges:
 
     def nudge(self, key: Hashable) -> None:
         """Something about this key changed."""
+        self.heard(key)
+        if self.tell is not None:
+            self.tell(key)
+
+    def heard(self, key: Hashable) -> None:
+        """Something about this key changed in another process."""
         event = self._waiting.pop(key, None)
         if event is not None:
             event.set()
@@ -42,4 +50,4 @@ class Nudges:
     def forget(self, *keys: Hashable) -> None:
         """Nobody will nudge these again; whoever still waits wakes."""
         for key in keys:
-            self.nudge(key)
+            self.heard(key)

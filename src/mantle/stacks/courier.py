@@ -28,6 +28,7 @@ from mantle.stacks.control import Control
 from mantle.store import sinks as sink_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
+from mantle.store.horizon import horizon
 
 log = structlog.get_logger()
 
@@ -109,7 +110,8 @@ class Courier(Loop):
         now = replace(claimed, version=claimed.version + 1)
         stack = await database.read(stack_rows.get, sink.stack_id)
         if stack is not None:
-            for event in await database.read(sink_rows.waiting, sink, BATCH):
+            until = await horizon(database)
+            for event in await database.read(sink_rows.waiting, sink, BATCH, until):
                 now = await self._brought(now, stack, event)
                 if now.attempts:
                     break

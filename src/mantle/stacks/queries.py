@@ -20,12 +20,17 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
+from mantle.store.horizon import horizon
 from mantle.store.stacks import StackQuery
 from mantle.template.validate import Loaded
 
 __all__ = ["EventQuery", "EventView", "OutputView", "ResourceView", "StackQuery"]
 
 MASK = "******"
+
+
+UNSETTLED_SECONDS = 0.05
+"""Before events are looked at again behind which others are still being written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +218,12 @@ async def live_row(
 
 
 async def list_events(control: Control, stack: StackRecord, query: EventQuery) -> list[EventView]:
-    """Events of a stack and its children down to a depth, newest first unless asked otherwise."""
+    """Events of a stack and its children down to a depth, newest first unless asked otherwise.
+
+    Who reads on behind a marker sees them only once none before them can come any more.
+    """
+    by_pages = query.sort_dir == "asc" and (query.marker is not None or query.limit is not None)
+    until = await horizon(control.database) if by_pages else None
 
     def look(connection: Connection) -> list[EventView]:
         stacks = {stack.id: stack}
@@ -229,6 +239,7 @@ async def list_events(control: Control, stack: StackRecord, query: EventQuery) -
             marker=query.marker,
             ascending=query.sort_dir == "asc",
             limit=None if query.filters else query.limit,
+            until=until,
         )
         views = [EventView(stack=stacks[event.stack_id], event=event) for event in events]
         if query.filters:
@@ -268,15 +279,28 @@ async def follow_events(
     while True:
         ticket = control.machine.nudges.ticket(stack_id)
         busy = bool(await control.database.read(operation_rows.live_of_stack, stack_id))
-        events = await control.database.read(_behind, watched, nested_depth, cursor)
+        written = await control.database.read(_behind, watched, nested_depth, cursor)
+        events = await _settled(control, watched, nested_depth, cursor) if written else []
         for event in events:
             cursor = event.sequence
             yield event
-        if not events and not busy:
+        if not written and not busy:
             return
-        if not events:
+        if written and not events:
+            # Somebody has begun to write events before these, and will have ended in a moment.
+            await control.machine.nudges.sleep(ticket, UNSETTLED_SECONDS)
+        elif not written:
             # Nudges are for the stack itself; its children's changes are found by looking again.
             await control.machine.nudges.sleep(ticket, 0.25 if nested_depth else 1.0)
+
+
+async def _settled(
+    control: Control, watched: set[StackId], nested_depth: int, cursor: int
+) -> list[Event]:
+    """Those before which no other can come any more."""
+    until = await horizon(control.database)
+    found = await control.database.read(_behind, watched, nested_depth, cursor)
+    return [event for event in found if event.sequence <= until]
 
 
 def _behind(

@@ -9,6 +9,7 @@ from mantle import __version__
 from mantle.model.event import Event, Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.model.release import OPERATION_FORMAT
+from mantle.store.horizon import enter
 from mantle.store.rows import event_of, event_values
 from mantle.store.sealed import open_json, open_text, place, placed
 from mantle.store.tables.base import Closed, Placed, sealer_of
@@ -18,6 +19,7 @@ from mantle.store.tables.stacks import engines, events, settings, signals, stack
 def add(connection: Connection, new: Sequence[Event]) -> None:
     """Append events; the database gives their sequence."""
     if new:
+        enter(connection)
         connection.execute(insert(events), [event_values(event) for event in new])
 
 
@@ -39,9 +41,15 @@ def listing(
     marker: str | None = None,
     ascending: bool = False,
     limit: int | None = None,
+    until: int | None = None,
 ) -> list[Event]:
-    """Events of these stacks; newest first unless `ascending`. An unknown marker is ignored."""
+    """Events of these stacks; newest first unless `ascending`. An unknown marker is ignored.
+
+    `until` is the horizon, for whoever goes on later behind the last.
+    """
     query = select(events).where(events.c.stack_id.in_(stack_ids))
+    if until is not None:
+        query = query.where(events.c.sequence <= until)
     if resource is not None:
         query = query.where(events.c.resource == resource)
     if marker is not None:

@@ -104,10 +104,12 @@ def next_due_at(connection: Connection) -> float | None:
     return found
 
 
-def waiting(connection: Connection, sink: SinkRecord, limit: int) -> list[Event]:
-    """What the sink gets next, in order."""
+def waiting(connection: Connection, sink: SinkRecord, limit: int, until: int) -> list[Event]:
+    """What the sink gets next, in order; `until` is the horizon."""
     query = select(events).where(
-        events.c.stack_id == sink.stack_id, events.c.sequence > sink.sequence
+        events.c.stack_id == sink.stack_id,
+        events.c.sequence > sink.sequence,
+        events.c.sequence <= until,
     )
     if sink.last is not None:
         query = query.where(events.c.sequence <= sink.last)

@@ -16,13 +16,13 @@ from mantle.model.drift import DriftPolicy
 from mantle.model.errors import Conflict, Invalid, MantleError, NotFound, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus
-from mantle.stacks import moving
 from mantle.stacks.actions import suspend_stack
 from mantle.stacks.adopt import AdoptRequest, abandon_stack, adopt_stack
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.drift import list_drift, look, set_drift_policy
 from mantle.stacks.guards import protect_stack, set_ttl, show_guard
+from mantle.stacks.move_draft import drafted
 from mantle.stacks.move_rows import store_move
 from mantle.stacks.moving import apply_move, find_move, list_moves, plan_move
 from mantle.stacks.queries import find_stack, list_resources, stack_source
@@ -318,7 +318,7 @@ def test_what_comes_between_the_last_look_and_the_transaction_wins(rival):
     async def story(control):
         stack, other = await made(control, template, "s"), await made(control, OTHER, "t")
         saved = await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["a"], other))
-        drawn = await moving._draft(control, CALLER, saved.request, None)
+        drawn = await drafted(control, CALLER, saved.request, None)
         if rival == "update":
             await update_stack(control, CALLER, stack, UpdateRequest(existing=True))
         else:

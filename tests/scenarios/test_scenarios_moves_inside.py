@@ -17,11 +17,13 @@ from mantle.model.drift import DriftPolicy
 from mantle.model.errors import Conflict, Denied, Invalid, LimitExceeded, NotSupported
 from mantle.model.graph import TemplateSource
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus
-from mantle.stacks import moving
+from mantle.model.software import DEPLOYMENT
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.delete import delete_stack
 from mantle.stacks.drift import set_drift_policy
 from mantle.stacks.limits import set_limit
+from mantle.stacks.move_draft import drafted
+from mantle.stacks.move_going import stays_known
 from mantle.stacks.move_inside import steps_left
 from mantle.stacks.move_rows import store_move
 from mantle.stacks.moving import apply_move, find_move, plan_move
@@ -31,9 +33,11 @@ from mantle.stacks.resources import signal_resource
 from mantle.stacks.snapshots import find_snapshot, list_snapshots, restore_snapshot, take_snapshot
 from mantle.stacks.unmanaged import unmanaged
 from mantle.stacks.update import UpdateRequest, preview_update, update_stack
+from mantle.stacks.users import reached, stack_of_user
 from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
+from mantle.store import stack_users
 from mantle.store import stacks as stack_rows
 
 HEAD = "heat_template_version: 2018-08-31\n"
@@ -373,6 +377,77 @@ def test_an_account_of_the_root_that_was_given_out_inside_stays(transport, goes)
     told(story)
 
 
+@pytest.mark.parametrize(
+    ("transport", "goes"), [("POLL_SERVER_HEAT", False), ("POLL_SERVER_CFN", True)]
+)
+def test_an_agent_inside_that_logs_in_to_the_roots_users_stays(transport, goes):
+    """One that asks by the stack inside, with a key of its own, is answered as before."""
+    leaf = HEAD + (
+        "resources: {server: {type: OS::Nova::Server, properties: {flavor: m1.small, image: cirros,"
+        f" user_data_format: SOFTWARE_CONFIG, software_config_transport: {transport}}}}}}}\n"
+    )
+    top = HEAD + "resources: {a: {type: l.yaml}, b: {type: OS::Heat::RandomString}}\n"
+
+    async def story(control):
+        source = await made(control, top, "s", {"l.yaml": leaf})
+        other = await made(control, OTHER, "t")
+        wanted = request(MoveKind.MOVE, source, ["a"], other)
+        if not goes:
+            with pytest.raises(Invalid, match=r"'a/server' .*account"):
+                await plan_move(control, CALLER, wanted)
+            return
+        (_, inner) = await whole(control, "s")
+        (row,) = await control.database.read(resource_rows.of_stack, inner.id)
+        config = row.attributes["os_collect_config"]["cfn"]
+        keys = control.machine.links.keys
+
+        def user_of(connection):
+            return stack_users.owner_of_key(connection, keys, config["access_key_id"])
+
+        await apply_move(control, CALLER, (await plan_move(control, CALLER, wanted)).id)
+        user_id, project_id = await control.database.read(user_of)
+        assert project_id == keys.project_id(other.id)
+        agent = replace(CALLER, user_id=user_id, project_id=project_id, roles=frozenset())
+        asked, name = config["stack_name"], config["path"].partition(".")[0]
+        assert (await stack_of_user(control, agent, asked)).id == inner.id
+        assert (await reached(control, agent, asked, inner.id, name)).id == inner.id
+
+    told(story)
+
+
+def test_a_deployment_that_answers_with_an_account_of_the_root_stays():
+    """The credentials are in its config's inputs, which the agent has."""
+    said = {DEPLOYMENT: "id"}
+
+    async def story(control):
+        stack = await made(control, OTHER, "t")
+        (row,) = await control.database.read(resource_rows.of_stack, stack.id)
+        for transport, stays in (("HEAT_SIGNAL", True), ("CFN_SIGNAL", False)):
+            one = replace(row, data=said, properties={"signal_transport": transport})
+            problem = stays_known(control, stack.id, "g/0", one)
+            assert (problem is not None) is stays
+            assert problem is None or "'g/0'" in problem.message
+
+    told(story)
+
+
+def test_an_account_that_reaches_its_stack_by_name_stays_in_it():
+    """A key of AWS::IAM::AccessKey is for the stack it is in, whatever holds it."""
+    text = HEAD + (
+        "resources:\n  user: {type: AWS::IAM::User}\n"
+        "  key: {type: AWS::IAM::AccessKey, properties: {UserName: {get_resource: user}}}\n"
+    )
+
+    async def story(control):
+        source, other = await made(control, text), await made(control, OTHER, "t")
+        wanted = request(MoveKind.MOVE, source, ["user", "key"], other)
+        with pytest.raises(Invalid, match=r"'user'.*\n.*'key'"):
+            await plan_move(control, CALLER, wanted)
+        await moved(control, MoveKind.RENAME, source, {"key": "new"})
+
+    told(story)
+
+
 def test_a_stack_inside_that_is_busy_or_unwell_stays():
     """Named with the way to it."""
 
@@ -401,7 +476,7 @@ def test_what_happens_to_a_stack_inside_in_the_last_moment_wins():
         (_, inner) = await whole(control, "s")
         wanted = request(MoveKind.MOVE, source, ["g"], other)
         saved = await plan_move(control, CALLER, wanted)
-        drawn = await moving._draft(control, CALLER, wanted, None)
+        drawn = await drafted(control, CALLER, wanted, None)
         last = (await control.database.read(operations_of, inner.id))[0]
         begun = replace(last, id="late", status="running", ended_at=None)
         await control.database.write(operation_rows.add, begun)
@@ -488,7 +563,7 @@ def test_events_of_a_stack_inside_go_to_the_sinks_of_its_new_root():
         source_id = await control.database.write(stack_rows.add_source, said, 0.0)
         await control.database.write(stack_rows.save, replace(other, source_id=source_id))
         wanted = request(MoveKind.MOVE, source, ["g"], other)
-        (drawn,) = (await moving._draft(control, CALLER, wanted, None)).inner
+        (drawn,) = (await drafted(control, CALLER, wanted, None)).inner
         assert [each.target for each in drawn.sinks] == ["https://example.org/in"]
 
     told(story)

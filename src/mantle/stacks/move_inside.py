@@ -16,15 +16,13 @@ from typing import Any
 
 from mantle.engine.operation import load, plan_in_full
 from mantle.engine.shelter import is_container
-from mantle.model.errors import Conflict, Findings, Invalid, LimitExceeded, NotSupported, Problem
+from mantle.model.errors import Conflict, Invalid, LimitExceeded, NotSupported, Problem
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.ids import ResourceId, StackId
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.sinks import sinks_of
-from mantle.model.software import DEPLOYMENT
 from mantle.model.status import Action, Status
-from mantle.model.values import walk
 from mantle.plan.binding import print_of, seal
 from mantle.plan.moving import without_digest
 from mantle.plan.stack import digest_of
@@ -124,41 +122,7 @@ def prints_inside(inside: Sequence[Inner], key: bytes) -> dict[str, str]:
     return prints
 
 
-# --- what cannot go --------------------------------------------------------------------------
-
-
-def stays_known(
-    control: Control, root_id: StackId, way: str, row: ResourceRecord
-) -> Problem | None:
-    """Why somebody who reaches the resource through its root could no longer do so.
-
-    A user's project is derived from the root stack's id: whoever was given it cannot log in once
-    the resource is in another tree. EC2 keys, signed URLs and URLs with a hash are derived from the
-    row, and stacks inside keep their ids and names: those go on working.
-    """
-    project = control.machine.links.keys.project_id(root_id)
-    texts = [*walk(dict(row.attributes)), *walk(dict(row.metadata))]
-    given = any(isinstance(text, str) and project in text for text in texts)
-    deployed = DEPLOYMENT in row.data and row.properties.get("signal_transport") == "HEAT_SIGNAL"
-    if not given and not deployed:
-        return None
-    return Problem(
-        code="move",
-        message=f"Resource {way!r} ({row.type}) has given out an account of its root stack's "
-        "users: whoever has it could no longer log in.",
-        path=("resources", way.split("/", 1)[0]),
-        remedy="Use a transport without: CFN_SIGNAL for signals, POLL_TEMP_URL for a server.",
-    )
-
-
-def refuse_known(control: Control, root_id: StackId, inside: Sequence[Inner]) -> None:
-    """Raise `Invalid` with every resource inside that has given out an account of the root's."""
-    findings = Findings()
-    for each in inside:
-        for row in each.rows:
-            problem = stays_known(control, root_id, f"{each.way}/{row.name}", row)
-            findings.problems.extend([problem] if problem else [])
-    findings.raise_if_any()
+# --- whether there is room ------------------------------------------------------------------
 
 
 async def check_room(control: Control, target: StackRecord, coming: int) -> None:

@@ -17,6 +17,7 @@ COMMANDS = (
     ("engine",),
     ("keeper",),
     ("migrate",),
+    *(("backup", verb) for verb in ("create", "list", "verify", "restore")),
     ("config", "show"),
     *(("keys", verb) for verb in ("new", "list", "rotate")),
     ("demo",),

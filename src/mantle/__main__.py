@@ -17,6 +17,7 @@ from mantle.config import (
     configure,
     options_of,
 )
+from mantle.maintenance import build_backup
 from mantle.model.errors import MantleError
 
 NOTHING = ServerOptions()
@@ -180,6 +181,7 @@ def build() -> App:
     app = build_app()
     for command in (up, api, engine, keeper, migrate):
         app.command(_checked(command), name=command.__name__)
+    app.command(build_backup(_checked))
     config = App(name="config", help="What a server process goes by.")
     config.command(_checked(show), name="show")
     app.command(config)

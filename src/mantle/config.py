@@ -8,6 +8,7 @@ table `[limits]` and the variables MANTLE_LIMIT_NAME. All that is wrong is told 
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,6 +22,7 @@ from cyclopts import Parameter
 from mantle.model.errors import MantleError
 
 if TYPE_CHECKING:
+    from mantle.backups.schedule import Schedule
     from mantle.clouds.openstack import Entry
     from mantle.engine.settings import Settings
     from mantle.wiring import Options
@@ -133,6 +135,28 @@ class ServerOptions:
             "hidden ones are, though they are shown; * stands for any text."
         ),
     ] = None
+    backup_dir: Annotated[
+        Path | None,
+        Parameter(help="Where backups are. Default: backups in the data folder."),
+    ] = None
+    backup_every: Annotated[
+        str | None,
+        Parameter(
+            help="Take a backup this often: 30m, 6h, 1d. Of several engines one does. "
+            "Default: never by itself."
+        ),
+    ] = None
+    backup_keep: Annotated[
+        str | None,
+        Parameter(
+            help="Which of them stay when one was taken: 14 (the newest), or such as "
+            "'3, 7 daily, 4 weekly, 12 monthly'. Default: 14."
+        ),
+    ] = None
+    backup_key_file: Annotated[
+        Path | None,
+        Parameter(help="A file with a passphrase or random bytes: backups are encrypted with it."),
+    ] = None
     max_template_size: Annotated[
         int | None,
         Parameter(help="Bytes that a template may have, nested ones too. Default: 4194304."),
@@ -175,11 +199,16 @@ class ServerOptions:
     ] = None
 
 
+INTERVAL_SECONDS: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_INTERVAL = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
+LEAST_INTERVAL_SECONDS = 10
+
 DEFAULTS: Mapping[str, Any] = {
     "listen": "127.0.0.1:8778",
     "cloud": "local",
     "destinations": "public",
     "openstack": "",
+    "backup_keep": "14",
 }
 
 
@@ -364,6 +393,7 @@ def options_of(found: Configuration) -> "Options":
         secrets_keys=keys if keys is None or keys == NO_KEYS else keys.absolute(),
         openstack=_entries(found, wrong),
         settings=settings_of(found, wrong),
+        backups=_schedule(found, data_dir, wrong),
     )
     if wrong:
         raise WrongConfiguration(
@@ -412,6 +442,37 @@ def settings_of(found: Configuration, wrong: list[str]) -> "Settings":
             words = map(str.strip, found[name].split(","))
             numbers[name] = tuple(filter(None, words))
     return replace(settings, bounds=bounds, **numbers)
+
+
+def backup_dir_of(found: Configuration, data_dir: Path) -> Path:
+    """The folder of backups."""
+    return (found["backup_dir"] or data_dir / "backups").absolute()
+
+
+def _schedule(found: Configuration, data_dir: Path, wrong: list[str]) -> "Schedule | None":
+    """None: no backups by itself."""
+    from mantle.backups.keeping import keep_of  # noqa: PLC0415 - the server
+    from mantle.backups.schedule import Schedule  # noqa: PLC0415 - the server
+
+    try:
+        keep = keep_of(found["backup_keep"])
+    except ValueError as error:
+        wrong.append(f"--backup-keep: {error}")
+        return None
+    if found["backup_every"] is None:
+        return None
+    every = _INTERVAL.fullmatch(found["backup_every"].strip())
+    seconds = int(every[1]) * INTERVAL_SECONDS[every[2]] if every else 0
+    if seconds < LEAST_INTERVAL_SECONDS:
+        wrong.append(f"--backup-every takes 30m, 6h or 1d, not {found['backup_every']!r}")
+        return None
+    key_file = found["backup_key_file"]
+    return Schedule(
+        folder=backup_dir_of(found, data_dir),
+        every_seconds=seconds,
+        keep=keep,
+        key_file=key_file.absolute() if key_file else None,
+    )
 
 
 def _entries(found: Configuration, wrong: list[str]) -> "tuple[Entry, ...]":

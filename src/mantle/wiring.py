@@ -28,6 +28,8 @@ from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.metrics import Metrics
 from mantle.api.serving import Server, beside
+from mantle.backups.places import Places
+from mantle.backups.schedule import Backups, Schedule
 from mantle.clouds.heat import FarHeats
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
@@ -104,6 +106,8 @@ class Options:
     """The key file; None: `keys` in the data folder. `NO_KEYS`: nothing is sealed."""
     openstack: tuple[Entry, ...] = ()
     """Clouds of a clouds.yaml."""
+    backups: Schedule | None = None
+    """When backups are taken by themselves; None: never."""
     durable: bool = True
     """False performs operations as plain tasks: for benchmarks and simulations."""
 
@@ -111,6 +115,12 @@ class Options:
     def base_url(self) -> str:
         """Where this control plane is reached."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def places(self) -> Places:
+        """Where it keeps what it knows."""
+        keys = None if self.secrets_keys == NO_KEYS else self.secrets_keys
+        return Places(data_dir=self.data_dir, database=self.database, keys=keys)
 
     @property
     def socket(self) -> Path:
@@ -303,6 +313,8 @@ async def at_work(
 ) -> AsyncIterator[None]:
     """An engine and its clouds, open."""
     engine.companions += _words(options, engine.machine, performs=True)
+    if options.backups is not None:
+        engine.companions.append(Backups(engine.machine, options.places, options.backups))
     for cloud in clouds.values():
         await cloud.start()
     await engine.open()

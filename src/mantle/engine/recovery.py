@@ -25,10 +25,16 @@ from mantle.model.ids import OperationId
 from mantle.store import events as event_rows
 from mantle.store import leases
 from mantle.store import operations as operation_rows
+from mantle.store.held import held
 
 log = structlog.get_logger()
 
 BEAT_SECONDS = 5.0
+
+HELD = "held"
+"""What is nudged when a restored database is released."""
+
+HELD_SECONDS = 1.0
 
 YOUNG_OBJECTS = 50_000
 """Allocations between two collections. A walk makes records by the ten thousand that live as long
@@ -57,6 +63,9 @@ class Engine:
         self.companions: list[Companion] = []
         """What runs beside the operations while the engine is open; `wiring` adds it."""
         self._beat: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        """Until a restored database is released."""
+        self._opened = False
 
     async def open(self) -> int:
         """Register, take over what earlier engines left; the answer is how many operations."""
@@ -65,14 +74,12 @@ class Engine:
         earlier = await machine.database.write(
             event_rows.register_engine, machine.id, socket.gethostname(), machine.clock.now()
         )
+        restored = await machine.database.read(held)
         if self.alone:
             await self.runtime.open(self._perform, machine.id, earlier)
-            left = await machine.database.read(operation_rows.live)
-            for operation in left:
-                await self.runtime.start(operation.id, operation.epoch)
+            count = await self._go_on() if restored is None else 0
             for engine in earlier:
                 await machine.database.write(event_rows.stop_engine, engine, machine.clock.now())
-            count = len(left)
         else:
             await self.runtime.open(self._perform, machine.id, ())
             await machine.database.write(leases.beat, machine.id, machine.clock.now())
@@ -80,13 +87,53 @@ class Engine:
         if count:
             log.info("operations taken over", count=count)
         self._beat = asyncio.create_task(self._beats(), name="heartbeat")
+        if restored is None:
+            await self._open_companions()
+        else:
+            log.warning(
+                "restored from a backup: nothing goes on until somebody has looked; "
+                "see mantle reconcile plan",
+                backup=restored.backup,
+            )
+            self._waiting = asyncio.create_task(self._released(), name="held")
+        return count
+
+    async def _go_on(self) -> int:
+        """Start whatever has not ended; the answer is how many operations."""
+        left = await self.machine.database.read(operation_rows.live)
+        for operation in left:
+            await self.runtime.start(operation.id, operation.epoch)
+        return len(left)
+
+    async def _open_companions(self) -> None:
         for companion in self.companions:
             await companion.open()
-        return count
+        self._opened = True
+
+    async def _released(self) -> None:
+        """Begin when the database is held no more, whoever ended that."""
+        nudges = self.machine.nudges
+        while True:
+            ticket = nudges.ticket(HELD)
+            try:
+                if await self.machine.database.read(held) is None:
+                    break
+            except Exception:
+                # A database that does not answer now does later.
+                log.exception("whether the database is held could not be read")
+            await nudges.sleep(ticket, HELD_SECONDS)
+        log.info("the restored database is released")
+        if self.alone:
+            await self._go_on()
+        await self._open_companions()
 
     async def close(self) -> None:
         """Stop where it stands; the rows know how to go on."""
-        for companion in reversed(self.companions):
+        if self._waiting is not None:
+            self._waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._waiting
+        for companion in reversed(self.companions) if self._opened else ():
             await companion.close()
         if self._beat is not None:
             self._beat.cancel()

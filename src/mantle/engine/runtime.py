@@ -144,6 +144,14 @@ class TaskRuntime:
             await self._joined.stop()
 
 
+def prepare_workflows(where: Path | str) -> None:
+    """Make DBOS's tables, or bring them to this release's: in a file, or on PostgreSQL."""
+    from dbos import run_dbos_database_migrations  # noqa: PLC0415 - two seconds of import
+
+    url = f"sqlite:///{where}" if isinstance(where, Path) else where
+    run_dbos_database_migrations(system_database_url=url)
+
+
 class DbosRuntime:
     """One DBOS workflow per operation. There can be one in a process."""
 

@@ -22,6 +22,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import sinks as sink_rows
 from mantle.store.database import Connection
+from mantle.store.held import refuse_held
 from mantle.store.sealed import mark_confidential
 from mantle.template.validate import Loaded
 
@@ -61,6 +62,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
 
     def store(connection: Connection) -> StackRecord:
         overtaken.clear()
+        refuse_held(connection)
         refuse_many(connection, control.settings, operation)
         stack = acceptance.store(connection)
         if confidential:

@@ -12,7 +12,8 @@ need no such care: what they change is theirs by the operation's epoch, whose ro
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -134,6 +135,18 @@ class Database:
             )
 
         return await _in(self._writer, work)
+
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[Connection]:
+        """One reading transaction on this thread, which sees one moment as long as it is open."""
+        with self._reader_engine.connect() as connection:
+            # The moment is that of the first look, not of the beginning.
+            connection.exec_driver_sql(
+                "SELECT 1"
+                if connection.dialect.name == "postgresql"
+                else "SELECT 1 FROM sqlite_master LIMIT 1"
+            )
+            yield connection
 
     def time(self, connection: Connection, here: float) -> float:
         """The database's time, for leases; `here` is this engine's. See `moments`."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, exists, func, select, text, update
 
 from mantle.model.ids import OperationId, ProjectId
 from mantle.model.status import OperationStatus
+from mantle.store.held import held
 from mantle.store.moments import database_time
 from mantle.store.operations import known_format
 from mantle.store.tables.stacks import engines, operations, stacks
@@ -80,8 +81,11 @@ def front(connection: Connection) -> list[Waiting]:
     """The queue's front, in the order they came: what no earlier operation of its stack holds up.
 
     What a newer release has accepted is left to its engines.
-    On PostgreSQL the rows are locked, and those that another engine looks at are left out.
+    On PostgreSQL the rows are locked, and those that another engine looks at are left out. While
+    the database is held (see `held`) there is nothing to take.
     """
+    if held(connection) is not None:
+        return []
     earlier = operations.alias("earlier")
     held_up = exists().where(
         earlier.c.stack_id == operations.c.stack_id,

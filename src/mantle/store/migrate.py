@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from mantle.model.errors import MantleError
-from mantle.store.database import Database
+from mantle.store.database import Connection, Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -34,6 +34,20 @@ def migrate(database: Database) -> None:
         connection.commit()
 
 
+def upgrade_from(connection: Connection, at: str) -> str:
+    """Bring tables that are as of that revision to this release's, in the caller's transaction."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.stamp(config, at)
+    command.upgrade(config, "head")
+    return known_revisions()[0]
+
+
+def known_revisions() -> list[str]:
+    """This release's, the newest first."""
+    return [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
 def revision(database: Database) -> str | None:
     """Where it stands; None when it is empty."""
     with database.engine.connect() as connection:
@@ -46,7 +60,7 @@ def check_revision(database: Database) -> None:
     Newer ones are well: revisions only add, so that an older process goes on beside a newer one.
     """
     there = revision(database)
-    known = [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()]
+    known = known_revisions()
     if there is None or (there in known and there != known[0]):
         raise WrongRevision(
             f"The database is at revision {there or 'none'}, and this release needs {known[0]}.",

@@ -10,6 +10,7 @@ from mantle.model.ids import OperationId, PlanId, ProjectId, StackId
 from mantle.model.records import OperationRecord
 from mantle.model.release import FIRST_FORMAT, OPERATION_FORMAT
 from mantle.model.status import Cancel, OperationStatus
+from mantle.store.held import held
 from mantle.store.rows import operation_of, operation_values
 from mantle.store.sealed import opened, placed
 from mantle.store.tables.stacks import operations, plans
@@ -46,9 +47,12 @@ def claim(
     """Make an operation this engine's: the epoch grows, so that an earlier holder's writes fail.
 
     With an attempt only if the epoch is still that one: a call that comes late claims nothing.
-    None when it has ended, or never was, or is of a newer release. What this engine has begun is
-    of its own format from then on, so that no older one goes on with it.
+    None when it has ended, or never was, or is of a newer release, or while the database is held
+    (see `held`). What this engine has begun is of its own format from then on, so that no older one
+    goes on with it.
     """
+    if held(connection) is not None:
+        return None
     chosen = (operations.c.id == operation_id) & operations.c.status.in_(_LIVE) & known_format()
     if attempt is not None:
         chosen &= operations.c.epoch == attempt

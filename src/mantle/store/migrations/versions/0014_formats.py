@@ -21,7 +21,7 @@ def upgrade() -> None:
     for table, column in ADDED:
         known = {each["name"] for each in inspect(connection).get_columns(table)}
         if column.name not in known:
-            op.add_column(table, column.copy())
+            op.add_column(table, column._copy())  # noqa: SLF001 - the public one is deprecated
 
 
 def downgrade() -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mantle.engine.again import AGAIN, again_of
-from mantle.engine.resource import ACTIONS, Ended, entry_of
+from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
 from mantle.engine.shelter import is_container
 from mantle.model.interventions import WHOLE, Intervention, Verb
 from mantle.model.plan import Step
@@ -141,9 +141,11 @@ class Intervening:
         await self._settle(asked, None, said, honoured=True, rows=rows)
 
     async def _stop_inside(self, step: Step, why: str) -> None:
-        """What a stack inside does for this step ends as well."""
+        """What a stack inside does for this step ends as well, and what it waited for."""
         walk = self._walk
         row = walk.rows.get(step.resource_id)
+        if row is not None and self._ours(row, step) and row.status is Status.IN_PROGRESS:
+            await Drive(walk, step).break_off()
         if row is not None and is_container(walk.machine, row):
             await walk.machine.delegates.stop(walk.operation.id, step.key, walk.plan.id, why)
 

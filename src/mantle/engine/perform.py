@@ -120,7 +120,7 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
     operation = await _turn(machine, operation)
     stack = await machine.database.read(stack_rows.get, operation.stack_id)
     assert stack is not None, "an operation's stack is never deleted from the table"
-    if operation.cancel is not None:
+    if operation.cancel is not None and operation.plan_id is None:
         await finish(machine, operation, stack, Verdict(cancelled=operation.cancel), None, [])
         return
     frame = await _frame(machine, operation, stack)
@@ -315,7 +315,8 @@ async def _refused(machine: Machine, operation: OperationRecord, reason: str) ->
             stack = await machine.database.read(stack_rows.get, operation.stack_id)
             rows = await machine.database.read(resource_rows.of_stack, operation.stack_id)
             assert stack is not None, "an operation's stack is never deleted from the table"
-            await finish(machine, operation, stack, Verdict(failure=reason), None, rows)
+            verdict = Verdict(failure=reason, cancelled=operation.cancel)
+            await finish(machine, operation, stack, verdict, None, rows)
         except Fenced:
             return
         except Exception:

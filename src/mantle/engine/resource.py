@@ -96,7 +96,7 @@ class Ended:
 
 
 class Interrupted(Exception):
-    """A delete waits: give up this wait."""
+    """Somebody does not want to wait any longer: give up this wait."""
 
 
 def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
@@ -467,8 +467,26 @@ class Drive:
         try:
             outcome, attributes = await self._until_it_is_made()
         except Interrupted:
-            return Ended(interrupted=True)
+            return await self._given_up()
         return await self.end(outcome, attributes)
+
+    async def _given_up(self) -> Ended:
+        """As in Heat the resource has failed: nobody knows how far it is, or will come.
+
+        Its row is left IN_PROGRESS only by who can write nothing any more.
+        """
+        if self.walk.broken is None:
+            await self.break_off()
+            action, why = ACTIONS[self.step.kind], self.walk.why_given_up
+            was = self.row.reason
+            waited = f" It was: {was}" if was not in {"", "state changed"} else ""
+            await self.end(Failed(reason=f"{action} aborted ({why}).{waited}"), None)
+        return Ended(interrupted=True)
+
+    async def break_off(self) -> None:
+        """Have the type take back what it waited for, where it has a way to say so."""
+        if self.type.break_off is not None:
+            await self.type.break_off(self.context())
 
     async def end(self, outcome: Done | Failed, attributes: Mapping[str, Any] | None) -> Ended:
         """Write the end; durable when this returns."""
@@ -585,8 +603,8 @@ class Drive:
         settings = self.walk.machine.settings
         chance = self.walk.machine.random(1)[0] / 255
         first, most = settings.again_first_seconds, settings.again_most_seconds
-        await self.walk.rest(backoff(first, most, again.tries, chance))
-        if self.walk.interrupted:
+        await self.walk.rest(backoff(first, most, again.tries, chance), idle=True)
+        if self.walk.lets_go:
             raise Interrupted
 
     async def _until_it_ends(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
@@ -641,7 +659,7 @@ class Drive:
                         pause = min(
                             settings.poll_first_seconds * 1.3**waits, settings.poll_most_seconds
                         )
-                    await self._sleep(pause, ticket)
+                    await self._sleep(pause, ticket, idle=outcome.idle)
 
     async def _tell(self, reason: str, times: int) -> None:
         """What a long wait is for is stored, so that it can be explained from outside."""
@@ -663,8 +681,8 @@ class Drive:
         else:
             await self._tell(wait.reason, waits)
 
-    async def _sleep(self, seconds: float, ticket: asyncio.Event) -> None:
-        if self.walk.interrupted:
+    async def _sleep(self, seconds: float, ticket: asyncio.Event, *, idle: bool = False) -> None:
+        if self._no_longer(idle):
             raise Interrupted
         account = self.looking.account(self.walk.now(), seconds)
         if account is not None:
@@ -673,9 +691,12 @@ class Drive:
         if watch:
             await self.walk.machine.nudges.sleep(ticket, seconds)
         else:
-            await self.walk.rest(seconds)
-        if self.walk.interrupted:
+            await self.walk.rest(seconds, idle=idle)
+        if self._no_longer(idle):
             raise Interrupted
+
+    def _no_longer(self, idle: bool) -> bool:
+        return self.walk.lets_go if idle else self.walk.interrupted
 
     # --- stacks of its own -------------------------------------------------------------------
 
@@ -739,7 +760,11 @@ class Drive:
                 inner=operation_id,
             )
         )
+        self.walk.awaited.add(operation_id)
         ended = await self._until_child_ends(operation_id)
+        self.walk.awaited.discard(operation_id)
+        if ended.status is OperationStatus.CANCELLED and self.walk.lets_go:
+            raise Interrupted
         if ended.status is not OperationStatus.COMPLETE:
             return Failed(reason=f"resources.{self.row.name}: {ended.reason}"), None
         if self.step.kind is StepKind.DELETE:
@@ -748,8 +773,8 @@ class Drive:
             following = {**in_round, "number": in_round["number"] + 1, "begun": False}
             self.row = replace(self.row, data={**self.row.data, ROUND: following})
             await self.walk.record(self, [])
-            await self.walk.rest(delegate.rest_seconds)
-            if self.walk.interrupted:
+            await self.walk.rest(delegate.rest_seconds, idle=True)
+            if self.walk.lets_go:
                 raise Interrupted
             return None
         family = await machine.delegates.family(child)

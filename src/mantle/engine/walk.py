@@ -3,6 +3,10 @@
 Instant steps (no cloud) run in line, as fast as they can be written; the others are tasks, at most
 `steps_at_once`. On the first failure nothing more is started and what runs is left to finish,
 except in a check, which looks at everything.
+
+Note: cancelled, then killed. A walk that is asked to stop lets what runs end. The process dies
+before that; the next one finds the request in the operation's row, and rows that say a step was
+begun. Those steps go on, and no other: so a cancelled operation leaves no row IN_PROGRESS.
 """
 
 import asyncio
@@ -69,6 +73,10 @@ class Walked:
 
 NOTHING_ASKED = Standing()
 
+LETS_GO = {Cancel.STOP, Cancel.ROLLBACK, Cancel.INTERRUPT}
+"""Whoever asks for these does not want to wait for what merely waits. An update that overtakes
+does: as in Heat, what is under way is finished first."""
+
 
 class Walk:
     """One plan of one operation being carried out."""
@@ -128,12 +136,18 @@ class Walk:
         self._ready = deque(step.key for step in plan.steps if not step.requires)
         self._unwritten: deque[asyncio.Future[Cancel | None]] = deque()
         self._stop = asyncio.Event()
+        """Set when waits are to be given up."""
+        self._free = asyncio.Event()
+        """Set when what only waits is to be given up; once it is, it stays so."""
+        self.awaited: set[OperationId] = set()
+        """Operations of stacks inside that steps wait for."""
         self._ended: set[StepKey] = set()
         self._asked: deque[Intervention] = deque()
         self._heard_of: set[str] = set()
         self._call: asyncio.Future[Ended] | None = None
         """Ends when somebody asks for something, to wake the walk."""
         self._intervening = Intervening(self)
+        self._release()
 
     # --- what a step asks of its walk --------------------------------------------------------
 
@@ -146,20 +160,35 @@ class Walk:
         """True when waits are to be given up."""
         return self.cancel is Cancel.INTERRUPT or self.timed_out or self.broken is not None
 
+    @property
+    def lets_go(self) -> bool:
+        """True when waits in which nothing is done, here or in a cloud, are to be given up."""
+        return self._free.is_set()
+
+    @property
+    def why_given_up(self) -> str:
+        """What a step that is given up says of it."""
+        if self.timed_out:
+            return "timed out"
+        return (
+            "its stack is deleted" if self.cancel is Cancel.INTERRUPT else "user triggered cancel"
+        )
+
     def child_cancel(self) -> Cancel:
         """What a cancelled parent asks of its children: the parent does the rolling back."""
-        return Cancel.INTERRUPT if self.cancel is Cancel.INTERRUPT else Cancel.STOP
+        passed_on = {Cancel.INTERRUPT, Cancel.SUPERSEDE}
+        return self.cancel if self.cancel in passed_on else Cancel.STOP
 
     def overdue(self, row: ResourceRecord, step: Step) -> bool:
         """True when the step has used up its time."""
         begun = row.started_at if row.started_at is not None else self.now()
         return self.now() - begun > step.timeout_seconds
 
-    async def rest(self, seconds: float) -> None:
-        """Sleep, but wake when the walk is interrupted."""
+    async def rest(self, seconds: float, *, idle: bool = False) -> None:
+        """Sleep, but wake when this is given up, which an idle wait is sooner than others."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stop.wait()
+                await (self._free if idle else self._stop).wait()
 
     def given(self) -> tuple[Mapping[str, str], Mapping[str, Any]]:
         """Files and environment as the user gave them, without values and sinks, for elsewhere."""
@@ -239,20 +268,34 @@ class Walk:
         """What is done from here on could not be written: stop where it stands."""
         if self.broken is None:
             self.broken = error
-        self._stop.set()
+        self._release()
         self._wake()
 
     def heed(self, cancel: Cancel | None) -> None:
         """Take note of a request to cancel."""
-        if cancel is not None:
+        if cancel is not None and cancel is not self.cancel:
             self.cancel = cancel
-            if cancel is Cancel.INTERRUPT:
-                self._stop.set()
+            self._release()
+
+    def _release(self) -> None:
+        """Wake whoever waits for what is not waited for any more."""
+        if self.interrupted:
+            self._stop.set()
+        if self.interrupted or self.cancel in LETS_GO:
+            self._free.set()
+        if self.cancel is None and not self.interrupted:
+            return
+        for key in (("signals", self.stack.id), ("hooks", self.stack.id), *self.awaited):
+            self.machine.nudges.nudge(key)
 
     # --- the walk ----------------------------------------------------------------------------
 
     async def run(self) -> Walked:
         """Carry the plan out; the answer says how far it came. Everything is durable by then."""
+        deadline = self.operation.deadline_at
+        if deadline is not None and deadline <= self.now():
+            self.timed_out = True
+            self._release()
         watch = asyncio.create_task(self._watch(), name=f"watch {self.operation.id}")
         try:
             await self._walk()
@@ -287,6 +330,8 @@ class Walk:
         running = self.running
         limit = self.operation.batch_size or self.machine.settings.steps_at_once
         in_line = 0
+        for step in self._recalled():
+            running[asyncio.create_task(Drive(self, step).run())] = step
         while True:
             if self.broken is not None:
                 return
@@ -321,7 +366,33 @@ class Walk:
                 if task is not self._call:
                     self._end(running.pop(task), task.result())
             if self.operation.pause_seconds and not running:
-                await self.rest(self.operation.pause_seconds)
+                await self.rest(self.operation.pause_seconds, idle=True)
+
+    def _recalled(self) -> list[Step]:
+        """Steps that an earlier run of this plan had begun; what it had ended is ended here."""
+        begun: list[Step] = []
+        untouched: deque[StepKey] = deque()
+        while self._ready:
+            step = self._steps[self._ready.popleft()]
+            ended = self._settled(step)
+            if ended is not None:
+                self._end(step, ended)
+            elif self._under_way(step):
+                begun.append(step)
+            else:
+                untouched.append(step.key)
+        self._ready = untouched
+        return begun
+
+    def _under_way(self, step: Step) -> bool:
+        row = self.rows.get(step.resource_id)
+        ours = row is not None and row.plan_id == self.plan.id
+        return (
+            ours
+            and row is not None
+            and row.status is Status.IN_PROGRESS
+            and row.action is ACTIONS.get(step.kind)
+        )
 
     @property
     def _halted(self) -> bool:
@@ -501,7 +572,7 @@ class Walk:
             left = 3600.0 if deadline is None else deadline - self.now()
             if left <= 0:
                 self.timed_out = True
-                self._stop.set()
+                self._release()
                 return
             await self.machine.nudges.sleep(ticket, max(0.05, min(1.0, left)))
 

@@ -234,6 +234,9 @@ class Wait:
     """None lets the engine choose, with backoff."""
     physical_id: str | None = None
     data: Mapping[str, Any] | None = None
+    idle: bool = False
+    """Nothing is done meanwhile, here or in a cloud; it is waited for a signal, or for the clock.
+    Such a wait is given up at once when its operation is cancelled, while a deed is finished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +330,9 @@ class ResourceType:
     signals_from: Callable[[Mapping[str, Any]], ResourceId | None] | None = None
     """(properties) -> the row whose signals its phases read: a wait condition's handle. The row
     may belong to another stack of the same project. A signal to that row wakes this one."""
+    break_off: Callable[[Context], Awaitable[None]] | None = None
+    """Called when a wait of one of its phases is given up, maybe more than once: nobody will hear
+    the answer any more."""
     hears_itself: bool = False
     """Its phases wait for signals to the row itself, whatever is being done to it."""
     elsewhere: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from mantle.access.caller import Caller
 from mantle.model.errors import Conflict, NotSupported
+from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
@@ -61,18 +62,30 @@ async def cancel_stack(
 ) -> OperationRecord:
     """Ask the operation under way to stop, with or without going back.
 
-    Heat's rules: rolling back is for updates only, stopping for creates as well.
+    Heat's rules: rolling back is for updates only, stopping for creates as well. What only waits is
+    given up at once, also in an operation that this one has overtaken and waits for.
     """
     del caller
-    live = await control.database.read(operation_rows.live_of_stack, stack.id)
     may = {Action.UPDATE} if how is Cancel.ROLLBACK else {Action.UPDATE, Action.CREATE}
-    target = next((operation for operation in live if operation.action in may), None)
-    if target is None:
-        raise NotSupported(
-            f"Cancelling {'update' if how is Cancel.ROLLBACK else 'create or update'} when stack "
-            f"is {stack.state} is not supported.",
-            remedy="There is nothing of the kind under way.",
-        )
-    await control.database.write(operation_rows.ask_to_cancel, target.id, how)
-    control.machine.nudges.nudge(("cancel", target.id))
+    asked: list[OperationId] = []
+
+    def ask(connection: Connection) -> OperationRecord:
+        asked.clear()
+        live = operation_rows.live_of_stack(connection, stack.id)
+        if not live or live[-1].action not in may:
+            raise NotSupported(
+                f"Cancelling {'update' if how is Cancel.ROLLBACK else 'create or update'} when "
+                f"stack is {stack.state} is not supported.",
+                remedy="There is nothing of the kind under way.",
+            )
+        *overtaken, target = live
+        for each in overtaken:
+            operation_rows.ask_to_cancel(connection, each.id, Cancel.STOP)
+        operation_rows.ask_to_cancel(connection, target.id, how)
+        asked.extend(each.id for each in live)
+        return target
+
+    target = await control.database.write(ask)
+    for operation_id in asked:
+        control.machine.nudges.nudge(("cancel", operation_id))
     return replace(target, cancel=how)

@@ -44,6 +44,8 @@ MOST = 500
 
 WHY_CHARACTERS = 1_000
 
+TOLD_OF_CANCEL = "what runs is finished, what only waits is given up, nothing more is begun"
+
 BEGUN = {StepState.RUNNING, StepState.HELD, StepState.FAILED}
 """A resource that is replaced has two steps; the one under way is meant by its name."""
 
@@ -234,11 +236,12 @@ def _cancelled(
             remedy="Creates and updates of outermost stacks can; cancel it without.",
         )
     how = Cancel.ROLLBACK if rollback else Cancel.STOP
-    if operation.cancel is None or (rollback and operation.cancel is Cancel.STOP):
+    less = {None, Cancel.SUPERSEDE, Cancel.STOP} if rollback else {None, Cancel.SUPERSEDE}
+    if operation.cancel in less:
         operation_rows.ask_to_cancel(connection, operation.id, how)
     _tell(connection, machine, operation, asked, None)
     if not asked.now:
-        asked = settled(asked, machine.clock.now(), "what runs is finished, nothing more is begun")
+        asked = settled(asked, machine.clock.now(), TOLD_OF_CANCEL)
     intervention_rows.add(connection, asked)
     return Accepted(asked)
 

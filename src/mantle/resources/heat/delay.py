@@ -52,7 +52,7 @@ async def wait(action: str, ctx: Context) -> Outcome:
     if waiting is None:
         return Done(physical_id=name)
     data = {"phase": ctx.started_at, "seconds": seconds}
-    return replace(waiting, physical_id=name, data=data)
+    return replace(waiting, physical_id=name, data=data, idle=True)
 
 
 TYPE = ResourceType(

@@ -104,6 +104,7 @@ def waited(ctx: Context, count: int, timeout_seconds: float) -> Outcome:
         again_after_seconds=min(left, LOOK_AGAIN_SECONDS),
         physical_id=name,
         data=data,
+        idle=True,
     )
 
 

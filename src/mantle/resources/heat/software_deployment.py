@@ -283,7 +283,22 @@ async def run(
                 again_after_seconds=LOOK_AGAIN_SECONDS,
                 physical_id=ctx.ref.id,
                 data=known,
+                idle=True,
             )
+
+
+async def break_off(ctx: Context) -> None:
+    """As in Heat: whoever looks at the deployment sees that its answer counts no more."""
+    assert ctx.software is not None, "the engine gives it to every phase"
+    found = await ctx.software.deployment(ctx.ref.id)
+    if found is None or found.status != "IN_PROGRESS":
+        return
+    config = await ctx.software.config(found.config_id)
+    assert config is not None, "a deployment's config goes only with it"
+    over = replace(
+        found, status="FAILED", status_reason="Deployment cancelled.", updated_at=ctx.now
+    )
+    await ctx.software.deploy(config, over)
 
 
 async def update(ctx: Context, *, structured: bool) -> Outcome:
@@ -335,6 +350,7 @@ def deployment_type(kind: ResourceSchema, *, structured: bool) -> ResourceType:
         suspend=on("SUSPEND"),
         resume=on("RESUME"),
         attributes=attributes,
+        break_off=break_off,
         hears_itself=True,
     )
 

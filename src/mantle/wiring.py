@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,6 +59,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.courier import Courier
 from mantle.stacks.drift import Observer
 from mantle.stacks.forgetting import Forgetting
+from mantle.stacks.observing import observe_for
 from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
@@ -210,6 +212,7 @@ def assemble(
     )
     children.join(machine)
     control = Control(machine=machine, runtime=runtime, default_cloud=default_cloud)
+    machine.observe = partial(observe_for, control)
     engine = Engine(machine, runtime, alone=alone)
     engine.companions += [
         Upkeep(control),

@@ -145,6 +145,8 @@ def draw_outputs(outputs: list[Mapping[str, Any]]) -> Text:
         text.append(f"   {output['name']:<{width}}  ", style="bold")
         if output.get("error"):
             text.append(f"{output['error']}\n", style="red")
+        elif output.get("waits_for"):
+            text.append(f"waits for {', '.join(output['waits_for'])}\n", style="dim")
         else:
             text.append(f"{_shown(output.get('value'))}\n", style="cyan")
     return text

@@ -1,6 +1,7 @@
 """`mantle stack`: commands that look. None of them changes anything."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -68,7 +69,7 @@ def show(name: str, /, *, common: Common = NOTHING) -> Exit:
     facts = {key: stack[key] for key in shown if stack.get(key)}
     facts |= {key.removesuffix("_at"): _when(stack[key]) for key in times if stack.get(key)}
     for output in stack.get("outputs") or ():
-        facts[f"output {output['name']}"] = output.get("error") or output.get("value")
+        facts[f"output {output['name']}"] = _output(output)
     if screen.json:
         screen.answer(answer)
     else:
@@ -168,6 +169,8 @@ def resources(name: str, /, *, depth: int = 5, common: Common = NOTHING) -> Exit
 def outputs(name: str, output: str | None = None, /, *, common: Common = NOTHING) -> Exit:
     """A stack's outputs; with a name, the bare value of one, for scripts.
 
+    While an operation is under way an output has its value as soon as what it needs is there.
+
     Try:
 
         mantle stack outputs web
@@ -184,9 +187,16 @@ def outputs(name: str, output: str | None = None, /, *, common: Common = NOTHING
         if screen.json:
             screen.answer({"outputs": found})
         else:
-            screen.facts({one["name"]: one.get("error") or one.get("value") for one in found})
+            screen.facts({one["name"]: _output(one) for one in found})
         return Exit.OK
     return _one(common, name, found, output)
+
+
+def _output(one: Mapping[str, Any]) -> Any:
+    """Its value, or why it has none."""
+    if one.get("waits_for"):
+        return f"(waits for {', '.join(one['waits_for'])})"
+    return one.get("error") or one.get("value")
 
 
 def _one(common: Common, name: str, found: list[dict[str, Any]], wanted: str) -> Exit:
@@ -200,6 +210,12 @@ def _one(common: Common, name: str, found: list[dict[str, Any]], wanted: str) ->
     one = known[wanted]
     if one.get("error"):
         raise Stop(Exit.FAILED, f"Output {wanted!r} has no value: {one['error']}")
+    if one.get("waits_for"):
+        raise Stop(
+            Exit.FAILED,
+            f"Output {wanted!r} has no value yet: it needs {', '.join(one['waits_for'])}.",
+            remedy=f"`mantle stack events {name} --follow` says when the stack is done.",
+        )
     value = one.get("value")
     common.screen.answer(one, value if isinstance(value, str) else json.dumps(value))
     return Exit.OK

@@ -1,7 +1,7 @@
 """Writes an operation's end: the stack's state, its outputs, and what follows from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.engine.machine import Machine
@@ -214,14 +214,38 @@ def _rolling_back(stack: StackRecord, now: float) -> StackRecord:
     return replace(back, source_id=stack.previous_source_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Every output of a stack: those that are not enabled have no value, and no reason."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """Why one has none: what was wrong with it."""
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Why one has none: the resources it needs that are not there."""
+
+
 def outputs_of(
-    machine: Machine, stack: StackRecord, loaded: Loaded | None, rows: list[ResourceRecord]
+    machine: Machine, stack: StackRecord, loaded: Loaded | None, rows: Sequence[ResourceRecord]
 ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """Every enabled output's value, and why one has none."""
+    """Every enabled output's value when nothing more is done, and why one has none."""
+    found = outputs_now(machine, stack, loaded, rows)
+    missing = {
+        name: f"its value needs {', '.join(after)}, which is not there"
+        for name, after in found.waiting.items()
+    }
+    return found.values, {**found.errors, **missing}
+
+
+def outputs_now(
+    machine: Machine, stack: StackRecord, loaded: Loaded | None, rows: Sequence[ResourceRecord]
+) -> Outputs:
+    """The outputs as far as the rows tell them."""
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
+    absent: dict[str, tuple[str, ...]] = {}
     if loaded is None or not loaded.graph.outputs:
-        return values, errors
+        return Outputs()
     there = {row.name: row for row in rows if row.replaced_by is None and row.is_there}
     scope = scope_of(loaded, RowLookup(there, reference_of(machine.registry, stack)))
     for name, output in loaded.graph.outputs.items():
@@ -235,8 +259,8 @@ def outputs_of(
             continue
         waiting = unknowns_in(value)
         if waiting:
-            names = ", ".join(sorted({after for unknown in waiting for after in unknown.after}))
-            errors[name] = f"its value needs {names}, which is not there"
+            after = {each for unknown in waiting for each in unknown.after}
+            absent[name] = tuple(sorted(after))
         else:
             values[name] = value
-    return values, errors
+    return Outputs(values=values, errors=errors, waiting=absent)

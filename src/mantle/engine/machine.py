@@ -34,6 +34,15 @@ class Handover:
     rows: tuple[ResourceRecord, ...]
 
 
+Observe = Callable[[StackRecord, OperationId], Awaitable[None]]
+"""Looks at what is there of a stack whose operation has its turn, and gives what drifts to that
+operation. Raises `MantleError` when it cannot be seen. Safe to repeat."""
+
+
+async def not_observed(_: StackRecord, __: OperationId) -> None:
+    """For machines without a stacks domain."""
+
+
 class Far(Protocol):
     """The way to other Heats."""
 
@@ -64,6 +73,8 @@ class Machine:
     """Every project's configurations and deployments."""
     start: Callable[[OperationId, int], Awaitable[None]]
     """Has the runtime perform an operation that is stored (see `runtime.Runtime.start`)."""
+    observe: Observe = not_observed
+    """Set once by the wiring, when the stacks domain exists."""
     nudges: Nudges = field(default_factory=Nudges)
     journal: Journal = field(init=False)
     handovers: OrderedDict[OperationId, Handover] = field(default_factory=OrderedDict)

@@ -3,7 +3,8 @@
 Note: overtaken. A stack is being created when its update is asked for. The update's operation is
 stored behind the create's, which is asked to stop (`supersede`). The create finishes the steps
 under way and ends as cancelled, leaving the stack's state to the newer operation. That one waits
-for it, and only then plans, from the rows as they are.
+for it, and only then plans, from the rows as they are. One that is to converge looks at the cloud
+at this moment, and gives itself what drifts; killed in between, it looks again.
 
 Note: killed. The process dies between a cloud's deed and its reply. At the next start the operation
 is claimed again (epoch + 1); the row is CREATE_IN_PROGRESS with its token, so the same phase is
@@ -11,11 +12,12 @@ called again, looks by the token and finds what was made.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from mantle.engine.drifting import rows_to_correct
 from mantle.engine.finish import Verdict, finish
 from mantle.engine.keeping import Keeping, keeping_of
 from mantle.engine.machine import Machine
@@ -236,9 +238,15 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
     restores: frozenset[str] = frozenset()
     if keeping is not None and action is Action.RESTORE:
         restores = keeping.restores(rows, operation.id)
+    seen: Sequence[ResourceRecord] = rows
+    if operation.observes:
+        await machine.observe(stack, operation.id)
+        seen = await rows_to_correct(machine, stack.id, rows, operation.id)
     plan = await make_plan(
-        machine, stack, action, loaded, rows, asker=operation.requester, restores=restores
+        machine, stack, action, loaded, seen, asker=operation.requester, restores=restores
     )
+    if operation.observes:
+        plan = replace(plan, corrects=operation.id)
     frame = Frame(
         operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows, keeping=keeping
     )

@@ -141,3 +141,5 @@ class OperationRecord:
     """The stack's snapshot that it takes or returns to; its children's operations name it too."""
     format: int = OPERATION_FORMAT
     """What an engine must know to perform it; see `model.release`."""
+    observes: bool = False
+    """Whether it looks at what is there before it is planned, and brings back what drifts."""

@@ -16,7 +16,7 @@ import structlog
 from mantle.clouds.ports import CloudError, CloudObject, Session
 from mantle.model.drift import GONE, STATUS, Difference, DriftPolicy, Ending, Finding, Look
 from mantle.model.errors import Conflict, MantleError
-from mantle.model.ids import ProjectId, StackId
+from mantle.model.ids import OperationId, ProjectId, StackId
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.plan.drift import differences, is_settled, told
 from mantle.plan.masking import MASKED, Mask, mask_of
@@ -58,11 +58,16 @@ class _Live:
     calls: int = 0
 
 
-async def observe(control: Control, project_id: ProjectId, cloud: str) -> Sight:
-    """Read what is there and store what differs. Safe to repeat, and to kill."""
+async def observe(
+    control: Control, project_id: ProjectId, cloud: str, still: Collection[StackId] = ()
+) -> Sight:
+    """Read what is there and store what differs. Safe to repeat, and to kill.
+
+    A stack with an operation under way is left out, unless it is one of those that hold `still`.
+    """
     now = control.clock.now()
     session = control.cloud_named(cloud).session(project_id)
-    ids, rows = await control.database.read(_settled_rows, project_id, cloud)
+    ids, rows = await control.database.read(_settled_rows, project_id, cloud, still)
     live = await _live(control, session, rows)
     found = []
     for row in rows:
@@ -104,11 +109,27 @@ async def observed(control: Control, stack: StackRecord) -> list[Finding]:
     return await control.database.read(unwanted_below, stack)
 
 
-async def observe_stack(control: Control, stack: StackRecord) -> None:
+async def observe_for(control: Control, stack: StackRecord, operation_id: OperationId) -> None:
+    """Look now, for an operation that has its turn, and give it what differs.
+
+    Its stack is live, but nothing is done there: this operation has not begun, the earlier ones
+    have ended, and later ones wait for it.
+    """
+    await observe_stack(control, stack, still=True)
+
+    def give(connection: Connection) -> None:
+        found = unwanted_below(connection, stack)
+        drift_rows.give_to(connection, [each.sequence for each in found], operation_id)
+
+    await control.database.write(give)
+
+
+async def observe_stack(control: Control, stack: StackRecord, *, still: bool = False) -> None:
     """Look wherever the stack and those inside it are; raises when something cannot be seen."""
     tree = await control.database.read(stack_rows.below, stack)
+    held = [each.id for each in tree] if still else []
     for project_id, cloud in sorted({(each.project_id, each.cloud) for each in tree}):
-        await observe(control, project_id, cloud)
+        await observe(control, project_id, cloud, held)
     sights = await control.database.read(drift_rows.sights, [each.id for each in tree])
     missed = {name: each.reason for _, blind in sights.values() for name, each in blind.items()}
     if missed:
@@ -133,11 +154,13 @@ def unwanted_below(connection: Connection, stack: StackRecord) -> list[Finding]:
 
 
 def _settled_rows(
-    connection: Connection, project_id: ProjectId, cloud: str
+    connection: Connection, project_id: ProjectId, cloud: str, still: Collection[StackId]
 ) -> tuple[list[StackId], list[ResourceRecord]]:
     """Stacks at rest, and their resources of which it is said what they should be."""
     ids = drift_rows.live_stacks(connection, project_id, cloud)
-    idle = [each for each in ids if not operation_rows.live_of_stack(connection, each)]
+    idle = [
+        each for each in ids if each in still or not operation_rows.live_of_stack(connection, each)
+    ]
     rows = resource_rows.of_stacks(connection, idle)
     return idle, [row for row in rows if is_settled(row)]
 

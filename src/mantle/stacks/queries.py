@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mantle.engine.finish import Outputs, outputs_now
 from mantle.engine.operation import load
 from mantle.model.errors import MantleError, NotFound
 from mantle.model.event import Event
@@ -12,7 +13,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.interventions import Stuck
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
-from mantle.model.status import Action
+from mantle.model.status import Action, Status
 from mantle.stacks.control import Control
 from mantle.store import events as event_rows
 from mantle.store import looks as look_rows
@@ -73,6 +74,8 @@ class OutputView:
     value: Any
     description: str = ""
     error: str = ""
+    waits_for: tuple[str, ...] = ()
+    """The resources that it needs and that an operation under way has still to make."""
 
 
 def _absent(name: str) -> NotFound:
@@ -327,17 +330,22 @@ def _behind(
 
 
 async def stack_outputs(control: Control, stack: StackRecord) -> list[OutputView]:
-    """Outputs as the last operation left them; an unfinished stack has their names at least."""
+    """Outputs as the last operation left them; while one is under way, as far as they are known."""
     try:
         loaded = await load_stack(control, stack)
     except MantleError:
         return [OutputView(name=name, value=value) for name, value in stack.outputs.items()]
+    found = Outputs(values=stack.outputs, errors=stack.output_errors)
+    if stack.status is Status.IN_PROGRESS and loaded.graph.outputs:
+        rows = await control.database.read(resource_rows.of_stack, stack.id)
+        found = outputs_now(control.machine, stack, loaded, rows)
     return [
         OutputView(
             name=name,
-            value=stack.outputs.get(name),
+            value=found.values.get(name),
             description=output.description,
-            error=stack.output_errors.get(name, ""),
+            error=found.errors.get(name, ""),
+            waits_for=found.waiting.get(name, ()),
         )
         for name, output in loaded.graph.outputs.items()
     ]

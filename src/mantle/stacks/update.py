@@ -62,12 +62,13 @@ async def update_stack(
     the operation's turn comes.
 
     An operation under way is overtaken: its running steps finish, then this one plans from what is
-    there. Raises `NotSupported` for a suspended stack, `Conflict` for one being deleted, and for
-    one that is being changed when it is asked to converge.
+    there. One that is to converge looks at the cloud then. Raises `NotSupported` for a suspended
+    stack, `Conflict` for one being deleted.
     """
     wanted, source, loaded = await wanted_update(control, stack, request)
-    found = await observed(control, stack) if request.converge else []
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
+    looks = request.converge and not busy and prepare is None
+    found = await observed(control, stack) if looks else []
     rows = [] if busy else await control.database.read(resource_rows.of_stack, stack.id)
     seen = await control.database.read(seen_rows, stack.id, rows, found)
     plan = (
@@ -76,6 +77,7 @@ async def update_stack(
         else await _plan_if_it_may_be(control, stack, loaded, seen, asker_of(caller))
     )
     operation = new_operation(control, caller, wanted, Action.UPDATE)
+    operation = replace(operation, observes=request.converge and plan is None)
     if plan is not None and found:
         plan = replace(plan, corrects=operation.id)
 
@@ -90,7 +92,8 @@ async def update_stack(
                 f"Stack {stack.name!r} was changed by someone else in this moment.",
                 remedy="Look at it and send the update again.",
             )
-        drift_rows.give_to(connection, [each.sequence for each in found], operation.id)
+        if plan is not None:
+            drift_rows.give_to(connection, [each.sequence for each in found], operation.id)
         source_id = stack_rows.add_source(connection, source, operation.created_at)
         updated = replace(
             wanted,

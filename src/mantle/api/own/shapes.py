@@ -74,6 +74,8 @@ class Output(msgspec.Struct, kw_only=True):
     value: Any
     description: str = ""
     error: str = ""
+    waits_for: list[str] = []
+    """Resources it needs that the operation under way has still to make."""
 
 
 class Stack(msgspec.Struct, kw_only=True):
@@ -309,7 +311,11 @@ def stack_shape(
 def output_shape(output: OutputView) -> Output:
     """An output."""
     return Output(
-        name=output.name, value=output.value, description=output.description, error=output.error
+        name=output.name,
+        value=output.value,
+        description=output.description,
+        error=output.error,
+        waits_for=list(output.waits_for),
     )
 
 

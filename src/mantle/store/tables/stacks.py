@@ -136,6 +136,7 @@ operations = Table(
     Column("requester", Json),
     Column("snapshot_id", String(36)),
     Column("format", Integer),
+    Column("observes", Boolean),
 )
 Index("operations_by_stack", operations.c.stack_id, operations.c.sequence)
 Index("operations_by_status", operations.c.status)

@@ -52,6 +52,7 @@ COMMANDS = (
     ("cloud", "adopt"),
     *(("project", verb) for verb in ("limits", "set-limit", "unset-limit")),
     ("admin", "purge"),
+    *(("reconcile", verb) for verb in ("plan", "apply")),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line

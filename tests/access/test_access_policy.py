@@ -43,6 +43,8 @@ def test_only_an_admin_looks_beyond_the_project():
         "operations:all_projects",
         "limits:set",
         "admin:purge",
+        "reconcile:show",
+        "reconcile:apply",
     }
 
 

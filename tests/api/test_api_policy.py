@@ -62,6 +62,7 @@ def test_every_route_names_a_deed():
     own |= {"operations:all_projects"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
     own |= {"limits:index", "limits:set", "admin:purge"}
+    own |= {"reconcile:show", "reconcile:apply"}
     own |= {"secrets:index", "secrets:create", "secrets:delete"}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
@@ -211,6 +212,8 @@ OWN = [
     ("PUT", "/limits/none/nobody", "limits:set"),
     ("DELETE", "/limits/none/nobody", "limits:set"),
     ("POST", "/admin/purge", "admin:purge"),
+    ("POST", "/reconcile/plan", "reconcile:show"),
+    ("POST", "/reconcile/apply", "reconcile:apply"),
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {

@@ -105,6 +105,8 @@ POLICY: Mapping[str, Need] = {
     "limits:index": Need.READER,
     "limits:set": Need.ADMIN,
     "admin:purge": Need.ADMIN,
+    "reconcile:show": Need.ADMIN,
+    "reconcile:apply": Need.ADMIN,
     "secrets:index": Need.MEMBER,
     "secrets:create": Need.MEMBER,
     "secrets:delete": Need.MEMBER,

@@ -38,6 +38,7 @@ from mantle.api.own.moves import MovesController
 from mantle.api.own.others import CloudsController, OperationsController, whoami
 from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
+from mantle.api.own.reconcile import ReconcileController
 from mantle.api.own.secrets import SecretsController
 from mantle.api.own.signals import SignalsController
 from mantle.api.own.sinks import SinksController
@@ -186,6 +187,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             PoliciesController,
             LimitsController,
             AdminController,
+            ReconcileController,
             CloudsController,
             AdoptionsController,
             whoami,

@@ -21,6 +21,7 @@ from mantle.cli.plan import build_plan
 from mantle.cli.policy import build_policy
 from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.project import build_admin, build_project
+from mantle.cli.reconcile import build_reconcile
 from mantle.cli.register import register
 from mantle.cli.screen import Screen
 from mantle.cli.secret import build_secret
@@ -59,6 +60,7 @@ def build_app() -> App:
     app.command(build_policy())
     app.command(build_project())
     app.command(build_admin())
+    app.command(build_reconcile())
     app.command(build_template())
     app.command(build_secret())
     app.command(login)

@@ -1,0 +1,301 @@
+"""A restored control plane does nothing until a person has looked; then it does what was chosen."""
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from power import CALLER, Plant, quiet
+
+from mantle.api.own.reconcile import rendered
+from mantle.clouds.ports import Missing
+from mantle.model.drift import DriftPolicy
+from mantle.model.errors import Conflict, MantleError
+from mantle.model.graph import TemplateSource
+from mantle.model.status import OperationStatus
+from mantle.plan.reconciling import Deed, What
+from mantle.stacks.create import CreateRequest, create_stack
+from mantle.stacks.drift import list_drift, set_drift_policy
+from mantle.stacks.queries import find_stack, list_operations, list_resources
+from mantle.stacks.reconciling import Choices, reconcile, reconciliation
+from mantle.store import operations as operation_rows
+from mantle.store.held import Hold, held, hold
+from mantle.store.tables import metadata
+
+pytestmark = pytest.mark.proves("beyond: backup and restore")
+
+ADMIN = replace(CALLER, roles=frozenset({"admin"}))
+
+TEMPLATE = """
+heat_template_version: 2018-08-31
+resources:
+  net: {type: OS::Neutron::Net}
+  volume: {type: OS::Cinder::Volume, properties: {size: 1, name: NAME}}
+"""
+GOLDEN = """\
+Restored from backup abababab of 2027-01-15T08:00:00.000Z.
+
+Operations that were under way (1):
+  running on simulated, project p1: CREATE was under way, 0 of 2 steps done
+      -> goes on from where it stood; or --cancel operation:<id>
+
+Stacks that differ from what is there (3):
+  gone on simulated, project p1: all of its 2 objects are gone: it was probably deleted after the \
+backup
+      net (OS::Neutron::Net): gone
+      volume (OS::Cinder::Volume): gone
+      -> left as it is; or --correct drift:<id>
+  guarded on simulated, project p1: 1 of 2 objects gone
+      volume (OS::Cinder::Volume): gone
+      -> an update brings back what was
+  partly on simulated, project p1: 1 of 2 objects gone
+      volume (OS::Cinder::Volume): gone
+      -> left as it is; or --correct drift:<id>
+
+Made after the backup, and unknown to it (2):
+  late on simulated, project p1: OS::Cinder::Volume <id>, ACTIVE
+      -> left as it is; or --adopt found:OS::Cinder::Volume:<id>
+  late-net-<x> on simulated, project p1: OS::Neutron::Net <id>, ACTIVE
+      -> left as it is; or --adopt found:OS::Neutron::Net:<id>
+"""
+
+
+async def make(control, name):
+    source = TemplateSource(template=TEMPLATE.replace("NAME", name))
+    await create_stack(control, CALLER, CreateRequest(name=name, source=source))
+
+
+async def physical(control, name):
+    stack = await find_stack(control, CALLER.project_id, name)
+    views = await list_resources(control, stack)
+    return {view.record.name: view.record.physical_id for view in views}
+
+
+async def remove(control, kind, object_id):
+    objects = getattr(control.cloud.session(CALLER.project_id), kind)
+    await objects.delete(object_id)
+    while True:
+        try:
+            await objects.get(object_id)
+        except Missing:
+            return
+        await quiet_for(control, 1.0)
+
+
+async def quiet_for(control, seconds):
+    import asyncio
+
+    del control
+    await asyncio.sleep(seconds)
+
+
+@pytest.fixture
+def plant():
+    """As a restore leaves it: stacks as of the backup, a world that went on without them."""
+    plant = Plant()
+
+    async def before(control):
+        for name in ("keeps", "gone", "guarded", "partly", "late"):
+            await make(control, name)
+        await quiet(control)
+        guarded = await find_stack(control, CALLER.project_id, "guarded")
+        await set_drift_policy(control, guarded, DriftPolicy.CORRECT)
+
+    assert plant.life(before)
+    plant.armed, plant.cut_at = True, len(plant.moments) + 12
+    assert not plant.life(lambda control: make(control, "running"))
+    plant.armed, plant.cut_at, plant.dead = False, None, False
+    late = plant.stack("late")
+    with plant.database.engine.begin() as connection:
+        for name in ("resources", "events", "operations", "plans"):
+            table = metadata.tables[name]
+            connection.execute(table.delete().where(table.c.stack_id == late.id))
+        stacks = metadata.tables["stacks"]
+        connection.execute(stacks.delete().where(stacks.c.id == late.id))
+        hold(
+            connection,
+            Hold(
+                backup="ab" * 16,
+                taken_at=1_800_000_000.0,
+                restored_at=plant.origin,
+                product="0",
+                operations=0,
+            ),
+        )
+    return plant
+
+
+async def meddle(control):
+    """What the world did."""
+    for name, kinds in (
+        ("gone", {"net": "networks", "volume": "volumes"}),
+        ("guarded", {"volume": "volumes"}),
+        ("partly", {"volume": "volumes"}),
+    ):
+        ids = await physical(control, name)
+        for resource, kind in kinds.items():
+            await remove(control, kind, ids[resource])
+
+
+def told(found) -> str:
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<id>", rendered(found))
+    return re.sub(r"late-net-\w+", "late-net-<x>", text) + "\n"
+
+
+def test_nothing_goes_on_while_it_is_held(plant):
+    """Not what was under way, not what is asked for, not a policy; whoever asks is told why."""
+
+    async def story(control):
+        await meddle(control)
+        await quiet_for(control, 7200.0)
+        guarded = await find_stack(control, CALLER.project_id, "guarded")
+        assert len(await list_operations(control, guarded)) == 1
+        (running,) = await control.database.read(operation_rows.live)
+        assert running.status is OperationStatus.QUEUED
+        with pytest.raises(Conflict, match="mantle reconcile"):
+            await make(control, "new")
+        await reconcile(control, ADMIN, Choices())
+
+    assert plant.life(story)
+
+
+def test_the_plan_says_what_the_world_did(plant):
+    """Each thing with what is done about it, and what can be chosen; nothing is changed by it."""
+    seen = []
+
+    async def story(control):
+        await meddle(control)
+        world = plant.world.listing()
+        seen.append(await reconciliation(control))
+        seen.append(await reconciliation(control))
+        assert plant.world.listing() == world
+        assert await control.database.read(held) is not None
+        await reconcile(control, ADMIN, Choices())
+
+    assert plant.life(story)
+    assert told(seen[0]) == GOLDEN
+    assert seen[0].digest == seen[1].digest
+
+
+def test_by_itself_only_what_is_safe_is_done(plant):
+    """What ran goes on without a double, policies hold again, the rest is left to be seen."""
+
+    async def story(control):
+        await meddle(control)
+        _, outcomes = await reconcile(control, ADMIN, Choices())
+        assert [(each.item.name, each.deed, each.refused) for each in outcomes[:4]] == [
+            ("running", Deed.RESUME, ""),
+            ("gone", Deed.LEAVE, ""),
+            ("guarded", Deed.CORRECT, ""),
+            ("partly", Deed.LEAVE, ""),
+        ]
+        await quiet(control)
+        assert await control.database.read(held) is None
+        for name in ("running", "guarded"):
+            stack = await find_stack(control, CALLER.project_id, name)
+            assert str(stack.state).endswith("_COMPLETE"), (name, stack.reason)
+            assert plant.problems(stack) == [
+                each for each in plant.problems(stack) if each.startswith("orphan")
+            ]
+        partly = await find_stack(control, CALLER.project_id, "partly")
+        findings, _ = await list_drift(control, partly)
+        assert [each.difference.resource for each in findings] == ["volume"]
+
+    assert plant.life(story)
+
+
+def test_what_is_chosen_is_done_through_ordinary_operations(plant):
+    """Corrected, ended and taken over; afterwards every object of the world is in a stack."""
+
+    async def story(control):
+        await meddle(control)
+        found = await reconciliation(control)
+        every = frozenset({Deed.CORRECT, Deed.CANCEL, Deed.ADOPT})
+        _, outcomes = await reconcile(
+            control, ADMIN, Choices(digest=found.digest, everything=every)
+        )
+        assert [each for each in outcomes if each.refused] == []
+        await quiet(control)
+        for name in ("gone", "partly", "guarded"):
+            stack = await find_stack(control, CALLER.project_id, name)
+            assert stack.state == "UPDATE_COMPLETE", (name, stack.reason)
+        running = await find_stack(control, CALLER.project_id, "running")
+        assert running.state == "CREATE_FAILED"
+        (taken,) = {each.stack_name for each in outcomes if each.stack_name}
+        assert len(await physical(control, taken)) == 2
+        with control.database.engine.connect() as connection:
+            rows = connection.execute(metadata.tables["resources"].select()).mappings().all()
+            known = {row[name] for row in rows for name in ("physical_id", "token")}
+        lost = [
+            identity
+            for _, identity, token in plant.world.listing()
+            if not token.startswith("public-") and not {identity, token} & known
+        ]
+        assert lost == []
+
+    assert plant.life(story)
+
+
+def test_a_plan_that_is_out_of_date_is_refused(plant):
+    """And so is a choice of what is not there; the hold stays."""
+
+    async def story(control):
+        found = await reconciliation(control)
+        await meddle(control)
+        for choices in (
+            Choices(digest=found.digest),
+            Choices(correct=frozenset({"drift:none"})),
+            Choices(adopt=frozenset({found.items[0].id})),
+        ):
+            with pytest.raises(MantleError):
+                await reconcile(control, ADMIN, choices)
+            assert await control.database.read(held) is not None
+        await reconcile(control, ADMIN, Choices())
+        with pytest.raises(Conflict, match="nothing to reconcile"):
+            await reconciliation(control)
+
+    assert plant.life(story)
+
+
+def test_a_process_that_dies_while_it_is_held_comes_up_held(plant):
+    """The hold is a row: only a person ends it."""
+    seen = []
+
+    async def story(control):
+        seen.append(await control.database.read(held))
+        await reconcile(control, ADMIN, Choices())
+
+    plant.armed, plant.cut_at = True, len(plant.moments)
+    assert not plant.life(lambda control: make(control, "x"))
+    plant.armed, plant.cut_at = False, None
+    assert plant.life(story)
+    assert seen[0] is not None
+
+
+def test_what_cannot_be_seen_is_told():
+    """A cloud that is not configured on the new machine is named, and holds up nothing else."""
+    plant = Plant()
+
+    async def before(control):
+        await make(control, "s")
+        await quiet(control)
+
+    assert plant.life(before)
+    with plant.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE stacks SET cloud = 'elsewhere'")
+        hold(
+            connection, Hold(backup="ab", taken_at=1.0, restored_at=2.0, product="0", operations=0)
+        )
+
+    async def story(control):
+        found = await reconciliation(control)
+        assert [(e.cloud, e.said) for e in found.items if e.what is What.UNSEEN] == [
+            ("elsewhere", "the cloud is not configured here")
+        ]
+        await reconcile(control, ADMIN, Choices())
+
+    assert plant.life(story)

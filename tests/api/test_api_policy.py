@@ -220,6 +220,7 @@ BODIES = {
     ("POST", "/secrets"): {"name": "", "payload": "x"},
     ("PUT", "/limits/none/nobody"): {"limit": 1},
     ("POST", "/admin/purge"): {"older_than_seconds": 1e9},
+    ("POST", "/reconcile/apply"): {},
     ("POST", "/validate"): {"template": TEMPLATE},
     ("PUT", "/stacks/{name}/drift/policy"): {"policy": "alert"},
     ("POST", "/stacks/adopt"): {"stack_name": "nothing", "document": {}},

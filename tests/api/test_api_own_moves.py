@@ -146,3 +146,27 @@ def test_moves_on_the_command_line(maker, mantle):
     assert mantle("stack", "rename", "cut-up-base", "x")[0] == 4
     assert mantle("stack", "move", "cut-up", "a,b", "cut-up-end", "--as", "c")[0] == 2
     assert mantle("move", "delete", move["id"])[0] == 0
+
+
+def test_a_group_moves_with_the_stack_inside_it(maker, mantle):
+    """The plan names the stack inside; it is found as before, in another tree."""
+    member = {"type": "OS::Heat::TestResource", "properties": {"value": "%index%"}}
+    group = {
+        "type": "OS::Heat::ResourceGroup",
+        "properties": {"count": 2, "resource_def": member},
+    }
+    maker.create("with-group", {**TEMPLATE, "resources": {"g": group, **TEMPLATE["resources"]}})
+    maker.create("takes-group", EMPTY)
+    move = plan(
+        maker, kind="move", source="with-group", target="takes-group", resources={"g": "h"}
+    ).json()["move"]
+    ((inside),) = move["stacks"]
+    assert (inside["resource"], inside["resources"]) == ("g", 2)
+    code, text = mantle("stack", "move", "with-group", "g", "takes-group", "--as", "h")
+    assert code == 0, text
+    assert f"with stack {inside['name']} inside g (2 resources)" in text
+    assert "the plan of both stacks, and of those inside, is empty" in text
+    assert resources(maker, inside["id"]) == ["0", "1"]
+    root = maker.own.get("/stacks/takes-group").json()["stack"]["id"]
+    found = maker.heat.get(f"/stacks/{inside['name']}/{inside['id']}").json()["stack"]
+    assert found["parent"] == root

@@ -57,11 +57,13 @@ def move(
 ) -> Exit:
     """Move resources to another stack. Nothing on the cloud is touched, both plans stay empty.
 
-    A reference that crosses the cut becomes a parameter with the value of now.
+    A reference that crosses the cut becomes a parameter with the value of now. A group or a nested
+    template goes with the stacks inside it, and with the files and types these need.
 
     Try:
 
         mantle stack move web db,volume data
+        mantle stack move web workers jobs
         mantle stack move web db data --as database --plan-only
 
     Args:

@@ -62,6 +62,13 @@ class ServerOptions:
             "front. Default: 127.0.0.1:8778."
         ),
     ] = None
+    metrics_listen: Annotated[
+        str | None,
+        Parameter(
+            help="HOST:PORT for /metrics alone, for Prometheus; engines and keepers have no other. "
+            "Default: only at /metrics of an API."
+        ),
+    ] = None
     public_url: Annotated[
         str | None,
         Parameter(help="How others reach this control plane, such as a proxy's https://…"),
@@ -373,6 +380,9 @@ def options_of(found: Configuration) -> "Options":
     wrong: list[str] = []
     host, port = address(found, "listen", wrong)
     cfn_host, cfn_port = address(found, "cfn_listen", wrong) if found["cfn_listen"] else ("", 0)
+    metrics_host, metrics_port = (
+        address(found, "metrics_listen", wrong) if found["metrics_listen"] else ("", 0)
+    )
     data_dir = (found["data_dir"] or default_data_dir()).absolute()
     folder, keeper, keys = found["environment_dir"], found["keeper"], found["secrets_keys"]
     if found["database"] and not found["database"].startswith(("postgresql://", "postgres://")):
@@ -386,6 +396,8 @@ def options_of(found: Configuration) -> "Options":
         port=port,
         cfn_host=cfn_host,
         cfn_port=cfn_port,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
         keystone_url=found["keystone_url"],
         default_cloud=found["cloud"],
         loopback_block=found["loopback_block"],

@@ -28,12 +28,14 @@ from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.metrics import Metrics
+from mantle.api.scrape import Scrape, ScrapePage
 from mantle.api.serving import Server, beside
 from mantle.backups.places import Places
 from mantle.backups.schedule import Backups, Schedule
 from mantle.clouds.heat import FarHeats
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
+from mantle.clouds.metered import metered
 from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
 from mantle.clouds.ports import Cloud, CloudError
 from mantle.clouds.simulated import SimulatedCloud
@@ -96,6 +98,9 @@ class Options:
     cfn_host: str = ""
     cfn_port: int = 0
     """Where the CFN-compatible API answers alone, with paths as Heat's; 0: only below /cfn."""
+    metrics_host: str = ""
+    metrics_port: int = 0
+    """Where Prometheus finds /metrics alone; 0: only at an API's."""
     keystone_url: str | None = None
     """Validate tokens there instead of in the embedded identity service."""
     default_cloud: str = "local"
@@ -236,8 +241,8 @@ async def opened(options: Options) -> AsyncIterator[Control]:
         await asyncio.to_thread(migrate, database)
         await use_keys_of(options, database, keys)
         links = await links_of(options, database)
-        clouds = build_clouds(options) | openstack_clouds(
-            options, IdentityStore(database, links.keys)
+        clouds = metered(
+            build_clouds(options) | openstack_clouds(options, IdentityStore(database, links.keys))
         )
         runtime: Runtime = DbosRuntime(workflows_of(options)) if options.durable else TaskRuntime()
         control, engine = assemble(
@@ -275,6 +280,7 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
             raise MantleError(error.message, remedy=error.remedy) from error
         clouds: dict[str, Cloud] = {**held}
         clouds |= openstack_clouds(options, IdentityStore(database, links.keys))
+        clouds = metered(clouds)
         runtime: Runtime = DbosRuntime(workflows_of(options)) if performs else TaskRuntime()
         control, engine = assemble(
             database=database,
@@ -510,7 +516,9 @@ def serve_engine(options: Options) -> int:
     async def work() -> None:
         async with member(options, performs=True) as control:
             print(f"Engine {control.machine.id} is at work", flush=True)  # noqa: T201 - the answer
-            await _told_to_stop()
+            scrape = Scrape(Metrics(), control.database, control.clock)
+            async with beside(ScrapePage(scrape.text), _metrics_listener(options)):
+                await _told_to_stop()
 
     return _run("engine", work())
 
@@ -520,14 +528,16 @@ def serve_keeper(options: Options) -> int:
 
     async def work() -> None:
         handle = await asyncio.to_thread(lock, options.data_dir)
-        clouds = build_clouds(options)
+        clouds = metered(build_clouds(options))
         server = KeeperServer(options.socket, clouds)
+        page = ScrapePage(Scrape(Metrics(), None, SystemClock()).text)
         try:
             for cloud in clouds.values():
                 await cloud.start()
             await server.start()
             print(f"The keeper listens at {options.socket}", flush=True)  # noqa: T201 - the answer
-            await _told_to_stop()
+            async with beside(page, _metrics_listener(options)):
+                await _told_to_stop()
         finally:
             await server.stop()
             for cloud in clouds.values():
@@ -588,8 +598,18 @@ async def _serve(
             leaving=lambda: server.leaves,
         )
         print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
-        async with beside(create_cfn_app(control, identity, metrics), cfn_listener):
+        page = ScrapePage(Scrape(metrics, control.database, control.clock).text)
+        async with (
+            beside(create_cfn_app(control, identity, metrics), cfn_listener),
+            beside(page, _metrics_listener(options)),
+        ):
             await server.serve_app(app, listener)
+
+
+def _metrics_listener(options: Options) -> socket.socket | None:
+    if not options.metrics_port:
+        return None
+    return _bind(options.metrics_host, options.metrics_port, "--metrics-listen")
 
 
 def _bind(host: str, port: int, option: str) -> socket.socket:

@@ -108,6 +108,7 @@ class Server:
             links=Links(base_url=self.base, key=b"k" * 32),
         )
         self.control = control
+        self.loop = asyncio.get_running_loop()
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         identity = EmbeddedIdentity(
             IdentityStore(database, control.machine.links.keys),

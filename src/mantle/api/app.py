@@ -22,7 +22,7 @@ from mantle.access.caller import Caller
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.ports import Authenticator
 from mantle.api.cfn.endpoint import CfnEndpoint
-from mantle.api.faults import AUTHENTICATION, own_fault, title
+from mantle.api.faults import AUTHENTICATION, headers_of, own_fault, title
 from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
@@ -44,11 +44,10 @@ from mantle.api.own.signals import SignalsController
 from mantle.api.own.sinks import SinksController
 from mantle.api.own.stacks import StacksController
 from mantle.api.own.validation import ValidationController
+from mantle.api.scrape import MEDIA_TYPE, Scrape
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import Forbidden, MantleError, Unauthorized, Unavailable
-from mantle.model.status import OperationStatus
 from mantle.stacks.control import Control
-from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
 
 log = structlog.get_logger(__name__)
@@ -244,13 +243,12 @@ def _probes(control: Control, metrics: Metrics, leaving: Callable[[], bool]) -> 
         await control.database.read(operation_rows.counts)
         return {"status": "ready"}
 
-    @get("/metrics", include_in_schema=False, media_type="text/plain; version=0.0.4")
+    scrape = Scrape(metrics, control.database, control.clock)
+
+    @get("/metrics", include_in_schema=False, media_type=MEDIA_TYPE)
     async def prometheus() -> bytes:
         """For Prometheus."""
-        counts = await control.database.read(operation_rows.counts)
-        metrics.operations({OperationStatus(name): count for name, count in counts.items()})
-        metrics.stuck(await control.database.read(look_rows.all_stuck))
-        return metrics.text()
+        return await scrape.text()
 
     return [healthz, readyz, prometheus]
 
@@ -271,7 +269,7 @@ def _timed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
         try:
             await app(scope, receive, noting)
         finally:
-            route = str(scope.get("path_template") or scope["path"])
+            route = str(scope.get("path_template") or "unknown")
             method = str(scope.get("method", ""))
             metrics.observe(method, route, status, time.perf_counter() - started)
 
@@ -281,7 +279,7 @@ def _timed(app: ASGIApp, metrics: Metrics) -> ASGIApp:
 def _exception_handlers(new_request_id: Any) -> ExceptionHandlersMap:
     def refused(_: Request[Any, Any, Any], error: MantleError) -> Response[dict[str, Any]]:
         status, body = own_fault(error, new_request_id())
-        return Response(body, status_code=status)
+        return Response(body, status_code=status, headers=headers_of(error))
 
     def http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
         if error.status_code >= 500:

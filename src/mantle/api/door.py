@@ -150,7 +150,8 @@ async def read_body(receive: Receive, call: Call, limit_bytes: int) -> bytes:
 async def send_reply(send: Send, call: Call, reply: Reply) -> None:
     """Write an answer to the connection."""
     body = reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body)
-    headers = {"x-openstack-request-id": call.request_id, **reply.headers}
+    headers = {**({"x-openstack-request-id": call.request_id} if call.request_id else {})}
+    headers |= reply.headers
     if reply.media_type:
         headers["content-type"] = reply.media_type
     if reply.status != 204:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from mantle.model.errors import Invalid, MantleError, Problem
+from mantle.model.errors import Busy, Invalid, MantleError, Problem
 
 STATUS: Mapping[str, int] = {
     "HTTPBadRequest": 400,
@@ -103,6 +103,11 @@ def own_fault(error: MantleError, request_id: str) -> tuple[int, dict[str, Any]]
         },
         "request_id": request_id,
     }
+
+
+def headers_of(error: MantleError) -> dict[str, str]:
+    """What else is told with a refusal."""
+    return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Busy) else {}
 
 
 def problem_view(problem: Problem) -> dict[str, Any]:

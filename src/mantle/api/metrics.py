@@ -7,10 +7,18 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from mantle import __version__
 from mantle.model.ids import OperationId
 from mantle.model.interventions import Stuck
 from mantle.model.status import OperationStatus
 from mantle.plan.watchdog import Trouble
+from mantle.store.figures import Figures
+
+METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
+"""Anything else that a client may call a method is `other`."""
+
+SILENT_SECONDS = 15.0
+"""An engine that has not spoken for so long is counted as silent."""
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -46,6 +54,77 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._live = Gauge(
+            "mantle_operations_live",
+            "Operations that have not ended, by state and age.",
+            ["status", "age"],
+            registry=self.registry,
+        )
+        self._oldest = Gauge(
+            "mantle_operations_oldest_seconds",
+            "Age of the oldest operation that has not ended, by state.",
+            ["status"],
+            registry=self.registry,
+        )
+        self._engines = Gauge(
+            "mantle_engines", "Engines, by state.", ["state"], registry=self.registry
+        )
+        self._lease = Gauge(
+            "mantle_lease_age_seconds",
+            "Since an engine last renewed its lease, by host: the one that is silent longest.",
+            ["host"],
+            registry=self.registry,
+        )
+        self._database_up = Gauge(
+            "mantle_database_up",
+            "1 when the rows could be read within two seconds.",
+            registry=self.registry,
+        )
+        self._sink_events = Gauge(
+            "mantle_sink_backlog_events",
+            "Events that wait for their sinks.",
+            registry=self.registry,
+        )
+        self._sink_oldest = Gauge(
+            "mantle_sink_oldest_seconds",
+            "Age of the oldest event that waits for its sink.",
+            registry=self.registry,
+        )
+        self._sinks_failing = Gauge(
+            "mantle_sinks_failing", "Sinks whose last try failed.", registry=self.registry
+        )
+        self._drift = Gauge(
+            "mantle_drift_age_seconds",
+            "Since the project that was looked at longest ago was looked at, by cloud.",
+            ["cloud"],
+            registry=self.registry,
+        )
+        build = Gauge("mantle_build_info", "1; the release.", ["version"], registry=self.registry)
+        build.labels(__version__).set(1)
+
+    def figures(self, found: Figures | None) -> None:
+        """What the rows say; None when they could not be read."""
+        self._database_up.set(0 if found is None else 1)
+        if found is None:
+            return
+        self.operations({OperationStatus(name): n for name, n in found.operations.items()})
+        self.stuck(found.stuck)
+        for (status, age), count in found.live.items():
+            self._live.labels(status, age).set(count)
+        for status, seconds in found.oldest_seconds.items():
+            self._oldest.labels(status).set(seconds)
+        silent = [each for each in found.engines if each.silent_seconds > SILENT_SECONDS]
+        self._engines.labels("alive").set(len(found.engines) - len(silent))
+        self._engines.labels("silent").set(len(silent))
+        self._lease.clear()
+        for engine in sorted(found.engines, key=lambda each: each.silent_seconds):
+            self._lease.labels(engine.host).set(engine.silent_seconds)
+        self._sink_events.set(found.sink_events)
+        self._sink_oldest.set(found.sink_oldest_seconds)
+        self._sinks_failing.set(found.sinks_failing)
+        for cloud, seconds in found.drift_seconds.items():
+            self._drift.labels(cloud).set(seconds)
+
     def stuck(self, found: Mapping[OperationId, Stuck]) -> None:
         """How many operations each kind of trouble keeps; one with two kinds is in both."""
         for kind in Trouble:
@@ -54,6 +133,7 @@ class Metrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request has been answered."""
+        method = method if method in METHODS else "other"
         self._seconds.labels(method, route).observe(seconds)
         self._answers.labels(method, route, str(status)).inc()
 

@@ -12,7 +12,7 @@ from mantle.engine.machine import Machine
 from mantle.engine.runtime import Runtime
 from mantle.lib.looping import Loop
 from mantle.model.ids import ProjectId
-from mantle.plan.fairness import next_ones
+from mantle.plan.fairness import next_ones, room_under
 from mantle.store import leases
 from mantle.store.database import Connection
 from mantle.store.leases import Waiting
@@ -71,7 +71,11 @@ class Dispatcher(Loop):
         chosen = next_ones(
             front,
             running,
-            room=machine.settings.operations_at_once - roots,
+            room=room_under(
+                machine.database.writes.strain_seconds(),
+                machine.settings.database_seconds,
+                machine.settings.operations_at_once - roots,
+            ),
             per_project=machine.settings.operations_at_once_per_project,
             share=max(0, -(-(everywhere + len(front)) // engines) - mine),
             fresh_since=machine.clock.now() - FRESH_SECONDS,

@@ -6,6 +6,7 @@ from typing import Any
 
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
+from mantle.lib.measures import OPERATION_SECONDS
 from mantle.model.errors import Invalid
 from mantle.model.ids import OperationId
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
@@ -112,6 +113,9 @@ async def finish(
     entry.operation = ended
     entry.also = also
     await machine.journal.write(entry)
+    OPERATION_SECONDS.labels(ended.action.value, ended.status.value).observe(
+        max(0.0, now - (operation.started_at or now))
+    )
     machine.nudges.nudge(stack.id)
     machine.nudges.forget(("cancel", operation.id))
     if after.deleted_at is not None:

@@ -24,6 +24,7 @@ from mantle.engine.machine import Machine
 from mantle.engine.operation import load, make_plan, new_rows
 from mantle.engine.resource import backoff
 from mantle.engine.walk import Walk, Walked, summary
+from mantle.lib.measures import QUEUE_SECONDS
 from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId
 from mantle.model.plan import Plan, StepKind
@@ -78,6 +79,8 @@ async def perform(machine: Machine, operation_id: OperationId, attempt: int | No
     operation = await _claimed(machine, operation_id, attempt)
     if operation is None:
         return
+    if operation.epoch == 1 and operation.started_at is not None:
+        QUEUE_SECONDS.observe(max(0.0, operation.started_at - operation.created_at))
     try:
         await _performed(machine, operation)
     except Fenced:

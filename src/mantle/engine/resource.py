@@ -22,6 +22,7 @@ from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.engine.software import WalkSoftware
+from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId, Token
@@ -495,7 +496,18 @@ class Drive:
         if self._keeps and self.walk.keeping is not None and kept is not None:
             self.also = ended(self.walk.keeping, self.row, kept)
         await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
+        self._measure(outcome)
         return Ended(self.row.reason if isinstance(outcome, Failed) else None)
+
+    def _measure(self, outcome: Done | Failed) -> None:
+        # A template that stands for a type has a name that a user gave.
+        known = self.row.resolved_type in self.walk.machine.registry.types
+        STEP_SECONDS.labels(
+            self.row.resolved_type if known else "template",
+            self.walk.stack.cloud,
+            self.step.kind.value,
+            "failed" if isinstance(outcome, Failed) else "done",
+        ).observe(max(0.0, self.walk.now() - (self.row.started_at or self.walk.now())))
 
     async def call(self) -> tuple[Outcome, Mapping[str, Any] | None]:
         """One call of the phase and, when it is done, of the attributes."""

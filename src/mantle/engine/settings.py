@@ -21,6 +21,11 @@ class Settings:
     """Of root stacks that one engine of several takes on; more wait in the queue."""
     operations_at_once_per_project: int = 64
     """Of root stacks, on all engines of several together."""
+    database_seconds: float = 10.0
+    """Where a write to the database waits for so long, new work is refused until it is quicker, and
+    engines take no more of what is queued; from a fifth of it on they take less."""
+    writes_waiting: int = 1000
+    """The same, when so many wait at once."""
     steps_at_once: int = 48
     """Steps of one operation that may talk to a cloud at the same time."""
     step_timeout_seconds: float = 3600.0

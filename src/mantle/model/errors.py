@@ -135,6 +135,12 @@ class Unavailable(MantleError):
     fault = "ServiceUnavailable"
 
 
+class Busy(Unavailable):
+    """There is too much to do already; the same request will be well after a while."""
+
+    retry_after_seconds = 5
+
+
 @dataclass(slots=True)
 class Findings:
     """Collects problems while a document is walked, then raises them all at once."""

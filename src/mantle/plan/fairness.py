@@ -24,6 +24,18 @@ class Queued(Protocol):
 QueuedT = TypeVar("QueuedT", bound=Queued)
 
 
+def room_under(strain_seconds: float, most_seconds: float, room: int) -> int:
+    """How much of its room an engine uses while the database is slow.
+
+    All of it up to a fifth of what is bearable, nothing beyond that, and in proportion between.
+    """
+    easy = most_seconds / 5
+    if strain_seconds <= easy or most_seconds <= 0:
+        return room
+    left = max(0.0, (most_seconds - strain_seconds) / (most_seconds - easy))
+    return int(room * left)
+
+
 def next_ones(
     front: Sequence[QueuedT],
     under_way: Mapping[ProjectId, int],

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from mantle.access.caller import Caller
 from mantle.engine.machine import Handover
 from mantle.engine.operation import make_plan, new_rows
-from mantle.model.errors import LimitExceeded
+from mantle.lib.measures import REFUSED_BUSY
+from mantle.model.errors import Busy, LimitExceeded
 from mantle.model.ids import OperationId, ProjectId
 from mantle.model.plan import Plan
 from mantle.model.policies import Asker
@@ -90,6 +91,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
         event_rows.add(connection, [started])
         return stack
 
+    refuse_when_slow(control, operation)
     stack = await control.database.write(store)
     if plan is not None and acceptance.hand_over:
         rows = (*acceptance.rows, *made)
@@ -100,6 +102,23 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
     machine.nudges.nudge("sinks")
     await machine.start(operation.id, operation.epoch)
     return stack, operation
+
+
+def refuse_when_slow(control: Control, operation: OperationRecord) -> None:
+    """Raise `Busy` for what a user asks while the database cannot keep up.
+
+    What Mantle does by itself, and what is inside an operation that was accepted, goes on.
+    """
+    if operation.parent_id is not None or not operation.requester.user_id:
+        return
+    settings, writes = control.settings, control.database.writes
+    slow = 0 < settings.database_seconds <= writes.strain_seconds()
+    if slow or 0 < settings.writes_waiting <= writes.pending:
+        REFUSED_BUSY.inc()
+        raise Busy(
+            "The database is slow, and there is as much to write as it can bear.",
+            remedy=f"Nothing was changed. Try again in {Busy.retry_after_seconds} seconds.",
+        )
 
 
 def new_operation(

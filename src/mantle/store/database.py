@@ -11,7 +11,6 @@ commit got in between. Writing functions therefore change nothing but the databa
 need no such care: what they change is theirs by the operation's epoch, whose row they lock.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
 from mantle.lib.sealing import Sealer
+from mantle.store.gate import Gate
 from mantle.store.marks import Writer
 from mantle.store.moments import database_time
 from mantle.store.tables import metadata
@@ -79,6 +79,8 @@ class Database:
         if inline:
             self._reader = None
         self.url = url
+        self.reads = Gate("read", 1 if in_memory else READERS)
+        self.writes = Gate("write", 1)
         if keys is not None:
             self.seal_with(keys)
 
@@ -105,7 +107,7 @@ class Database:
                 self._patience,
             )
 
-        return await _in(self._reader, work)
+        return await self.reads.pass_through(self._reader, work)
 
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -134,7 +136,7 @@ class Database:
                 self._as_whom,
             )
 
-        return await _in(self._writer, work)
+        return await self.writes.pass_through(self._writer, work)
 
     @contextlib.contextmanager
     def moment(self) -> Iterator[Connection]:
@@ -169,12 +171,6 @@ class Database:
                 executor.shutdown(wait=True)
         self._writer_engine.dispose()
         self._reader_engine.dispose()
-
-
-async def _in(executor: ThreadPoolExecutor | None, work: Callable[[], T]) -> T:
-    if executor is None:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
 def _postgresql(url: str, connections: int, **options: Any) -> Engine:

@@ -27,6 +27,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
+from mantle.lib.measures import COMMIT_ENTRIES, COMMIT_SECONDS
 from mantle.model.errors import Unavailable
 from mantle.model.event import Event
 from mantle.model.ids import OperationId
@@ -105,8 +106,10 @@ class Journal:
     async def _commit(self, batch: "Sequence[_Written]") -> Exception | None:
         """One transaction; the answer is why nothing of it is stored, with nobody told yet."""
         entries = [entry for entry, _ in batch]
+        COMMIT_ENTRIES.observe(len(entries))
         try:
-            answers = await self._database.write_fenced(_commit, entries)
+            with COMMIT_SECONDS.time():
+                answers = await self._database.write_fenced(_commit, entries)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who wrote it
             return error
         except BaseException as error:

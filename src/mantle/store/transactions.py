@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from mantle.lib.measures import DATABASE_AGAIN
 from mantle.model.errors import Unavailable
 from mantle.store.marks import KEPT_SECONDS, Writer, mark, mark_written
 
@@ -77,10 +78,12 @@ def _transact(
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in MET_ANOTHER and met < AGAIN:
                 met += 1
+                DATABASE_AGAIN.labels("met another").inc()
                 continue
             if not is_away(error):
                 raise
             waiting.doubtful |= asked
+            DATABASE_AGAIN.labels("away").inc()
             waiting.pause(error)
 
 

@@ -9,7 +9,7 @@ from litestar.types import HTTPScope, Receive, Send
 from mantle.access.policy import enforce
 from mantle.access.ports import Authenticator
 from mantle.api.door import Call, Reply, empty, head_of, plain, read_body, send_reply
-from mantle.api.faults import AUTHENTICATION, heat_body, heat_fault, keystone_fault
+from mantle.api.faults import AUTHENTICATION, headers_of, heat_body, heat_fault, keystone_fault
 from mantle.api.heat.ask import Ask
 from mantle.api.heat.routes import ROUTER
 from mantle.api.heat.service import versions
@@ -43,7 +43,8 @@ class HeatEndpoint:
             route, reply = "unauthorized", self._unauthorized(call)
         except MantleError as error:
             status, body = heat_fault(error)
-            route, reply = "refused", Reply(status=status, body=body)
+            route = "refused"
+            reply = Reply(status=status, body=body, headers=headers_of(error))
         await send_reply(send, call, reply)
         seconds = time.perf_counter() - started
         self.metrics.observe(call.method, f"/heat/{route}", reply.status, seconds)

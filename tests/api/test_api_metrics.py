@@ -161,7 +161,9 @@ def test_new_work_is_refused_while_the_database_is_slow_and_reads_go_on(server, 
         )
         time.sleep(0.5)
         heat = maker.heat.post("/stacks", json={"stack_name": "late", "template": template})
-        own = maker.own.post("/stacks", json={"stack_name": "late", "template": json.dumps(template)})
+        own = maker.own.post(
+            "/stacks", json={"stack_name": "late", "template": json.dumps(template)}
+        )
         read = maker.heat.get("/stacks")
         go.set()
         slow.result(30)

@@ -62,11 +62,6 @@ async def save_plan(control: Control, caller: Caller, request: SaveRequest) -> S
     stack, planned = draft.stack, draft.planned
     lifetime = _lifetime(control, request.lifetime_seconds)
     plan = replace(planned.plan, expires_at=planned.plan.made_at + lifetime)
-    if draft.action is Action.DELETE and request.waves:
-        raise MantleError(
-            "A deletion has no waves.",
-            remedy="Apply parts of it by hand: mantle plan apply ID --include NAME.",
-        )
     if request.include or request.exclude:
         part = select(plan, include=request.include, exclude=request.exclude)
         kept = set(part.steps)

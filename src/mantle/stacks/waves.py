@@ -226,7 +226,9 @@ async def _begin_check(control: Control, saved: SavedPlan, now: float) -> None:
         return
     names = set(resources_of(saved, saved.waves[saved.wave - 1].steps))
     rows = await control.database.read(resource_rows.of_stack, stack.id)
-    chosen = [row for row in rows if row.name in names]
+    deletes = saved.plan.action is Action.DELETE
+    # A deletion's wave leaves nothing of its own to look at: what is left has to be well without.
+    chosen = [row for row in rows if deletes or row.name in names]
     plan = await make_plan(control.machine, stack, Action.CHECK, None, chosen)
     if plan.is_empty:
         await _write(control, replace(saved, status=PlanStatus.READY, reason="nothing to check"))

@@ -53,6 +53,9 @@ COMMANDS = (
     *(("project", verb) for verb in ("limits", "set-limit", "unset-limit")),
     ("admin", "purge"),
     *(("reconcile", verb) for verb in ("plan", "apply")),
+    *(("server", verb) for verb in ("list", "power", "resize", "migrate")),
+    *(("sweep", verb) for verb in ("list", "show", "apply", "cancel")),
+    *(("host", verb) for verb in ("list", "servers", "services", "disable", "enable")),
     *(("template", verb) for verb in ("lint", "fmt", "show", "convert")),
 )
 HEADING = """# The command line

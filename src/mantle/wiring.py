@@ -46,6 +46,7 @@ from mantle.engine.operator_files import read_operator
 from mantle.engine.recovery import Companion, Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
 from mantle.engine.settings import Settings
+from mantle.fleet.performing import Sweeper
 from mantle.lib import key_file
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id, random_bytes
@@ -225,6 +226,7 @@ def assemble(
         Watchdog(control),
         Forgetting(control),
         Courier(control),
+        Sweeper(machine),
     ]
     if not alone:
         engine.companions.append(Dispatcher(machine, runtime))

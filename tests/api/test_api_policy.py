@@ -64,6 +64,8 @@ def test_every_route_names_a_deed():
     own |= {"limits:index", "limits:set", "admin:purge"}
     own |= {"reconcile:show", "reconcile:apply"}
     own |= {"secrets:index", "secrets:create", "secrets:delete"}
+    own |= {"servers:index", "hosts:index", "hosts:set"}
+    own |= {f"sweeps:{deed}" for deed in ("index", "show", "power", "resize", "migrate", "cancel")}
     assert set(POLICY) - deeds == own | {"self:show", "stacks:index_all_projects"}
 
 

@@ -110,11 +110,21 @@ POLICY: Mapping[str, Need] = {
     "secrets:index": Need.MEMBER,
     "secrets:create": Need.MEMBER,
     "secrets:delete": Need.MEMBER,
+    "servers:index": Need.READER,
+    "sweeps:index": Need.READER,
+    "sweeps:show": Need.READER,
+    "sweeps:power": Need.MEMBER,
+    "sweeps:resize": Need.MEMBER,
+    "sweeps:migrate": Need.ADMIN,
+    "sweeps:cancel": Need.MEMBER,
+    "hosts:index": Need.ADMIN,
+    "hosts:set": Need.ADMIN,
     "self:show": Need.READER,
 }
 """Deed to need. A plan asks for as much as doing it would: it stores something and shows exact
 values. An export holds the stack's whole state, so a reader may not take it along. Taking an
-operation over is about engines, which are the operator's: in any project."""
+operation over is about engines, which are the operator's: in any project. Hosts, and on which of
+them a server is, are the operator's too."""
 
 
 STACK_USER_DEEDS = frozenset(

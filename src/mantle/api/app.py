@@ -31,6 +31,7 @@ from mantle.api.own.adoptions import AdoptionsController
 from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
 from mantle.api.own.hooks import HooksController
+from mantle.api.own.hosts import HostsController
 from mantle.api.own.interventions import InterventionsController
 from mantle.api.own.leaving import LeavingController
 from mantle.api.own.limits import AdminController, LimitsController
@@ -40,9 +41,11 @@ from mantle.api.own.plans import PlansController
 from mantle.api.own.policies import PoliciesController
 from mantle.api.own.reconcile import ReconcileController
 from mantle.api.own.secrets import SecretsController
+from mantle.api.own.servers import ServersController
 from mantle.api.own.signals import SignalsController
 from mantle.api.own.sinks import SinksController
 from mantle.api.own.stacks import StacksController
+from mantle.api.own.sweeps import SweepsController
 from mantle.api.own.validation import ValidationController
 from mantle.api.scrape import MEDIA_TYPE, Scrape
 from mantle.api.settings import ApiSettings
@@ -188,6 +191,9 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             AdminController,
             ReconcileController,
             CloudsController,
+            HostsController,
+            ServersController,
+            SweepsController,
             AdoptionsController,
             whoami,
         ],

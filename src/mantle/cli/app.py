@@ -14,6 +14,7 @@ from mantle.cli.cloud import build_cloud
 from mantle.cli.demo import demo
 from mantle.cli.drift import build_drift
 from mantle.cli.exits import Exit, Stop
+from mantle.cli.host import build_host
 from mantle.cli.login import login
 from mantle.cli.move import build_move
 from mantle.cli.operation import build_operation
@@ -25,7 +26,9 @@ from mantle.cli.reconcile import build_reconcile
 from mantle.cli.register import register
 from mantle.cli.screen import Screen
 from mantle.cli.secret import build_secret
+from mantle.cli.server import build_server
 from mantle.cli.stack import build_stack
+from mantle.cli.sweep import build_sweep
 from mantle.cli.template import build_template
 
 HELP = """One control plane for clouds: templates become running infrastructure.
@@ -63,6 +66,9 @@ def build_app() -> App:
     app.command(build_reconcile())
     app.command(build_template())
     app.command(build_secret())
+    app.command(build_server())
+    app.command(build_sweep())
+    app.command(build_host())
     app.command(login)
     app.command(register)
     app.command(demo)

@@ -1,0 +1,1 @@
+"""Servers by the thousand: what there is and where, and one verb over many of them."""

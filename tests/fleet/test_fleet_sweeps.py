@@ -284,7 +284,7 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "stride"), zip(VERBS, (1, 3, 3, 3), strict=True))
+@pytest.mark.parametrize(("wish", "stride"), list(zip(VERBS, (1, 3, 3, 3), strict=True)))
 def test_power_cuts_double_no_deed(wish, stride):
     """Cut at the writes and around the calls: every server is done, and done once."""
     number = 0

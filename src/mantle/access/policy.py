@@ -63,6 +63,7 @@ POLICY: Mapping[str, Need] = {
     "events:show": Need.READER,
     "types:index": Need.READER,
     "types:show": Need.READER,
+    "types:cloudwide": Need.ADMIN,
     "services:index": Need.ADMIN,
     "software_configs:index": Need.READER,
     "software_configs:show": Need.READER,

@@ -716,6 +716,31 @@ class HealthMonitor(CloudObject):
     spec: HealthMonitorSpec
 
 
+# --- what one service has a word for ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainSpec:
+    """An object to be of a kind that is little more than its fields (`clouds/plain.py`)."""
+
+    name: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """As the service calls them."""
+    parent_id: str = ""
+    """Of what it lives below: a rule's policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainObject(CloudObject):
+    """A plain object that is; its `spec` has what can be asked for of what the service says."""
+
+    spec: PlainSpec
+    kind: str
+    """`qos_policies`: a name of `clouds/plain.py`."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """All that the service says, but for secrets and marks."""
+
+
 # --- the port --------------------------------------------------------------------------------
 
 SpecT = TypeVar("SpecT", contravariant=True)
@@ -801,6 +826,37 @@ class Volumes(Collection[VolumeSpec, Volume], Protocol):
         ...
 
 
+class PlainObjects(Collection[PlainSpec, PlainObject], Protocol):
+    """Plain objects of one kind.
+
+    Where a kind has no place for a token, `find` knows nothing; what makes such an object the only
+    one of its like (`PlainKind.once`) finds it instead.
+    """
+
+    async def like(self, spec: PlainSpec) -> PlainObject | None:
+        """The object there can be only one of, by what makes it so."""
+        ...
+
+
+class Settings(Protocol):
+    """Values of something that exists anyway: a project's quota, a user's roles.
+
+    Putting and dropping may be repeated; nobody else's values are touched.
+    """
+
+    async def get(self, target: str) -> Mapping[str, Any]:
+        """What is set; `Missing` when there is no such target."""
+        ...
+
+    async def put(self, target: str, values: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        """Bring it from what this resource had put there before to these values."""
+        ...
+
+    async def drop(self, target: str, values: Mapping[str, Any]) -> None:
+        """Take these values away again; a target that is gone is no problem."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
     """How many objects of one collection the project has, and may have."""
@@ -860,6 +916,14 @@ class Session(Protocol):
     def members(self) -> Collection[MemberSpec, Member]: ...
     @property
     def health_monitors(self) -> Collection[HealthMonitorSpec, HealthMonitor]: ...
+
+    def plain(self, kind: str) -> PlainObjects:
+        """The plain objects of a kind of `clouds/plain.py`."""
+        ...
+
+    def settings(self, kind: str) -> Settings:
+        """The settings of a kind of `clouds/plain.py`."""
+        ...
 
     async def flavors(self) -> Sequence[Flavor]:
         """The sizes a server can have."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from mantle.engine.cloudwide import refuse_cloudwide
 from mantle.engine.machine import Machine
 from mantle.engine.placing import denied, placed, verdicts_placed
 from mantle.engine.shelter import refuse_to_uncover
@@ -197,6 +198,7 @@ async def plan_in_full(
         planned = await _planned(
             machine, stack, action, loaded, rows, size, within, again=again, restores=restores
         )
+        refuse_cloudwide(machine, planned.plan, asker)
         await refuse_to_uncover(machine, planned.plan, list(rows))
     except Invalid as error:
         raise await placed(machine, stack, loaded, error) from None

@@ -257,6 +257,8 @@ class TypeFacts:
     be made: `its name can be had only once`. None where both can be. Values may be unknown."""
     open_attributes: bool = False
     """Any attribute may be read from it."""
+    admin_only: bool = False
+    """What it makes is the cloud's, not a project's: only an administrator may ask for it."""
     contains_resources: bool = False
     """Its definition can name template files: a changed file or environment updates it."""
     rests: Callable[..., float] | None = None

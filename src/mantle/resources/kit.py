@@ -316,6 +316,8 @@ class ResourceType:
     context's `ref` has then the physical id and data that the outcome gave."""
     live: Callable[[Session], Collection[Any, Any]] | None = None
     """Where its objects are listed, all at once; for what is looked for in bulk."""
+    twin_of: str = ""
+    """The type under which its objects are listed where all of a project's are."""
     inverse: "Inverse | None" = None
     """How the properties that ask for an object are read back from it."""
     family_attributes: Callable[[Context, Family], Mapping[str, Any]] | None = None

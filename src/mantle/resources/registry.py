@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from mantle.model.errors import NotFound
 from mantle.model.schema import TypeFacts
+from mantle.resources import quotas
 from mantle.resources.aws import iam
 from mantle.resources.aws import wait_condition as aws_wait_condition
-from mantle.resources.cinder import volume, volume_attachment
+from mantle.resources.cinder import volume, volume_attachment, volume_type
+from mantle.resources.glance import web_image
 from mantle.resources.heat import (
     cloud_config,
     delay,
@@ -31,20 +33,35 @@ from mantle.resources.heat import (
     wait_condition,
     wait_condition_handle,
 )
+from mantle.resources.keystone import catalog, identity
 from mantle.resources.kit import ResourceType
 from mantle.resources.neutron import (
     floating_ip,
     floating_ip_association,
     net,
     port,
+    provider_net,
+    qos,
     router,
     router_interface,
+    routes,
     security_group,
+    sharing,
     subnet,
+    trunk,
 )
+from mantle.resources.nova import flavor, key_pair, server, server_group
 from mantle.resources.nova import floating_ip as nova_floating_ip
-from mantle.resources.nova import key_pair, server, server_group
-from mantle.resources.octavia import health_monitor, listener, load_balancer, pool, pool_member
+from mantle.resources.octavia import (
+    health_monitor,
+    l7,
+    listener,
+    load_balancer,
+    offers,
+    pool,
+    pool_member,
+)
+from mantle.resources.placeholders import PLACEHOLDERS
 
 DEFAULT: tuple[ResourceType, ...] = (
     iam.KEY_TYPE,
@@ -96,6 +113,20 @@ DEFAULT: tuple[ResourceType, ...] = (
     load_balancer.TYPE,
     pool.TYPE,
     pool_member.TYPE,
+    provider_net.TYPE,
+    web_image.TYPE,
+    *qos.TYPES,
+    *sharing.TYPES,
+    *trunk.TYPES,
+    *routes.TYPES,
+    *quotas.TYPES,
+    *flavor.TYPES,
+    *volume_type.TYPES,
+    *identity.TYPES,
+    *catalog.TYPES,
+    *l7.TYPES,
+    *offers.TYPES,
+    *PLACEHOLDERS,
 )
 
 

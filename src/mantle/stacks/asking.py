@@ -9,9 +9,10 @@ create goes on, as the cloud will judge the value itself when the resource is ma
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mantle.clouds.plain import KINDS as PLAIN
 from mantle.clouds.ports import Cloud, CloudError, Session
 from mantle.engine.operation import load
 from mantle.model.errors import Invalid, Problem
@@ -36,12 +37,36 @@ class Kind:
     noun: str
     listed: Names
     always: tuple[str, ...] = ()
+    own_project: bool = False
+    """The id of the caller's own project does, whether or not it is listed."""
+    maybe_none: bool = False
+    """An empty list says nothing."""
 
 
 _NETWORK = Kind(noun="network", listed=lambda cloud: cloud.networks.list())
 _LOAD_BALANCER = Kind(noun="load balancer", listed=lambda cloud: cloud.load_balancers.list())
 _LISTENER = Kind(noun="listener", listed=lambda cloud: cloud.listeners.list())
 _POOL = Kind(noun="pool", listed=lambda cloud: cloud.pools.list())
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A host is known by its name alone."""
+
+    id: str
+    name: str
+
+
+async def _hosts(cloud: Session) -> Sequence[_Host]:
+    return [_Host(each.name, each.name) for each in await cloud.hosts()]
+
+
+def _plain(kind: str) -> Kind:
+    """Where nothing is listed the cloud may have no such things at all, or not for this project."""
+    return Kind(
+        noun=PLAIN[kind].noun, listed=lambda cloud: cloud.plain(kind).list(), maybe_none=True
+    )
+
 
 KINDS: Mapping[str, Kind] = {
     "nova.flavor": Kind(noun="flavor", listed=lambda cloud: cloud.flavors()),
@@ -65,6 +90,34 @@ KINDS: Mapping[str, Kind] = {
     "neutron.lbaas.listener": _LISTENER,
     "octavia.pool": _POOL,
     "neutron.lbaas.pool": _POOL,
+    "nova.host": Kind(noun="host", listed=_hosts),
+    "cinder.snapshot": Kind(
+        noun="volume snapshot", listed=lambda cloud: cloud.volume_snapshots.list()
+    ),
+    "cinder.backup": Kind(noun="volume backup", listed=lambda cloud: cloud.volume_backups.list()),
+    "keystone.domain": replace(_plain("domains"), always=("default",)),
+    "keystone.project": replace(_plain("projects"), own_project=True),
+    **{
+        constraint: _plain(kind)
+        for constraint, kind in (
+            ("cinder.qos_specs", "qos_specs"),
+            ("cinder.vtype", "volume_types"),
+            ("keystone.group", "groups"),
+            ("keystone.region", "regions"),
+            ("keystone.role", "roles"),
+            ("keystone.service", "services"),
+            ("keystone.user", "users"),
+            ("neutron.address_scope", "address_scopes"),
+            ("neutron.qos_policy", "qos_policies"),
+            ("neutron.segment", "segments"),
+            ("neutron.subnetpool", "subnet_pools"),
+            ("octavia.availabilityzone", "balancer_zones"),
+            ("octavia.availabilityzoneprofile", "balancer_zone_profiles"),
+            ("octavia.flavor", "balancer_flavors"),
+            ("octavia.flavorprofile", "balancer_flavor_profiles"),
+            ("octavia.l7policy", "l7_policies"),
+        )
+    },
 }
 """The constraints that can be asked, and the one list call that answers each."""
 
@@ -107,11 +160,13 @@ class Catalogue:
             return NotAsked(
                 why=f"cloud {cloud!r} did not answer within {self.patience_seconds:.0f} s."
             )
+        if kind.maybe_none and not things:
+            return NotAsked(why=f"cloud {cloud!r} lists no {kind.noun} for this project.")
         return Offered(
             noun=kind.noun,
             cloud=cloud,
             things=tuple((each.id, each.name) for each in things),
-            always=kind.always,
+            always=(*kind.always, self.project_id) if kind.own_project else kind.always,
         )
 
 

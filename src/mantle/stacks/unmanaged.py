@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 from mantle.clouds import ports
-from mantle.clouds.ports import GIVEN, CloudError, CloudObject, Session
+from mantle.clouds.plain import KINDS
+from mantle.clouds.ports import GIVEN, CloudError, CloudObject, Denied, Session
 from mantle.model.errors import NotFound
 from mantle.model.ids import ProjectId
 from mantle.stacks.control import Control
@@ -103,7 +104,15 @@ async def unmanaged_objects(
     session = control.cloud_named(cloud).session(project_id)
     ids, tokens = await control.database.read(_known, project_id, cloud)
     types = control.registry.types.items()
-    kinds: dict[str, Live] = {name: kind.live for name, kind in types if kind.live is not None}
+    absent = {
+        each.resource_type for each in control.cloud_named(cloud).limitations if not each.path
+    }
+    kinds: dict[str, Live] = {
+        name: kind.live
+        for name, kind in types
+        if kind.live is not None and not kind.twin_of and name not in absent
+    }
+    cloudwide = {name for name, kind in types if kind.facts.admin_only}
     kinds |= besides
     if only is not None and only not in kinds:
         raise NotFound(
@@ -118,7 +127,9 @@ async def unmanaged_objects(
         try:
             objects = await live(session).list()
         except CloudError as error:
-            unseen.append((name, error.message))
+            # Who may not look at what is the cloud's has made none of it either.
+            if not (isinstance(error, Denied) and name in cloudwide):
+                unseen.append((name, error.message))
             continue
         listed += [(name, each) for each in sorted(objects, key=lambda each: (each.name, each.id))]
         await asyncio.sleep(0)
@@ -174,6 +185,11 @@ def _of_others(found: CloudObject, ids: Collection[str], ours: Collection[str]) 
             return not _is_ours(found)
         case ports.Subnet():
             return found.spec.network_id not in ours
+        case ports.PlainObject(kind="security_group_rules"):
+            # A group has its own rules, and the cloud's, beside those that are resources.
+            return True
+        case ports.PlainObject():
+            return KINDS[found.kind].everybodys or bool(found.told.get("shared"))
         case _:
             return False
 

@@ -26,6 +26,13 @@ HOOK_NAMES = frozenset(
 RESTRICTIONS = frozenset({"update", "replace"})
 SUFFIXES = (".yaml", ".yml", ".template")
 """What names a template file ends with."""
+OLD_NAMES: Mapping[str, str] = {
+    "OS::Quantum*": "OS::Neutron*",
+    "OS::Neutron::LBaaS::*": "OS::Octavia::*",
+}
+"""What types were called once, and their successors; an environment may say otherwise. The load
+balancers of Neutron that came before LBaaS have none: their types do nothing."""
+
 _RESOURCES = ("resource_registry", "resources")
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
@@ -51,6 +58,8 @@ class Environment:
             step = _match(named, type_name)
             if step is None:
                 step = _match(self.resource_registry, type_name)
+            if step is None:
+                step = _match(OLD_NAMES, type_name)
             if step is None or step == type_name:
                 return type_name
             type_name = step

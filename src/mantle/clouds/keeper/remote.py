@@ -13,7 +13,17 @@ from typing import Any
 
 import msgspec
 
-from mantle.clouds.keeper.wire import ERRORS, SIGNATURES, About, Call, Reply, framed, read
+from mantle.clouds.keeper.wire import (
+    ERRORS,
+    PLAIN,
+    SETTING,
+    SIGNATURES,
+    About,
+    Call,
+    Reply,
+    framed,
+    read,
+)
 from mantle.clouds.ports import CloudInfo, Refused, Unavailable
 from mantle.model.ids import ProjectId
 from mantle.model.schema import Limitation
@@ -128,12 +138,24 @@ class RemoteSession:
         self._own = RemoteCollection(connection, cloud, project, "")
         self._made = (connection, cloud, project)
 
+    def plain(self, kind: str) -> Any:
+        """The plain objects of a kind."""
+        return self._part(PLAIN + kind)
+
+    def settings(self, kind: str) -> Any:
+        """The settings of a kind."""
+        return self._part(SETTING + kind)
+
+    def _part(self, name: str) -> RemoteCollection:
+        found: RemoteCollection = self._parts.setdefault(name, RemoteCollection(*self._made, name))
+        return found
+
     def __getattr__(self, name: str) -> Any:
         if ("", name) in SIGNATURES:
             return getattr(self._own, name)
         if (name, "create") not in SIGNATURES:
             raise AttributeError(name)
-        return self._parts.setdefault(name, RemoteCollection(*self._made, name))
+        return self._part(name)
 
 
 class RemoteCloud:

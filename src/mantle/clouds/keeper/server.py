@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from mantle.clouds.keeper.wire import SIGNATURES, About, Call, Reply, framed, read
+from mantle.clouds.keeper.wire import SIGNATURES, About, Call, Reply, framed, holder, read
 from mantle.clouds.ports import Cloud, CloudError, Refused
 from mantle.model.ids import ProjectId
 
@@ -103,5 +103,4 @@ class KeeperServer:
         except msgspec.ValidationError as error:
             raise Refused(f"{call.collection} {call.method}: {error}") from error
         session: Any = cloud.session(ProjectId(call.project))
-        holder = getattr(session, call.collection) if call.collection else session
-        return await getattr(holder, call.method)(*arguments)
+        return await getattr(holder(session, call.collection), call.method)(*arguments)

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from mantle.clouds import ports
+from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.model.schema import Limitation
 
 LENGTH = struct.Struct(">I")
@@ -63,7 +64,7 @@ def _signatures() -> dict[tuple[str, str], tuple[tuple[Any, ...], Any]]:
     """(collection, method) -> (types of its arguments, type of its answer)."""
     found: dict[tuple[str, str], tuple[tuple[Any, ...], Any]] = {}
     for name, member in vars(ports.Session).items():
-        if name == "project_id" or name.startswith("_"):
+        if name in {"project_id", "plain", "settings"} or name.startswith("_"):
             continue
         if not isinstance(member, property):
             hints = get_type_hints(member)
@@ -71,21 +72,47 @@ def _signatures() -> dict[tuple[str, str], tuple[tuple[Any, ...], Any]]:
             found["", name] = (tuple(hints.values()), answer)
             continue
         kind = get_type_hints(member.fget)["return"]
-        spec, thing = _spec_and_object(kind)
-        found |= {
-            (name, "create"): ((spec, str), thing),
-            (name, "find"): ((str,), thing | None),
-            (name, "get"): ((str,), thing),
-            (name, "list"): ((), GenericAlias(tuple, (thing, ...))),
-            (name, "update"): ((str, spec), thing),
-            (name, "delete"): ((str,), None),
-        }
-        for more, function in vars(get_origin(kind) or kind).items():
-            if more.startswith("_") or (name, more) in found:
-                continue
-            hints = get_type_hints(function)
-            answer = hints.pop("return")
-            found[name, more] = (tuple(hints.values()), answer)
+        found |= _of(name, kind)
+    for each in KINDS:
+        found |= _of(PLAIN + each, ports.PlainObjects)
+    for each in SETTINGS:
+        found |= _others(SETTING + each, ports.Settings)
+    return found
+
+
+PLAIN, SETTING = "plain/", "settings/"
+"""How the collections are called that `Session.plain` and `Session.settings` give."""
+
+
+def holder(session: Any, collection: str) -> Any:
+    """Who has the methods of a collection: part of a session, or the session itself."""
+    kind, slash, name = collection.partition("/")
+    if slash:
+        return getattr(session, kind)(name)
+    return getattr(session, collection) if collection else session
+
+
+def _of(name: str, kind: Any) -> dict[tuple[str, str], tuple[tuple[Any, ...], Any]]:
+    spec, thing = _spec_and_object(kind)
+    found: dict[tuple[str, str], tuple[tuple[Any, ...], Any]] = {
+        (name, "create"): ((spec, str), thing),
+        (name, "find"): ((str,), thing | None),
+        (name, "get"): ((str,), thing),
+        (name, "list"): ((), GenericAlias(tuple, (thing, ...))),
+        (name, "update"): ((str, spec), thing),
+        (name, "delete"): ((str,), None),
+    }
+    return {**_others(name, kind), **found}
+
+
+def _others(name: str, kind: Any) -> dict[tuple[str, str], tuple[tuple[Any, ...], Any]]:
+    found = {}
+    for more, function in vars(get_origin(kind) or kind).items():
+        if more.startswith("_") or not callable(function):
+            continue
+        hints = get_type_hints(function)
+        answer = hints.pop("return")
+        found[name, more] = (tuple(hints.values()), answer)
     return found
 
 

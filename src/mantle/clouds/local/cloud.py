@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mantle.clouds.local import metadata
-from mantle.clouds.local.absent import Absent
+from mantle.clouds.local.absent import Absent, AbsentPlain, AbsentSettings
 from mantle.clouds.local.balancing import (
     HealthMonitors,
     Listeners,
@@ -39,6 +39,7 @@ from mantle.clouds.local.servers import LocalServers
 from mantle.clouds.local.state import Project, Settings, State
 from mantle.clouds.local.volumes import Attachments, Volumes
 from mantle.clouds.local.wish import Program
+from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.clouds.ports import (
     CloudInfo,
     CloudService,
@@ -95,6 +96,14 @@ class LocalSession:
         self.pools = Pools(state, project, project.pools, program)
         self.members = Members(state, project, project.members, program)
         self.health_monitors = HealthMonitors(state, project, project.health_monitors, program)
+
+    def plain(self, kind: str) -> AbsentPlain:
+        """None of them: templates that want one are refused before."""
+        return AbsentPlain(KINDS[kind].noun, ONE_MACHINE)
+
+    def settings(self, kind: str) -> AbsentSettings:
+        """None of them."""
+        return AbsentSettings(SETTINGS[kind].noun, ONE_MACHINE)
 
     async def flavors(self) -> Sequence[Flavor]:
         """The sizes a server can have."""

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 
 from mantle.clouds.local.addresses import MACHINE
 from mantle.clouds.local.isolation import PLAIN
+from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.model.schema import Limitation
 
 ONE_MACHINE = "its servers are processes of this one machine"
@@ -112,6 +113,7 @@ def limitations(balancer: str, tier: str, first_port: int) -> tuple[Limitation, 
     return (
         *(_never(*row) for row in (*NEVER, *weak, *shared)),
         *(_switch(*row) for row in SWITCHES),
+        *(_never(name, "", f"it has no {noun}s", LEAVE_OUT) for name, noun in _plain()),
         *_only_these(balancer),
         Limitation(
             resource_type="OS::Octavia::Listener",
@@ -121,6 +123,15 @@ def limitations(balancer: str, tier: str, first_port: int) -> tuple[Limitation, 
             below=first_port,
         ),
     )
+
+
+def _plain() -> Iterable[tuple[str, str]]:
+    """Types that only a cloud of many machines and projects has, with their nouns."""
+    for kind in KINDS.values():
+        yield from ((name, kind.noun) for name in kind.types)
+    for other in SETTINGS.values():
+        yield from ((name, other.noun) for name in other.types)
+    yield "OS::Neutron::ProviderNet", "provider network"
 
 
 def _never(resource_type: str, path: str, why: str, remedy: str) -> Limitation:

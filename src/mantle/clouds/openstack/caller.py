@@ -113,6 +113,14 @@ class Caller:
         """The body of the answer to a PUT."""
         return await self.send(Request(service=service, method="PUT", path=path, body=body))
 
+    async def patch(self, service: Service, path: str, body: Any) -> Any:
+        """The body of the answer to a PATCH."""
+        return await self.change("PATCH", service, path, body)
+
+    async def change(self, method: str, service: Service, path: str, body: Any) -> Any:
+        """The same by whichever method the service changes things."""
+        return await self.send(Request(service=service, method=method, path=path, body=body))
+
     async def delete(self, service: Service, path: str) -> None:
         """A DELETE has no answer worth having."""
         await self.send(Request(service=service, method="DELETE", path=path))
@@ -157,4 +165,4 @@ def _may_repeat(request: Request, reply: Reply, error: CloudError) -> bool:
     if isinstance(error, Busy) or reply.status == 401:
         return True
     passing = isinstance(error, Lost) or reply.status in {500, 502, 503, 504}
-    return passing and request.method in {"GET", "PUT", "DELETE"}
+    return passing and request.method in {"GET", "PUT", "PATCH", "DELETE"}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -29,13 +30,17 @@ from mantle.clouds.openstack.groups import (
     FloatingIps,
     SecurityGroups,
 )
+from mantle.clouds.openstack.images import WebImages
 from mantle.clouds.openstack.joins import Associations, RouterInterfaces
 from mantle.clouds.openstack.keeping import VOLUME_BACKUPS, VOLUME_SNAPSHOTS, ServerImages
 from mantle.clouds.openstack.keypairs import KeyPairs
 from mantle.clouds.openstack.limitations import limitations
 from mantle.clouds.openstack.networks import NETWORKS, PORTS, ROUTERS, SUBNETS, Ports
 from mantle.clouds.openstack.operating import Operating
+from mantle.clouds.openstack.plain import Plain, PlainBelow
+from mantle.clouds.openstack.plain_tables import BELOW, TABLES
 from mantle.clouds.openstack.servers import SERVER_GROUPS, SERVERS, OpenStackServers
+from mantle.clouds.openstack.settings import settings_of
 from mantle.clouds.openstack.volumes import VOLUMES, Attachments, Volumes
 from mantle.clouds.ports import CloudInfo
 from mantle.model.ids import ProjectId
@@ -86,6 +91,26 @@ class OpenStackSession:
         self.pools = Tree(POOLS, caller)
         self.members = Members(caller, self.pools)
         self.health_monitors = Tree(HEALTH_MONITORS, caller)
+        self._plain: dict[str, p.PlainObjects] = {"images": WebImages(caller, self.facts)}
+
+    def plain(self, kind: str) -> p.PlainObjects:
+        """The plain objects of a kind."""
+        if kind not in self._plain:
+            self._plain[kind] = self._made(kind)
+        return self._plain[kind]
+
+    def _made(self, kind: str) -> p.PlainObjects:
+        if kind in TABLES:
+            return Plain(kind, TABLES[kind], self.caller)
+        below = BELOW[kind]
+        parents: Any = (
+            self.plain(below.parents) if below.parents in TABLES else getattr(self, below.parents)
+        )
+        return PlainBelow(kind, below, self.caller, parents)
+
+    def settings(self, kind: str) -> p.Settings:
+        """The settings of a kind."""
+        return settings_of(self.caller, kind)
 
     async def flavors(self) -> Sequence[p.Flavor]:
         """The sizes a server can have."""
@@ -141,6 +166,7 @@ class OpenStackCloud:
         self._sessions: dict[ProjectId, OpenStackSession] = {}
         self._own: Caller = Caller(self._workshop, functools.partial(open_door, entry, None))
         self._known: Door | None = None
+        self._extensions: frozenset[str] | None = None
         self._problem = "it has not been reached yet"
         self._trying: asyncio.Task[None] | None = None
 
@@ -169,8 +195,10 @@ class OpenStackCloud:
 
     @property
     def limitations(self) -> Sequence[Limitation]:
-        """Types whose service is absent; none as long as the catalog is not known."""
-        return limitations(self._known.services) if self._known is not None else ()
+        """Types whose service or extension is absent; none while the catalog is not known."""
+        if self._known is None:
+            return ()
+        return limitations(self._known.services, self._extensions)
 
     def session(self, project_id: ProjectId) -> OpenStackSession:
         """The view of one project; logging in waits for the first call."""
@@ -186,7 +214,7 @@ class OpenStackCloud:
     async def start(self) -> None:
         """Log in; a cloud that is not there now is tried again and again, and Mantle starts."""
         try:
-            self._known = await self._own.door()
+            await self._reach()
         except p.CloudError as error:
             self._problem = error.message
             log.warning("a cloud is not reached", cloud=self.name, reason=error.message)
@@ -196,7 +224,16 @@ class OpenStackCloud:
         while self._known is None:
             await asyncio.sleep(AGAIN_SECONDS)
             with suppress(p.CloudError):
-                self._known = await self._own.door()
+                await self._reach()
+
+    async def _reach(self) -> None:
+        """Log in, and see what Neutron has; which of its parts are there can be told later."""
+        door = await self._own.door()
+        if door.has(Service.NETWORK):
+            with suppress(p.CloudError):
+                answer = await self._own.get(Service.NETWORK, "/extensions")
+                self._extensions = frozenset(each["alias"] for each in answer["extensions"])
+        self._known = door
 
     async def stop(self) -> None:
         """Let the threads go; calls under way end by themselves."""

@@ -90,7 +90,10 @@ class RestCollection(Anew[SpecT, ObjectT]):
         change = {**self.kind.change(spec, raw), **extra}
         if change:
             path = f"{self.kind.path}/{quote(object_id, safe='')}"
-            answer = await self.caller.put(self.kind.service, path, {self.kind.one: change})
+            body = {self.kind.one: change}
+            answer = await self.caller.change(
+                self.kind.update_method, self.kind.service, path, body
+            )
             raw = answer[self.kind.one]
         raw = await self._tag(raw, spec)
         self.keep(raw)
@@ -131,8 +134,9 @@ class RestCollection(Anew[SpecT, ObjectT]):
         """As the service says it; `Missing` when it is not there."""
         until, raw = self._kept.get(object_id, (0.0, None))
         if raw is None or until <= asyncio.get_running_loop().time():
-            # A name is asked for first as if it were an id; ids are UUIDs everywhere here.
-            raw = await self._ids.ask(object_id) if _UUID.fullmatch(object_id) else None
+            # A name is asked for first as if it were an id; ids are UUIDs nearly everywhere.
+            may_be = self.kind.any_id or _UUID.fullmatch(object_id)
+            raw = await self._ids.ask(object_id) if may_be else None
             if raw is not None:
                 self.keep(raw)
         if raw is None or self._gone(raw):
@@ -169,7 +173,7 @@ class RestCollection(Anew[SpecT, ObjectT]):
             now = asyncio.get_running_loop().time()
             if len(self._kept) > 1000:
                 self._kept = {key: each for key, each in self._kept.items() if each[0] > now}
-            self._kept[str(raw["id"])] = (now + self.kind.kept_seconds, raw)
+            self._kept[str(raw[self.kind.id_field])] = (now + self.kind.kept_seconds, raw)
 
     def forget(self, object_id: str | None = None) -> None:
         """Something was written here or by others: what was kept of it may be wrong."""
@@ -180,7 +184,9 @@ class RestCollection(Anew[SpecT, ObjectT]):
 
     async def _pages(self, *params: tuple[str, str]) -> Raws:
         kind = self.kind
-        if kind.service is Service.BALANCER and (await self.caller.door()).admin:
+        params = (*kind.params, *params)
+        balanced = kind.service is Service.BALANCER and not kind.everybodys
+        if balanced and (await self.caller.door()).admin:
             params = (*params, ("project_id", (await self.caller.door()).project_id))
         found: Raws = []
         while True:
@@ -188,6 +194,8 @@ class RestCollection(Anew[SpecT, ObjectT]):
             found += answer[kind.many]
             links = answer.get(f"{kind.many}_links") or ()
             following = next((each["href"] for each in links if each["rel"] == "next"), None)
+            if kind.service is Service.IDENTITY:
+                following = (answer.get("links") or {}).get("next")
             if following is None or not answer[kind.many]:
                 return found
             params = tuple(parse_qsl(urlsplit(following).query))
@@ -202,7 +210,7 @@ class RestCollection(Anew[SpecT, ObjectT]):
                 found = await self._with_tags([self._tokens[each] for each in ids])
             case _:
                 found = await self.raws()
-        return {str(raw["id"]): raw for raw in found}
+        return {str(raw[self.kind.id_field]): raw for raw in found}
 
     async def _by_id(self, object_id: str) -> Mapping[str, Raw]:
         kind = self.kind
@@ -299,6 +307,8 @@ class RestCollection(Anew[SpecT, ObjectT]):
         }
 
     async def _visible(self, raw: Raw) -> bool:
+        if self.kind.everybodys:
+            return True
         return (self.kind.shared and not (await self.caller.door()).admin) or (
             await self._is_own(raw) or self._offered(raw)
         )
@@ -308,7 +318,7 @@ class RestCollection(Anew[SpecT, ObjectT]):
         return self.kind.shared and bool(raw.get("shared") or raw.get("router:external"))
 
     async def _is_own(self, raw: Raw) -> bool:
-        owner = raw.get("project_id") or raw.get("tenant_id")
+        owner = None if self.kind.everybodys else raw.get("project_id") or raw.get("tenant_id")
         return owner is None or owner == (await self.caller.door()).project_id
 
     async def _check_own(self, object_id: str) -> None:

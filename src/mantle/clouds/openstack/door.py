@@ -53,6 +53,7 @@ class Request:
     path: str
     params: Pairs = ()
     body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Door:
             extra["microversion"] = self._microversion(request.service)
         if request.body is not None:
             extra["json"] = request.body
+        if request.headers:
+            extra["headers"] = dict(request.headers)
         answer = _guarded(
             request.service,
             functools.partial(

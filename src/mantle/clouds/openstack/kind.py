@@ -1,6 +1,6 @@
 """What differs from one kind of object to the next, as data: a page to read for each. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -52,6 +52,15 @@ class Kind:
     """Fields of `extra` that want an id and may be given a name: path and envelope to look in."""
     shared: bool = False
     """Others' objects may be seen and used."""
+    update_method: str = "PUT"
+    """Keystone's is PATCH."""
+    params: Sequence[tuple[str, str]] = ()
+    """Of every list."""
+    any_id: bool = False
+    """People may choose ids: one need not be a UUID."""
+    id_field: str = "id"
+    everybodys: bool = False
+    """The cloud's, not a project's."""
     kept_seconds: float = 0.0
     """How long what was read may be answered again: for what seldom changes by itself."""
 

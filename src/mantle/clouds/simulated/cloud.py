@@ -41,6 +41,7 @@ from mantle.clouds.simulated.kinds import (
     aliases_of,
     find_flavor,
 )
+from mantle.clouds.simulated.plain import PLAIN, SimulatedSettings, alike
 from mantle.clouds.simulated.world import Slot, Thing, World
 from mantle.lib.clock import Clock
 from mantle.model.ids import ProjectId, Token
@@ -118,6 +119,16 @@ class SimulatedCollection:
             self.world.doom(self._slot(object_id), thing, end)
         self.world.shelf(self.project, self.kind.name)
         self._replies("delete")
+
+    # --- plain objects only ------------------------------------------------------------------
+
+    async def like(self, spec: Any) -> Any:
+        """The object there can be only one of."""
+        await self._arrives("like")
+        wanted = alike(self.kind.name, spec)
+        shelf = self.world.shelf(self.project, self.kind.name).values()
+        found = (each for each in shelf if alike(self.kind.name, each.object.spec) == wanted)  # type: ignore[attr-defined]
+        return next((self._seen(each) for each in found), None) if wanted else None
 
     # --- servers only ------------------------------------------------------------------------
 
@@ -244,8 +255,12 @@ class SimulatedCollection:
             )
         self._check_needs(spec)
         self._check_there(kind.copies(spec))
-        object_id = kind.id_of(spec) if kind.id_of else world.new_id(kind.name)
-        if object_id in shelf:
+        object_id = kind.id_of(spec) if kind.id_of else ""
+        object_id = object_id or world.new_id(kind.name)
+        wanted = alike(kind.name, spec)
+        if object_id in shelf or (
+            wanted and any(alike(kind.name, each.object.spec) == wanted for each in shelf.values())  # type: ignore[attr-defined]
+        ):
             raise Clash(f"{kind.name}: {object_id} exists already.")
         now = world.clock.now()
         base = {
@@ -331,10 +346,22 @@ class SimulatedSession:
         """Whose view it is."""
         return self._project_id
 
+    def plain(self, kind: str) -> SimulatedCollection:
+        """The plain objects of a kind."""
+        return self._collection(PLAIN[kind])
+
+    def settings(self, kind: str) -> SimulatedSettings:
+        """The settings of a kind."""
+        return SimulatedSettings(self._cloud.world, self._cloud.faults, self._project_id, kind)
+
     def __getattr__(self, name: str) -> SimulatedCollection:
         kind = KINDS.get(name)
         if kind is None:
             raise AttributeError(name)
+        return self._collection(kind)
+
+    def _collection(self, kind: Kind) -> SimulatedCollection:
+        name = kind.name
         if name not in self._made:
             self._made[name] = SimulatedCollection(
                 self._cloud.world, self._cloud.faults, self._project_id, kind

@@ -4,6 +4,7 @@ import heapq
 import ipaddress
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from mantle.clouds.ports import (
     CloudObject,
@@ -58,6 +59,8 @@ class World:
     """The used object to its users' ids by collection, oldest first."""
     contents: dict[Slot, str] = field(default_factory=dict)
     """What volumes, servers and their copies hold: any text; nothing is the empty one."""
+    settings: dict[Slot, dict[str, Any]] = field(default_factory=dict)
+    """(project, kind, target) to what is set there."""
     ends: list[tuple[float, Slot]] = field(default_factory=list)
     """A heap of the objects being deleted, by when they will be gone."""
     hosts: dict[str, str] = field(default_factory=lambda: dict.fromkeys(HOSTS, ""))

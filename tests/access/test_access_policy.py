@@ -45,6 +45,7 @@ def test_only_an_admin_looks_beyond_the_project():
         "admin:purge",
         "reconcile:show",
         "reconcile:apply",
+        "types:cloudwide",
     }
 
 

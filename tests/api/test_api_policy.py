@@ -61,8 +61,8 @@ def test_every_route_names_a_deed():
     own |= {f"operations:{deed}" for deed in ("retry", "skip", "cancel", "take_over")}
     own |= {"operations:all_projects"}
     own |= {f"policies:{deed}" for deed in ("index", "show", "test", "set", "delete", "operator")}
-    own |= {"limits:index", "limits:set", "admin:purge"}
     own |= {"reconcile:show", "reconcile:apply"}
+    own |= {"limits:index", "limits:set", "admin:purge", "types:cloudwide"}
     own |= {"secrets:index", "secrets:create", "secrets:delete"}
     own |= {"servers:index", "hosts:index", "hosts:set"}
     own |= {f"sweeps:{deed}" for deed in ("index", "show", "power", "resize", "migrate", "cancel")}

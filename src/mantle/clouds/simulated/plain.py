@@ -77,10 +77,10 @@ class SimulatedSettings:
         await self._arrives("put")
         if not target:
             raise Refused(f"{self._kind}: a target is needed.")
-        held = self._world.settings.setdefault((self._project, self._kind, target), {})
-        for name in before.keys() - values.keys():
-            held.pop(name, None)
-        held.update(values)
+        slot = (self._project, self._kind, target)
+        old = self._world.settings.get(slot, {})
+        kept = {name: each for name, each in old.items() if name not in before}
+        self._world.settings[slot] = {**kept, **values}
         self._replies("put")
 
     async def drop(self, target: str, values: Mapping[str, Any]) -> None:

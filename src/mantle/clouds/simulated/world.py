@@ -120,6 +120,8 @@ class World:
         self.contents.pop(slot, None)
         self.homes.pop(slot, None)
         self.deeds.pop(slot, None)
+        for setting in [each for each in self.settings if each[::2] == (project, object_id)]:
+            del self.settings[setting]
         thing = self.things[project, collection].pop(object_id)
         self.tokens.pop((project, collection, thing.object.token), None)
         self.release(_addresses(thing.object))

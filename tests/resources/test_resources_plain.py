@@ -282,9 +282,7 @@ def tell(story, rows, clock, cut):
 
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.proves("life cycle: types that are plain objects or settings")
-def test_a_power_cut_at_any_call_doubles_nothing_and_leaves_nothing(
-    story, rows, clock, power_cut
-):
+def test_a_power_cut_at_any_call_doubles_nothing_and_leaves_nothing(story, rows, clock, power_cut):
     """At calls of every phase, before and after the deed: each third moment, as they are many."""
     cut = Cut(-1, power_cut)
     whole = tell(story, rows, clock, cut)

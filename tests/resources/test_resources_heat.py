@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mantle.resources.heat import random_string
 from mantle.resources.heat.value import converted
 from mantle.resources.kit import Delegate, Done, Failed, Family
+from mantle.resources.placeholders import PLACEHOLDERS
 from mantle.resources.registry import default_registry
 
 REGISTRY = default_registry()
@@ -472,7 +473,7 @@ def test_a_mistyped_type_is_told_its_near_miss():
 def test_types_that_call_nothing_outside_end_in_one_call(row):
     """The engine writes their intent and end at once, so they must not wait."""
     instant = {name for name, each in REGISTRY.types.items() if each.needs_no_cloud}
-    assert instant == {
+    assert instant - {each.schema.type for each in PLACEHOLDERS} == {
         "OS::Heat::RandomString",
         "OS::Heat::Value",
         "OS::Heat::None",

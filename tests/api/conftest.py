@@ -24,6 +24,7 @@ from mantle.engine.links import Links
 from mantle.engine.runtime import TaskRuntime
 from mantle.lib.clock import SystemClock
 from mantle.lib.ids import new_id, random_bytes
+from mantle.lib.sealing import Key, KeyRing
 from mantle.model.identity import Grant, Project, User
 from mantle.model.ids import ProjectId, UserId
 from mantle.store import software as software_rows
@@ -97,6 +98,7 @@ class Server:
 
     async def run(self) -> None:
         database = Database.at(self.folder / "mantle.sqlite")
+        database.seal_with(KeyRing([Key(bytes(range(32)))]))
         database.create_tables()
         clock = SystemClock()
         cloud = SimulatedCloud(clock=clock)

@@ -33,6 +33,8 @@ class Errand:
     """Which of several operations of one step it is."""
     part_of: PlanId | None = None
     """The saved plan that binds the parent, and with it the child."""
+    secrets: tuple[str, ...] = ()
+    """Texts that the parent knows to be secret: the child must not tell them either."""
     corrects: OperationId | None = None
     """The operation whose findings of drift are brought back, in the child too."""
 

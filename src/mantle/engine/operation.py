@@ -14,13 +14,14 @@ from mantle.engine.shelter import refuse_to_uncover
 from mantle.model.errors import Invalid
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId
+from mantle.model.masking import masked_error
 from mantle.model.plan import Plan, Step, StepKind
 from mantle.model.policies import NOBODY, Asker, PolicyRule
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.model.values import Unknown, Value
 from mantle.plan.policy import Question, denials, judge_plan
-from mantle.plan.stack import Planned, plan_with_values
+from mantle.plan.stack import Planned, mask_for, plan_with_values
 from mantle.resources.kit import Ref, ResourceType
 from mantle.resources.registry import Registry
 from mantle.store import policies as policy_rows
@@ -201,7 +202,8 @@ async def plan_in_full(
         refuse_cloudwide(machine, planned.plan, asker)
         await refuse_to_uncover(machine, planned.plan, list(rows))
     except Invalid as error:
-        raise await placed(machine, stack, loaded, error) from None
+        mask = mask_for(loaded, rows, machine.registry.facts)
+        raise masked_error(await placed(machine, stack, loaded, error), mask) from None
     if rules is None:
         rules = await machine.database.read(policy_rows.applicable, stack.project_id)
     if not rules or planned.plan.is_empty:

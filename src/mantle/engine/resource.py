@@ -27,6 +27,7 @@ from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import OperationId, Token
 from mantle.model.interventions import Look
+from mantle.model.masking import mask_of
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord
 from mantle.model.status import Action, OperationStatus, Status
@@ -35,7 +36,7 @@ from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
 from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
 from mantle.plan.judge import policy_of
-from mantle.plan.stack import desired_properties
+from mantle.plan.stack import desired_properties, secrets_in
 from mantle.resources.kit import (
     Context,
     Delegate,
@@ -303,7 +304,8 @@ class Drive:
         if isinstance(outcome, Failed):
             between = "\n" if "\n" in outcome.reason else " "
             text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
-            return replace(row, status=Status.FAILED, reason=text, data=data, **changes)
+            told = self.told(text)
+            return replace(row, status=Status.FAILED, reason=told, data=data, **changes)
         if self.step.kind in FORWARD:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
@@ -320,7 +322,7 @@ class Drive:
                 data["digest"] = self.step.digest
         if attributes is not None:
             changes["attributes"] = attributes
-        reason = outcome.note or "state changed"
+        reason = self.told(outcome.note) if outcome.note else "state changed"
         return replace(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
 
     def _definition(self) -> Any:
@@ -394,13 +396,34 @@ class Drive:
         limit = self.type.schema.name_limit
         return name_hint(self.walk.stack.name, self.row.name, self.row.token, limit)
 
+    def told(self, text: str) -> str:
+        """What may be said of the step where others read it: without the secrets it works with.
+
+        A cloud quotes what it refuses, and so does a schema.
+        """
+        return mask_of(self._secrets()).text(text)
+
+    def _secrets(self) -> list[str]:
+        """Those that can be in the resource's values: its own, and of what it refers to."""
+        walk, definition = self.walk, self._definition()
+        needed = self.row.requires if definition is None else definition.references
+        rows = [walk.lookup.rows[name] for name in needed if name in walk.lookup.rows]
+        facts = walk.machine.registry.facts
+        texts = list(walk.loaded.graph.secret_values) if walk.loaded is not None else []
+        texts += secrets_in([*rows, self.row, replace(self.row, properties=self.after)], facts)
+        for row in rows:
+            kind = type_of(walk.machine.registry, row.resolved_type)
+            if kind.schema.secret_reference:
+                texts.append(kind.reference(ref_of(row, walk.stack)))
+        return texts
+
     # --- the two ways ------------------------------------------------------------------------
 
     async def instantly(self) -> Ended:
         """No cloud: one write holds intent and end."""
         failure = self.prepare()
         if failure is None and (stray := self._stray() or self._unfit()) is not None:
-            return Ended(stray)
+            return Ended(self.told(stray))
         if failure is None and self._surprise():
             return Ended(surprise=True)
         self.row = begun = self.begun()
@@ -456,7 +479,7 @@ class Drive:
         """With a cloud: intent, calls, end."""
         failure = self.prepare()
         if failure is None and (stray := self._stray() or self._unfit()) is not None:
-            return Ended(stray)
+            return Ended(self.told(stray))
         if failure is None and self._surprise():
             return Ended(surprise=True)
         self.row = self.begun()
@@ -586,7 +609,7 @@ class Drive:
             begun = again_of(self.row).begun(outcome, limit)
             if begun is None or not self._may_start_over():
                 return outcome, attributes
-            self.row = replace(self.row, reason=begun.said(limit))
+            self.row = replace(self.row, reason=self.told(begun.said(limit)))
             await self._renoted(
                 begun,
                 physical_id=outcome.physical_id or self.row.physical_id,
@@ -639,7 +662,7 @@ class Drive:
                     return Failed(reason=error.message, remedy=error.remedy), None
                 errors += 1
                 last = error.message
-                self.looking.refused(error.message, self.walk.now())
+                self.looking.refused(self.told(error.message), self.walk.now())
                 await self._tell(f"try {errors + 1} follows: {error.message}", errors)
                 await self._sleep(
                     backoff(
@@ -675,8 +698,11 @@ class Drive:
 
     async def _tell(self, reason: str, times: int) -> None:
         """What a long wait is for is stored, so that it can be explained from outside."""
-        if times >= TOLD_AFTER and reason != self.row.reason:
-            self.row = replace(self.row, reason=reason)
+        if times < TOLD_AFTER:
+            return
+        told = self.told(reason)
+        if told != self.row.reason:
+            self.row = replace(self.row, reason=told)
             await self.walk.record(self, [])
 
     async def _keep(self, wait: Wait, waits: int) -> None:
@@ -688,7 +714,7 @@ class Drive:
         if data != self.row.data:
             changes["data"] = data
         if changes:
-            self.row = replace(self.row, reason=wait.reason, **changes)
+            self.row = replace(self.row, reason=self.told(wait.reason), **changes)
             await self.walk.record(self, [])
         else:
             await self._tell(wait.reason, waits)
@@ -757,6 +783,7 @@ class Drive:
                     round=in_round["number"] if in_round is not None else 0,
                     part_of=self.walk.plan.part_of,
                     corrects=self.walk.plan.corrects,
+                    secrets=tuple(self._secrets()) if wanted else (),
                 )
             )
         except MantleError as error:

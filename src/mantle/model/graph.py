@@ -103,13 +103,14 @@ class TemplateGraph:
     description: str = "No description"
     parameters: Mapping[str, ParameterDefinition] = field(default_factory=dict)
     parameter_groups: tuple[ParameterGroup, ...] = ()
-    parameter_values: Mapping[str, Any] = field(default_factory=dict)
+    parameter_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Every parameter's value after coercion, pseudo parameters included."""
     conditions: Mapping[str, bool] = field(default_factory=dict)
     resources: Mapping[str, ResourceDefinition] = field(default_factory=dict)
     outputs: Mapping[str, OutputDefinition] = field(default_factory=dict)
-    secret_values: tuple[str, ...] = ()
-    """Texts that must never be shown: the values of hidden parameters."""
+    secret_values: tuple[str, ...] = field(default=(), repr=False)
+    """Texts that must never be shown: the values of hidden parameters, and what the stack around
+    it knows to be secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +121,15 @@ class TemplateSource:
     template writes them) to text. `parameters` and the parsed `environment` come last and win.
     """
 
-    template: str | Mapping[str, Any]
-    files: Mapping[str, str] = field(default_factory=dict)
-    environment: str | Mapping[str, Any] = field(default_factory=dict)
+    template: str | Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: str | Mapping[str, Any] = field(default_factory=dict, repr=False)
     environment_files: tuple[str, ...] = ()
     """Keys of `files`, merged in order before `environment`."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     template_name: str = "template"
     """The file name shown in messages."""
     facade: Mapping[str, Any] | None = None
     """For a nested stack: the parent's metadata and policies of the resource it stands for."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """For a nested stack: texts in all this that the stack around it knows to be secret."""

@@ -44,9 +44,9 @@ class StackRecord:
     created_at: float
     updated_at: float | None = None
     deleted_at: float | None = None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Resolved when an operation ends; what API and parents read."""
-    output_errors: Mapping[str, str] = field(default_factory=dict)
+    output_errors: Mapping[str, str] = field(default_factory=dict, repr=False)
     confidential: bool = True
     """Whether it may hold a secret: then its values are sealed where they are stored. What counts
     is the root's; it may become true, never false."""
@@ -72,11 +72,11 @@ class ResourceRecord:
     reason: str = ""
     token: Token
     physical_id: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Resolved and coerced, as last applied. Hold secrets: mask with the type's schema."""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
     requires: tuple[str, ...] = ()
     """Names of the resources it needs, as of the template it was made from."""
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE

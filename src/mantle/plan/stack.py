@@ -7,7 +7,7 @@ with its known values: the engine plans again when the plan has ended, and finds
 what the change means for others.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def plan_with_values(
             new_id=new_id,
             references=references,
             timeout_seconds=timeout_seconds,
-            mask=_mask(loaded, live, facts),
+            mask=mask_for(loaded, live, facts),
             updating=action is Action.UPDATE,
             within=within,
             again=again,
@@ -455,18 +455,27 @@ def keep(row: ResourceRecord, deed: str, findings: Findings, wanted: Wanted | No
         )
 
 
-def _mask(loaded: Loaded, rows: Sequence[ResourceRecord], facts: Mapping[str, TypeFacts]) -> Mask:
+def mask_for(
+    loaded: Loaded | None, rows: Sequence[ResourceRecord], facts: Mapping[str, TypeFacts]
+) -> Mask:
     """Hides the hidden parameters' values, and every secret that the rows hold."""
-    texts = list(loaded.graph.secret_values)
+    known = facts if loaded is None else {**facts, **loaded.facts}
+    texts = list(loaded.graph.secret_values) if loaded is not None else []
+    return mask_of([*texts, *secrets_in(rows, known)])
+
+
+def secrets_in(rows: Iterable[ResourceRecord], facts: Mapping[str, TypeFacts]) -> list[str]:
+    """Every secret that the rows hold, as far as their types declare it."""
+    texts: list[str] = []
     keepers: dict[str, SecretKeeper | None] = {}
     for row in rows:
         if row.resolved_type not in keepers:
-            known = loaded.facts.get(row.resolved_type) or facts.get(row.resolved_type)
+            known = facts.get(row.resolved_type)
             keepers[row.resolved_type] = secret_keeper(known.schema) if known else None
         keeper = keepers[row.resolved_type]
         if keeper is not None:
             texts += keeper.texts(row.properties, row.attributes)
-    return mask_of(texts)
+    return texts
 
 
 def _remove_all(

@@ -262,7 +262,13 @@ class Children:
         # Stored whole, so that the child can be loaded again without its parent.
         data = environment.as_data()
         data["parameters"] = dict(source.parameters)
-        return replace(source, environment=data, environment_files=(), parameters={})
+        return replace(
+            source,
+            environment=data,
+            environment_files=(),
+            parameters={},
+            secrets=tuple(sorted(set(errand.secrets))),
+        )
 
     async def _accept(
         self,

@@ -135,7 +135,10 @@ async def _check(
         return
     cloud = stack.cloud if region in {None, REGION} else str(region)
     source = TemplateSource(
-        template=template, files=loaded.source.files, template_name=definition.name
+        template=template,
+        files=loaded.source.files,
+        template_name=definition.name,
+        secrets=loaded.graph.secret_values,
     )
     inside = loaded.child_environment(definition)
 

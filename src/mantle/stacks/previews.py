@@ -130,6 +130,7 @@ async def _source_of(
         files={**loaded.source.files, **outcome.files},
         parameters=dict(outcome.parameters),
         template_name=f"{definition.name} ({definition.type})",
+        secrets=loaded.graph.secret_values,
     )
 
 

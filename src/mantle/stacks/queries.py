@@ -364,6 +364,17 @@ async def stack_parameters(control: Control, stack: StackRecord) -> dict[str, st
     return values
 
 
+async def sealed_parameters(control: Control, stack: StackRecord) -> list[str]:
+    """The hidden parameters, whose values are sealed: Heat's `encrypted_param_names`."""
+    if not control.database.seals:
+        return []
+    try:
+        definitions = (await load_stack(control, stack)).graph.parameters
+    except MantleError:
+        return []
+    return [name for name, definition in definitions.items() if definition.hidden]
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(str(item) for item in value)

@@ -25,7 +25,7 @@ from mantle.store.gate import Gate
 from mantle.store.marks import Writer
 from mantle.store.moments import database_time
 from mantle.store.tables import metadata
-from mantle.store.tables.base import use_sealer
+from mantle.store.tables.base import sealer_of, use_sealer
 from mantle.store.transactions import Patience, look, transact
 
 __all__ = ["Connection", "Database"]
@@ -94,6 +94,11 @@ class Database:
         """From now on: seal, and read what is sealed, with these keys."""
         for engine in (self._writer_engine, self._reader_engine):
             use_sealer(engine, keys)
+
+    @property
+    def seals(self) -> bool:
+        """Whether secrets are sealed here."""
+        return sealer_of(self._writer_engine.dialect) is not None
 
     async def read(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

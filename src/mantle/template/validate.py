@@ -17,6 +17,7 @@ from mantle.model.graph import (
     TemplateGraph,
     TemplateSource,
 )
+from mantle.model.masking import NOTHING_SECRET, Mask, mask_of, masked_error
 from mantle.model.schema import (
     Attribute,
     Kind,
@@ -109,6 +110,7 @@ class Loaded:
                 if isinstance(definition.update_policy, dict)
                 else {},
             },
+            secrets=self.graph.secret_values,
         )
 
 
@@ -203,8 +205,24 @@ def load_template(
         findings=findings,
         asked=asked,
         bounds=bounds,
+        hidden=mask_of(source.secrets),
     )
-    return loader.load(document)
+    try:
+        return loader.load(document)
+    except Invalid as error:
+        # Without its cause: that one is told with the values in it.
+        raise masked_error(error, loader.hidden) from None
+    finally:
+        _keep_quiet(asked, loader.hidden)
+
+
+def _keep_quiet(asked: list[Asked] | None, mask: Mask) -> None:
+    """Values that hold a secret are asked of the cloud, and not told."""
+    if asked is not None and mask.by_length:
+        asked[:] = [
+            each if mask.text(each.value) == each.value else replace(each, secret=True)
+            for each in asked
+        ]
 
 
 def _problems_of_the_template(
@@ -258,6 +276,8 @@ class _Loader:
     settled: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     nested: dict[str, Loaded] = field(default_factory=dict)
     inside: dict[str, tuple[Loaded, int]] = field(default_factory=dict)
+    hidden: Mask = NOTHING_SECRET
+    """Hides the hidden parameters' values in what is told of the template's problems."""
     facades: set[tuple[str, str]] = field(default_factory=set)
     """Type and file that were compared: one pair is told once."""
 
@@ -312,6 +332,15 @@ class _Loader:
         section = data.get("parameters")
         names = [str(name) for name in section] if isinstance(section, dict) else []
         broken = {name: Unknown((f"parameter {name}",)) for name in names}
+        secret_values = (
+            *(
+                str(values[name])
+                for name, definition in declared.items()
+                if definition.hidden and values.get(name)
+            ),
+            *self.source.secrets,
+        )
+        self.hidden = mask_of(secret_values)
         known = {**broken, **values, **pseudo}
         parser = Parser(
             document, version, self.environment, known, self.source.files, self.findings
@@ -336,11 +365,7 @@ class _Loader:
             conditions=parser.conditions,
             resources=resources,
             outputs=outputs,
-            secret_values=tuple(
-                str(values[name])
-                for name, definition in declared.items()
-                if definition.hidden and values.get(name)
-            ),
+            secret_values=secret_values,
         )
         return Loaded(
             graph=graph,

@@ -13,7 +13,12 @@ from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
 from mantle.stacks.actions import cancel_stack, check_stack, resume_stack, suspend_stack
 from mantle.stacks.control import Control
-from mantle.stacks.queries import stack_outputs, stack_parameters, stack_source
+from mantle.stacks.queries import (
+    sealed_parameters,
+    stack_outputs,
+    stack_parameters,
+    stack_source,
+)
 from mantle.template.environment import load_environment
 from mantle.template.load import parse
 
@@ -39,11 +44,13 @@ async def environment(ask: Ask) -> Reply:
                 if shown.get(name, views.MASK) == views.MASK:
                     data[section][name] = views.MASK
     registry = {"resources": {}, **data.get("resource_registry", {})}
+    sealed = [*data.get("encrypted_param_names", []), *await sealed_parameters(ask.control, stack)]
+    given = data.get("parameters", {})
     body = {
         "parameters": data.get("parameters", {}),
         "parameter_defaults": data.get("parameter_defaults", {}),
         "resource_registry": registry,
-        "encrypted_param_names": data.get("encrypted_param_names", []),
+        "encrypted_param_names": [name for name in dict.fromkeys(sealed) if name in given],
         "event_sinks": data.get("event_sinks", []),
     }
     return Reply(body=body)

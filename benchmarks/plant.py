@@ -11,6 +11,7 @@ from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.links import Links
 from mantle.engine.runtime import TaskRuntime
 from mantle.lib.clock import SystemClock
+from mantle.lib.sealing import KeyRing, new_key
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, UserId
 from mantle.model.records import StackRecord
@@ -39,6 +40,7 @@ async def plant() -> AsyncIterator[Control]:
     with tempfile.TemporaryDirectory() as folder:
         database = Database.at(Path(folder) / "mantle.sqlite")
         database.create_tables()
+        database.seal_with(KeyRing([new_key()]))
         control, engine = assemble(
             database=database,
             clouds={"simulated": SimulatedCloud(clock=SystemClock())},

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from mantle.lib.sealing import Unopened, Why
 from mantle.model.errors import MantleError
@@ -201,17 +201,23 @@ class SealedMap(Mapping[str, Any]):
 # --- which stacks are confidential -----------------------------------------------------------
 
 
+_root = stacks.alias("root")
+_OPEN = (
+    select(stacks.c.id)
+    .join(_root, _root.c.id == stacks.c.root_id)
+    .where(
+        stacks.c.id.in_(bindparam("ids", expanding=True)),
+        _root.c.confidential.is_(False),
+    )
+)
+
+
 def confidential(connection: Connection, stack_ids: Collection[StackId | str]) -> set[str]:
     """Those of the stacks whose values are to be sealed; one that is not known is."""
     if sealer_of(connection.dialect) is None:
         return set()
-    root = stacks.alias("root")
-    query = (
-        select(stacks.c.id)
-        .join(root, root.c.id == stacks.c.root_id)
-        .where(stacks.c.id.in_(list(stack_ids)), root.c.confidential.is_(False))
-    )
-    return {str(each) for each in stack_ids}.difference(connection.scalars(query))
+    asked = [str(each) for each in stack_ids]
+    return set(asked).difference(connection.scalars(_OPEN, {"ids": asked}))
 
 
 def mark_confidential(connection: Connection, root_id: StackId) -> None:

@@ -32,6 +32,9 @@ help:
 .venv-clients/.synced: requirements-clients.lock
 	@scripts/setup .venv-clients requirements-clients.lock
 
+.venv-previous/.synced: .venv/.synced tests/upgrade/released/commit
+	@scripts/previous-release .venv-previous
+
 setup: .venv/.synced
 
 demo: .venv/.synced
@@ -61,7 +64,7 @@ test-openstack: .venv/.synced .venv-clients/.synced
 test-postgres: .venv/.synced
 	@.venv/bin/python scripts/test_postgres.py $(ARGS)
 
-test-long: .venv/.synced
+test-long: .venv/.synced .venv-previous/.synced
 	@.venv/bin/pytest -q -m "slow and not clients and not openstack" --timeout 1800 $(ARGS)
 
 fuzz: .venv/.synced

@@ -25,6 +25,8 @@ from mantle.lib.postgres import PostgresServer
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.2
 RESTART_SECONDS = 5.0
+LEAVING_SECONDS = 30.0
+"""For a process to end that was told to."""
 
 HAPROXY = """
 global
@@ -80,6 +82,7 @@ class Cluster:
         engines: int = 3,
         cloud: str = "local",
         environment: dict[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -99,6 +102,8 @@ class Cluster:
             **({"MANTLE_LOOPBACK_BLOCK": block} if block else {}),
             **(environment or {}),
         }
+        self.python = python
+        """Of the release that members are started from."""
         self.members: dict[str, Member] = {}
 
     def start(self) -> None:
@@ -108,20 +113,20 @@ class Cluster:
         self.postgres.start()
         if new:
             self.postgres.create_database("mantle")
-        self._mantle("migrate")
+        self.migrate()
         keys = self.environment["MANTLE_SECRETS_KEYS"]
         if keys != "none" and not Path(keys).exists():
             self._mantle("keys", "new")
         self._add("keeper", "keeper")
-        self._until((self.folder / "keeper.sock").exists, "the keeper")
+        self.until((self.folder / "keeper.sock").exists, "the keeper")
         for number, port in enumerate(self.api_ports, 1):
             # One after the other: the first one makes the accounts.
             self._add(f"api-{number}", "api", "--listen", f"127.0.0.1:{port}")
-            self._until(lambda port=port: _ready(f"http://127.0.0.1:{port}"), f"api-{number}")
+            self.until(lambda port=port: _ready(f"http://127.0.0.1:{port}"), f"api-{number}")
         for number in range(1, self.engines + 1):
             self._add(f"engine-{number}", "engine")
         self._balance()
-        self._until(lambda: _ready(self.url), "HAProxy")
+        self.until(lambda: _ready(self.url), "HAProxy")
 
     def stop(self) -> None:
         """Everything, the database last."""
@@ -149,13 +154,31 @@ class Cluster:
                 stderr=log,
             )
 
+    def migrate(self) -> None:
+        """Bring the database to the tables of the release that members are started from."""
+        self._mantle("migrate")
+
+    def replace(self, name: str) -> None:
+        """End a member as an upgrade does, and start it from the release that is set now."""
+        member = self.members[name]
+        assert member.process is not None
+        member.process.send_signal(signal.SIGTERM)
+        member.process.wait(LEAVING_SECONDS)
+        member.command[0] = self.python
+        self.restart(name)
+
+    def until_ready(self, name: str) -> None:
+        """Wait for one API to answer."""
+        port = self.api_ports[int(name.removeprefix("api-")) - 1]
+        self.until(lambda: _ready(f"http://127.0.0.1:{port}"), name)
+
     def _add(self, name: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", "mantle", *arguments]
+        command = [self.python, "-m", "mantle", *arguments]
         self.members[name] = Member(name, command)
         self.restart(name)
 
     def _mantle(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "mantle", *arguments]
+        command = [self.python, "-m", "mantle", *arguments]
         subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def _balance(self) -> None:
@@ -171,7 +194,8 @@ class Cluster:
         self.members["haproxy"] = Member("haproxy", [program, "-db", "-f", str(config)])
         self.restart("haproxy")
 
-    def _until(self, true: Callable[[], bool], what: str) -> None:
+    def until(self, true: Callable[[], bool], what: str) -> None:
+        """Wait for it; a member that ends meanwhile is told with the end of its log."""
         end = time.monotonic() + READY_SECONDS
         while not true():
             for member in self.members.values():

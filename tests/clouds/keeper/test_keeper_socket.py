@@ -17,18 +17,18 @@ from mantle.model.ids import ProjectId, Token
 MINE = ProjectId("p1")
 
 
-def told(tmp_path, story, **faults):
+def told(tmp_path, story, patience_seconds=0.0, **faults):
     async def run():
         clock = SystemClock()
         cloud = SimulatedCloud(clock=clock, world=World(clock), faults=Faults(**faults))
         keeper = KeeperServer(tmp_path / "keeper.sock", {"simulated": cloud})
         await keeper.start()
-        clouds = await connect(keeper.path)
+        clouds = await connect(keeper.path, patience_seconds)
         try:
             return await story(keeper, clouds["simulated"])
         finally:
             await clouds["simulated"].stop()
-            await keeper.stop()
+            await keeper.stop(0)
 
     return asyncio.run(run())
 
@@ -87,12 +87,42 @@ def test_a_call_under_way_when_the_keeper_dies_fails_at_once(tmp_path):
     async def story(keeper, cloud):
         slow = asyncio.create_task(cloud.session(MINE).networks.list())
         await asyncio.sleep(0.2)
-        await keeper.stop()
+        await keeper.stop(0)
         with pytest.raises(p.Unavailable):
             await asyncio.wait_for(slow, 10)
         return True
 
     assert told(tmp_path, story, latency_seconds=60.0)
+
+
+def test_a_keeper_that_leaves_answers_what_it_was_asked(tmp_path):
+    """A call under way is not cut off by an upgrade."""
+
+    async def story(keeper, cloud):
+        slow = asyncio.create_task(
+            cloud.session(MINE).networks.create(p.NetworkSpec(name="n"), Token("t"))
+        )
+        await asyncio.sleep(0.1)
+        await keeper.stop()
+        return (await slow).name
+
+    assert told(tmp_path, story, latency_seconds=0.5) == "n"
+
+
+def test_while_a_keeper_is_replaced_calls_wait_for_the_next_one(tmp_path):
+    """Whoever asks meanwhile does not notice; a question that was cut off is asked again."""
+
+    async def story(keeper, cloud):
+        networks = cloud.session(MINE).networks
+        cut = asyncio.create_task(networks.list())
+        await asyncio.sleep(0.1)
+        await keeper.stop(0)
+        meanwhile = asyncio.create_task(networks.list())
+        await asyncio.sleep(0.3)
+        await keeper.start()
+        return len(await cut), len(await meanwhile)
+
+    assert told(tmp_path, story, patience_seconds=30.0, latency_seconds=0.5) == (1, 1)
 
 
 @pytest.mark.parametrize(

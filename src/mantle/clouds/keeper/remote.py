@@ -1,8 +1,9 @@
 """The using side: a cloud of another process behind the port.
 
 One connection for all clouds and projects; calls are written as they come and answered in any
-order. When the keeper is gone, calls fail as `Unavailable`, which the engine retries with the same
-token, and the next call connects again.
+order. While a keeper is replaced, calls wait for the next one. Of what was under way when it ended,
+questions are asked again; the rest fails as `Unavailable`, and the engine tries it again with the
+same token.
 """
 
 import asyncio
@@ -31,12 +32,21 @@ from mantle.model.schema import Limitation
 CALL_SECONDS = 600.0
 """Longer than any call of the port takes: all of them begin something, none waits for its end."""
 
+PATIENCE_SECONDS = 10.0
+"""So long a call waits for a keeper to be there: one is replaced in a second or two."""
+
+KNOCK_SECONDS = 0.1
+
+QUESTIONS = frozenset({"names", "about", "metadata", "find", "get", "list"})
+"""Calls that change nothing: one whose answer was lost is made again."""
+
 
 class Connection:
     """To one keeper."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_seconds: float) -> None:
         self.path = path
+        self.patience_seconds = patience_seconds
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
@@ -47,6 +57,19 @@ class Connection:
         self, cloud: str, project: str, collection: str, method: str, *arguments: Any
     ) -> msgspec.Raw:
         """The answer, encoded; the cloud's errors are raised as they were."""
+        try:
+            return await self._ask(cloud, project, collection, method, *arguments)
+        except _Cut as cut:
+            if method not in QUESTIONS:
+                raise self._gone() from cut
+        try:
+            return await self._ask(cloud, project, collection, method, *arguments)
+        except _Cut as cut:
+            raise self._gone() from cut
+
+    async def _ask(
+        self, cloud: str, project: str, collection: str, method: str, *arguments: Any
+    ) -> msgspec.Raw:
         writer = await self._open()
         self._number += 1
         number = self._number
@@ -59,7 +82,9 @@ class Connection:
             async with asyncio.timeout(CALL_SECONDS):
                 await writer.drain()
                 reply = await future
-        except (ConnectionError, TimeoutError) as error:
+        except ConnectionError as error:
+            raise _Cut from error
+        except TimeoutError as error:
             raise self._gone() from error
         finally:
             self._waiting.pop(number, None)
@@ -80,12 +105,19 @@ class Connection:
     async def _open(self) -> asyncio.StreamWriter:
         async with self._opening:
             if self._writer is None:
-                try:
-                    reader, self._writer = await asyncio.open_unix_connection(self.path)
-                except OSError as error:
-                    raise self._gone() from error
+                reader, self._writer = await self._knock()
                 self._reading = asyncio.create_task(self._read(reader, self._writer))
             return self._writer
+
+    async def _knock(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        end = asyncio.get_running_loop().time() + self.patience_seconds
+        while True:
+            try:
+                return await asyncio.open_unix_connection(self.path)
+            except OSError as error:
+                if asyncio.get_running_loop().time() >= end:
+                    raise self._gone() from error
+            await asyncio.sleep(KNOCK_SECONDS)
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -100,13 +132,17 @@ class Connection:
             while self._waiting:
                 _, future = self._waiting.popitem()
                 if not future.done():
-                    future.set_exception(self._gone())
+                    future.set_exception(_Cut())
 
     def _gone(self) -> Unavailable:
         return Unavailable(
             f"The keeper behind {self.path} does not answer.",
             remedy="Start it with `mantle keeper`; what was begun goes on then.",
         )
+
+
+class _Cut(Exception):
+    """The keeper has ended with this call under way: it was carried out, or was not."""
 
 
 class RemoteCollection:
@@ -197,9 +233,9 @@ class RemoteCloud:
         await self._connection.close()
 
 
-async def connect(path: Path) -> dict[str, RemoteCloud]:
+async def connect(path: Path, patience_seconds: float = PATIENCE_SECONDS) -> dict[str, RemoteCloud]:
     """Every cloud that the keeper behind this socket holds, by name."""
-    connection = Connection(path)
+    connection = Connection(path, patience_seconds)
     names = msgspec.msgpack.decode(await connection.call("", "", "", "names"), type=list[str])
     return {
         name: RemoteCloud(

@@ -17,6 +17,9 @@ log = structlog.get_logger()
 CALLS_AT_ONCE = 1024
 """Of one connection; more wait in the socket."""
 
+GRACE_SECONDS = 5.0
+"""For calls under way, once no new ones are taken."""
+
 
 class KeeperServer:
     """Listens between `start` and `stop`. The clouds are started and stopped by their owner."""
@@ -26,22 +29,30 @@ class KeeperServer:
         self.clouds = clouds
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._leaves = asyncio.Event()
 
     async def start(self) -> None:
         """Take the socket; one that a killed keeper left is replaced."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.unlink(missing_ok=True)
+        self._leaves.clear()
         self._server = await asyncio.start_unix_server(self._serve, self.path)
         self.path.chmod(0o600)
 
-    async def stop(self) -> None:
-        """Let go of the socket; calls under way end without an answer."""
+    async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Take no new calls and let go of the socket; calls under way have a while to be answered.
+
+        What comes in between is answered by nobody: the other side asks whoever is next.
+        """
         if self._server is not None:
             self._server.close()
+        self.path.unlink(missing_ok=True)
+        self._leaves.set()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=grace_seconds)
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        self.path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine = asyncio.current_task()
@@ -50,13 +61,14 @@ class KeeperServer:
         room = asyncio.Semaphore(CALLS_AT_ONCE)
         calls: set[asyncio.Task[None]] = set()
         try:
-            while (message := await read(reader)) is not None:
+            while (message := await self._next(reader)) is not None:
                 call = msgspec.msgpack.decode(message, type=Call)
                 await room.acquire()
                 task = asyncio.create_task(self._answer(call, writer))
                 calls.add(task)
                 task.add_done_callback(calls.discard)
                 task.add_done_callback(lambda _: room.release())
+            await asyncio.gather(*calls, return_exceptions=True)
         except msgspec.MsgspecError:
             log.warning("something on the keeper's socket does not speak its language")
         except asyncio.CancelledError:
@@ -67,6 +79,17 @@ class KeeperServer:
             await asyncio.gather(*calls, return_exceptions=True)
             writer.close()
             self._connections.discard(mine)
+
+    async def _next(self, reader: asyncio.StreamReader) -> bytes | None:
+        """The next message; None also when there will be none because the keeper leaves."""
+        message = asyncio.create_task(read(reader))
+        leaves = asyncio.create_task(self._leaves.wait())
+        try:
+            await asyncio.wait({message, leaves}, return_when=asyncio.FIRST_COMPLETED)
+            return message.result() if message.done() else None
+        finally:
+            message.cancel()
+            leaves.cancel()
 
     async def _answer(self, call: Call, writer: asyncio.StreamWriter) -> None:
         try:

@@ -105,9 +105,9 @@ async def finish(
             drift_rows.forget(connection, stack.id)
             named = snapshot_rows.drop(connection, stack.id)
             machine.nudges.nudge("forgetting")
-            stack_rows.drop_unused_sources(connection, named)
+            stack_rows.let_go_of_sources(connection, named)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
-            stack_rows.drop_unused_sources(connection, [stack.previous_source_id])
+            stack_rows.let_go_of_sources(connection, [stack.previous_source_id])
 
     entry = Entry(operation_id=operation.id, epoch=operation.epoch, steps_done=operation.steps_done)
     entry.operation = ended

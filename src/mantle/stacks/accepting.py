@@ -328,7 +328,7 @@ class _Store:
         drift_rows.end(connection, self.sequences, Ending.ACCEPTED, at)
         event_rows.add(connection, [machine.resource_event(row) for row in self.changed])
         if now.source_id not in {source_id, now.previous_source_id}:
-            stack_rows.drop_unused_sources(connection, [now.source_id])
+            stack_rows.let_go_of_sources(connection, [now.source_id])
 
     def _moved(self, connection: Connection, now: StackRecord) -> bool:
         if operation_rows.live_of_stack(connection, now.id):

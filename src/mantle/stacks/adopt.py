@@ -86,7 +86,7 @@ def _forget(connection: Connection, stack: StackRecord, now: float) -> None:
             previous_source_id=None,
         ),
     )
-    stack_rows.drop_unused_sources(connection, [*named, stack.previous_source_id])
+    stack_rows.let_go_of_sources(connection, [*named, stack.previous_source_id])
 
 
 # --- adopt -----------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ async def store_move(
         if saved.request.kind is MoveKind.SPLIT:
             _guard_too(connection, made, caller)
         event_rows.add(connection, _events(control, saved, made))
-        stack_rows.drop_unused_sources(connection, old)
+        stack_rows.let_go_of_sources(connection, old)
 
     await control.database.write(write)
     for side in (*made.sides, *made.inner):

@@ -212,7 +212,7 @@ async def delete_saved(control: Control, caller: Caller, plan_id: str) -> None:
     def write(connection: Connection) -> bool:
         if not saved_rows.remove(connection, saved):
             return False
-        stack_rows.drop_unused_sources(connection, [saved.source_id, saved.base_source_id])
+        stack_rows.let_go_of_sources(connection, [saved.source_id, saved.base_source_id])
         return True
 
     if not await control.database.write(write):

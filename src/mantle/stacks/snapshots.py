@@ -108,7 +108,7 @@ async def restore_snapshot(
             raise _absent(stack, snapshot.id)
         back = replace(now, source_id=snapshot.source_id, description=loaded.graph.description)
         restoring = _begun(connection, back, Action.RESTORE)
-        stack_rows.drop_unused_sources(connection, [now.source_id])
+        stack_rows.let_go_of_sources(connection, [now.source_id])
         return restoring
 
     _, operation = await accept(
@@ -148,7 +148,7 @@ async def delete_snapshot(control: Control, stack: StackRecord, snapshot_id: str
                     fault="ActionInProgress",
                 )
         named = snapshot_rows.drop(connection, stack.id, snapshot_id)
-        stack_rows.drop_unused_sources(connection, named)
+        stack_rows.let_go_of_sources(connection, named)
 
     await control.database.write(store)
     control.machine.nudges.nudge("forgetting")

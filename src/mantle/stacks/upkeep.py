@@ -113,6 +113,7 @@ class Upkeep(Loop):
         before = now - settings.drift_history_seconds
         while await write(drift_rows.purge_history, before, retention.BATCH) >= retention.BATCH:
             pass
+        await write(retention.purge_sources, now)
         await write(retention.purge_events, settings.events_per_stack)
 
     # --- the ends of stacks ------------------------------------------------------------------

@@ -5,7 +5,7 @@ running operations. Nothing that lives refers to what goes: an operation under w
 and its events, a stack its sources, whatever their age.
 """
 
-from sqlalchemy import Connection, delete, func, select, true
+from sqlalchemy import Connection, delete, func, select, true, update
 
 from mantle.model.ids import ProjectId
 from mantle.model.status import OperationStatus
@@ -22,11 +22,15 @@ from mantle.store.tables.stacks import (
     plans,
     resources,
     signals,
+    sources,
     stacks,
 )
 
 BATCH = 200
 """Stacks, plans or operations in one transaction."""
+
+LOOSE_SECONDS = 3600.0
+"""So long a template is kept that nothing names any more."""
 
 _LIVE = (OperationStatus.QUEUED, OperationStatus.RUNNING)
 
@@ -104,8 +108,25 @@ def purge_stacks(connection: Connection, before: float, project_id: ProjectId | 
     connection.execute(delete(event_sinks).where(event_sinks.c.stack_id.in_(ids)))
     connection.execute(delete(stacks).where(stacks.c.id.in_(ids)))
     named += [each for row in chosen for each in (row.source_id, row.previous_source_id)]
-    stack_rows.drop_unused_sources(connection, named)
+    stack_rows.let_go_of_sources(connection, named)
     return len(ids)
+
+
+def purge_sources(connection: Connection, now: float) -> int:
+    """Templates that nothing has named for a while; the answer is how many went.
+
+    The while begins when this is called first after a template was let go of.
+    """
+    loose = sources.c.loose.is_(True)
+    gone = connection.execute(
+        delete(sources).where(loose, sources.c.loose_at < now - LOOSE_SECONDS, stack_rows.unnamed())
+    )
+    connection.execute(
+        update(sources).where(loose, ~stack_rows.unnamed()).values(loose=None, loose_at=None)
+    )
+    new = sources.c.loose_at.is_(None)
+    connection.execute(update(sources).where(loose, new).values(loose_at=now))
+    return gone.rowcount
 
 
 def purge_engines(connection: Connection, before: float) -> int:

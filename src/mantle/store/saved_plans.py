@@ -11,7 +11,7 @@ from mantle.model.saved import Binding, BoundRow, Gate, PlanStatus, SavedPlan, W
 from mantle.plan.render import plan_from_json, plan_json
 from mantle.store.rows import asker_of, asker_values
 from mantle.store.sealed import opened, placed
-from mantle.store.stacks import drop_unused_sources
+from mantle.store.stacks import let_go_of_sources
 from mantle.store.tables.plans import saved_plans
 
 _AT_WORK = (PlanStatus.RUNNING, PlanStatus.READY, PlanStatus.WAITING, PlanStatus.CHECKING)
@@ -90,7 +90,7 @@ def purge(connection: Connection, before: float) -> None:
     query = select(saved_plans.c.source_id, saved_plans.c.base_source_id).where(*old)
     sources = [source for row in connection.execute(query) for source in row]
     connection.execute(delete(saved_plans).where(*old))
-    drop_unused_sources(connection, sources)
+    let_go_of_sources(connection, sources)
 
 
 def _values(saved: SavedPlan) -> dict[str, Any]:

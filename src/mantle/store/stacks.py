@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, StackId
@@ -66,7 +77,12 @@ def add_source(connection: Connection, source: TemplateSource, now: float) -> st
     plain = msgspec.json.encode(document, order="sorted")
     sealer = sealer_of(connection.dialect)
     source_id = hashlib.sha256(plain).hexdigest() if sealer is None else sealer.name(plain)
-    if connection.scalar(select(sources.c.id).where(sources.c.id == source_id)) is None:
+    known = connection.execute(select(sources.c.loose).where(sources.c.id == source_id)).first()
+    if known is not None and known.loose:
+        # Whoever is about to forget it meets this.
+        kept = {"loose": None, "loose_at": None}
+        connection.execute(update(sources).where(sources.c.id == source_id).values(kept))
+    if known is None:
         stored = Placed(document, place("sources", "document", {"id": source_id}))
         connection.execute(
             insert(sources), {"id": source_id, "document": stored, "created_at": now}
@@ -92,19 +108,24 @@ def _source_of(document: Any, source_id: str) -> TemplateSource:
     return msgspec.convert(plain, TemplateSource)
 
 
-def drop_unused_sources(connection: Connection, source_ids: Sequence[str | None]) -> None:
-    """Delete those of the sources that no stack names any more."""
-    for source_id in {item for item in source_ids if item}:
-        used = select(stacks.c.id).where(
-            or_(stacks.c.source_id == source_id, stacks.c.previous_source_id == source_id)
-        )
-        planned = select(saved_plans.c.id).where(
-            or_(saved_plans.c.source_id == source_id, saved_plans.c.base_source_id == source_id)
-        )
-        kept = select(snapshots.c.id).where(snapshots.c.source_id == source_id)
-        needed = (connection.execute(query.limit(1)).first() for query in (used, planned, kept))
-        if all(row is None for row in needed):
-            connection.execute(delete(sources).where(sources.c.id == source_id))
+def let_go_of_sources(connection: Connection, source_ids: Sequence[str | None]) -> None:
+    """Something has ceased to name these; those that nothing names any more go in a while.
+
+    Not at once: who has just read the row that named one is about to read it, and who names it
+    anew at this moment has not committed yet (see `retention.purge_sources`).
+    """
+    chosen = sources.c.id.in_({item for item in source_ids if item})
+    connection.execute(update(sources).where(chosen, unnamed()).values(loose=True))
+
+
+def unnamed() -> ColumnElement[bool]:
+    """Whether no stack, no saved plan and no snapshot names a source."""
+    mine = sources.c.id
+    return ~or_(
+        exists().where(or_(stacks.c.source_id == mine, stacks.c.previous_source_id == mine)),
+        exists().where(or_(saved_plans.c.source_id == mine, saved_plans.c.base_source_id == mine)),
+        exists().where(snapshots.c.source_id == mine),
+    )
 
 
 def add(connection: Connection, stack: StackRecord) -> None:

@@ -23,6 +23,9 @@ sources = Table(
     Column("id", String(64), primary_key=True),
     Column("document", Json, nullable=False),
     Column("created_at", Float, nullable=False),
+    # Nothing names it any more; and since when, once that has been seen.
+    Column("loose", Boolean),
+    Column("loose_at", Float),
 )
 
 stacks = Table(

@@ -1,0 +1,24 @@
+"""Templates that nothing names any more are forgotten after a while."""
+
+from alembic import op
+from sqlalchemy import Boolean, Column, Float, inspect
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+ADDED = (Column("loose", Boolean), Column("loose_at", Float))
+
+
+def upgrade() -> None:
+    """Add them. A database made by this release has them from its first revision on."""
+    connection = op.get_bind()
+    known = {each["name"] for each in inspect(connection).get_columns("sources")}
+    for column in ADDED:
+        if column.name not in known:
+            op.add_column("sources", column.copy())
+
+
+def downgrade() -> None:
+    """Nothing is taken away: an older engine does not look at them."""

@@ -8,20 +8,18 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-ADDED = (
-    ("operations", Column("format", Integer)),
-    ("engines", Column("release", String(32))),
-    ("engines", Column("format", Integer)),
-)
-
 
 def upgrade() -> None:
     """Add them. A database made by this release has them from its first revision on."""
-    connection = op.get_bind()
-    for table, column in ADDED:
-        known = {each["name"] for each in inspect(connection).get_columns(table)}
-        if column.name not in known:
-            op.add_column(table, column._copy())  # noqa: SLF001 - the public one is deprecated
+    added = {
+        "operations": [Column("format", Integer)],
+        "engines": [Column("release", String(32)), Column("format", Integer)],
+    }
+    for table, columns in added.items():
+        known = {each["name"] for each in inspect(op.get_bind()).get_columns(table)}
+        for column in columns:
+            if column.name not in known:
+                op.add_column(table, column)
 
 
 def downgrade() -> None:

@@ -8,16 +8,13 @@ down_revision = "0016"
 branch_labels = None
 depends_on = None
 
-ADDED = (Column("loose", Boolean), Column("loose_at", Float))
-
 
 def upgrade() -> None:
     """Add them. A database made by this release has them from its first revision on."""
-    connection = op.get_bind()
-    known = {each["name"] for each in inspect(connection).get_columns("sources")}
-    for column in ADDED:
+    known = {each["name"] for each in inspect(op.get_bind()).get_columns("sources")}
+    for column in (Column("loose", Boolean), Column("loose_at", Float)):
         if column.name not in known:
-            op.add_column("sources", column.copy())
+            op.add_column("sources", column)
 
 
 def downgrade() -> None:

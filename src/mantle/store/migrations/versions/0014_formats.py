@@ -1,5 +1,7 @@
 """The format of operations, and which release an engine is of."""
 
+from typing import Any
+
 from alembic import op
 from sqlalchemy import Column, Integer, String, inspect
 
@@ -11,15 +13,15 @@ depends_on = None
 
 def upgrade() -> None:
     """Add them. A database made by this release has them from its first revision on."""
-    added = {
-        "operations": [Column("format", Integer)],
-        "engines": [Column("release", String(32)), Column("format", Integer)],
-    }
-    for table, columns in added.items():
+    added: tuple[tuple[str, Column[Any]], ...] = (
+        ("operations", Column("format", Integer)),
+        ("engines", Column("release", String(32))),
+        ("engines", Column("format", Integer)),
+    )
+    for table, column in added:
         known = {each["name"] for each in inspect(op.get_bind()).get_columns(table)}
-        for column in columns:
-            if column.name not in known:
-                op.add_column(table, column)
+        if column.name not in known:
+            op.add_column(table, column)
 
 
 def downgrade() -> None:

@@ -3,8 +3,8 @@
 from alembic import op
 from sqlalchemy import Boolean, Column, Float, inspect
 
-revision = "0017"
-down_revision = "0016"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

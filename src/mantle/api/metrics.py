@@ -99,6 +99,25 @@ class Metrics:
             ["cloud"],
             registry=self.registry,
         )
+        self._backup_age = Gauge(
+            "mantle_backup_age_seconds",
+            "Since the last scheduled backup was on the disk.",
+            ["file"],
+            registry=self.registry,
+        )
+        self._backup_bytes = Gauge(
+            "mantle_backup_bytes", "Size of the last scheduled backup.", registry=self.registry
+        )
+        self._backup_failures = Gauge(
+            "mantle_backup_failures",
+            "Scheduled backups that came to nothing, since there are any.",
+            registry=self.registry,
+        )
+        self._held = Gauge(
+            "mantle_held",
+            "1 while a restored Mantle waits for mantle reconcile apply.",
+            registry=self.registry,
+        )
         build = Gauge("mantle_build_info", "1; the release.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
 
@@ -124,6 +143,13 @@ class Metrics:
         self._sinks_failing.set(found.sinks_failing)
         for cloud, seconds in found.drift_seconds.items():
             self._drift.labels(cloud).set(seconds)
+        self._backup_age.clear()
+        if found.backups.succeeded_at is not None:
+            since = max(0.0, found.now - found.backups.succeeded_at)
+            self._backup_age.labels(found.backups.file).set(since)
+        self._backup_bytes.set(found.backups.size)
+        self._backup_failures.set(found.backups.failures)
+        self._held.set(1 if found.held else 0)
 
     def stuck(self, found: Mapping[OperationId, Stuck]) -> None:
         """How many operations each kind of trouble keeps; one with two kinds is in both."""

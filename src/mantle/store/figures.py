@@ -10,6 +10,8 @@ from mantle.model.interventions import Stuck
 from mantle.model.status import OperationStatus
 from mantle.store import looks as look_rows
 from mantle.store import operations as operation_rows
+from mantle.store.backups import Taken, taken
+from mantle.store.held import held
 from mantle.store.moments import database_time
 from mantle.store.tables.drift import drift_looks
 from mantle.store.tables.sinks import event_sinks
@@ -20,6 +22,9 @@ AGES: Mapping[str, float] = {"1m": 60.0, "10m": 600.0, "1h": 3600.0, "6h": 21_60
 
 MOST_COUNTED = 100_000
 """Events that wait for sinks; more are not counted further."""
+
+
+NONE_TAKEN = Taken()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,10 @@ class Figures:
     sinks_failing: int
     drift_seconds: Mapping[str, float]
     """By cloud: since the project was looked at that was looked at longest ago."""
+    backups: Taken = NONE_TAKEN
+    """How scheduled backups went."""
+    held: bool = False
+    """Restored from a backup, and not reconciled yet."""
 
 
 def read(connection: Connection, here: float) -> Figures:
@@ -75,6 +84,8 @@ def read(connection: Connection, here: float) -> Figures:
         drift_seconds={
             cloud: max(0.0, now - at) for cloud, at in connection.execute(looked) if at is not None
         },
+        backups=taken(connection),
+        held=held(connection) is not None,
     )
 
 

@@ -39,6 +39,8 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stack_users
 from mantle.store import stacks as stack_rows
+from mantle.template.environment import Environment
+from mantle.template.operator import Operator
 
 HEAD = "heat_template_version: 2018-08-31\n"
 OTHER = HEAD + "resources:\n  other: {type: OS::Neutron::Net, properties: {name: other}}\n"
@@ -327,6 +329,34 @@ def test_what_is_said_by_name_of_the_resources_inside_goes_along():
         assert source.environment["resource_registry"]["resources"]["leaf"] == {
             "hooks": "pre-update"
         }
+
+    told(story)
+
+
+def test_what_the_operator_says_is_not_written_into_either_stack():
+    """It lies under both, and may be another one tomorrow."""
+    said = {
+        "resource_registry": {"My::Op": "op.yaml"},
+        "parameter_defaults": {"tone": "low"},
+    }
+    files = {
+        "op.yaml": HEAD + "parameters: {tone: {type: string}}\n"
+        "resources: {v: {type: OS::Heat::Value, properties: {value: {get_param: tone}}}}\n"
+    }
+    text = HEAD + "resources: {a: {type: My::Op}, b: {type: My::Op}}\n"
+
+    async def story(control):
+        operator = Operator(environment=Environment(**said), files=files)
+        control.machine.settings = replace(control.machine.settings, operator=operator)
+        source, other = await made(control, text), await made(control, OTHER, "t")
+        saved = await moved(control, MoveKind.MOVE, source, ["a"], other)
+        assert (saved.document["types"], saved.document["defaults"]) == ([], [])
+        await moved(control, MoveKind.SPLIT, source, ["b"], name="u")
+        for name in ("s", "t", "u"):
+            kept = (await stack_source(control, await settled(control, name))).environment
+            assert kept["parameter_defaults"] == {}
+            assert kept["resource_registry"] == {"resources": {}}
+        assert await unlike(control, "s", "t", "u") == []
 
     told(story)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from mantle.model.graph import TemplateSource
-from mantle.template.environment import Environment
+from mantle.template.environment import Environment, load_environment
 from mantle.template.functions import callable_in
 from mantle.template.load import Document, document_of, parse
 from mantle.template.rewrite.relined import relined, written
@@ -66,7 +66,7 @@ class Side:
             self.loaded.source,
             template=template,
             files=self.files,
-            environment=self.environment,
+            environment=without_the_operators(self.environment, self.loaded),
             environment_files=(),
             parameters={},
         )
@@ -91,6 +91,34 @@ def empty_side(stack: str, like: Side) -> Side:
         "resource_registry": {**registry, "resources": {}},
     }
     return side
+
+
+def without_the_operators(environment: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
+    """The environment as its own stack says it: what only the operator says is said anew each time.
+
+    Otherwise a stack would keep what the operator has changed since.
+    """
+    whole, own = loaded.environment.as_data(), load_environment(loaded.source).as_data()
+    kept = dict(environment)
+    for section in ("parameter_defaults", "resource_registry"):
+        kept[section] = _without(environment.get(section) or {}, whole[section], own[section])
+    registry = kept["resource_registry"]
+    if "resources" in registry:
+        named = [each["resource_registry"]["resources"] for each in (whole, own)]
+        registry["resources"] = _without(registry["resources"], *named)
+    if "event_sinks" in kept:
+        kept["event_sinks"] = own["event_sinks"]
+    return kept
+
+
+def _without(
+    said: Mapping[str, Any], whole: Mapping[str, Any], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        key: each
+        for key, each in said.items()
+        if key in own or key == "resources" or key not in whole or whole[key] != each
+    }
 
 
 def document_in(source: TemplateSource) -> Document:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mantle.api.open_doors import told_path
+
 CANARY = "canary-of-the-api-91c2"
 TEMPLATE = {
     "heat_template_version": "2018-08-31",
@@ -69,3 +71,10 @@ def test_an_error_that_quotes_a_value_does_not_quote_a_secret_one(maker, path):
     assert CANARY not in answer.text
     assert "******" in answer.text
     assert "Give one that the cloud has" in answer.text
+
+
+def test_a_log_tells_no_path_that_is_a_secret():
+    """Signal addresses and those of servers' metadata are good for whoever has them."""
+    paths = ("/signal/abc", "/metadata/abc/latest/user-data", "/v2/stacks", "/", "/signal")
+    told = ["/signal/******", "/metadata/******/latest/user-data", "/v2/stacks", "/", "/signal"]
+    assert [told_path(path) for path in paths] == told

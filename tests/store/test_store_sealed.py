@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from databases import empty_database_url
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from mantle.lib.sealing import MARK, Key, KeyRing
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
@@ -196,3 +197,16 @@ def run():
     import asyncio
 
     return asyncio.run
+
+
+def test_a_statement_that_is_refused_is_told_without_its_values(database, run):
+    """Its error comes into the log."""
+
+    async def story():
+        await database.write(stack_rows.add, stack(secret=False))
+        twice = stack(secret=False, outputs={"o": CANARY}, description=CANARY)
+        await database.write(stack_rows.add, twice)
+
+    with pytest.raises(IntegrityError) as refused:
+        run(story())
+    assert CANARY not in str(refused.value)

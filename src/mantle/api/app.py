@@ -26,7 +26,7 @@ from mantle.api.faults import AUTHENTICATION, headers_of, own_fault, title
 from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
 from mantle.api.metrics import Metrics
-from mantle.api.open_doors import Door, metadata, signals
+from mantle.api.open_doors import Door, metadata, signals, told_path
 from mantle.api.own.adoptions import AdoptionsController
 from mantle.api.own.drift import DriftController, ProjectDriftController
 from mantle.api.own.guards import GuardsController
@@ -314,7 +314,8 @@ def _exception_handlers(new_request_id: Any) -> ExceptionHandlersMap:
 
     def broken(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
         request_id = new_request_id()
-        log.error("a request failed", path=request.url.path, request_id=request_id, exc_info=error)
+        path = told_path(request.url.path)
+        log.error("a request failed", path=path, request_id=request_id, exc_info=error)
         message = f"Mantle made a mistake. The log tells more under {request_id}."
         body = {
             "code": 500,

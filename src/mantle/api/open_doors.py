@@ -23,6 +23,17 @@ from mantle.model.status import Action
 from mantle.stacks.control import Control
 from mantle.stacks.resources import SIGNAL_BYTES, row_by_id, signal_by_id
 
+OPEN = ("signal", "metadata")
+"""The first part of paths whose second part is a secret."""
+
+
+def told_path(path: str) -> str:
+    """A path as a log may tell it: without the secret in it."""
+    parts = path.split("/")
+    if len(parts) > 2 and parts[1] in OPEN:
+        parts[2] = "******"
+    return "/".join(parts)
+
 
 @runtime_checkable
 class MetadataService(Protocol):

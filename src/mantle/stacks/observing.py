@@ -19,7 +19,8 @@ from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import OperationId, ProjectId, StackId
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.plan.drift import differences, is_settled, told
-from mantle.plan.masking import MASKED, Mask, mask_of
+from mantle.plan.masking import MASKED, Mask
+from mantle.plan.stack import mask_for
 from mantle.resources.cloud_object import shown
 from mantle.stacks.control import Control
 from mantle.stacks.drift_policies import read_policies
@@ -198,7 +199,7 @@ def _asked_for(found: CloudObject) -> Collection[str]:
 
 
 async def _masked(control: Control, found: Sequence[Difference]) -> list[Difference]:
-    """With the values of hidden parameters hidden, wherever they stand.
+    """With the values of hidden parameters, and every other secret, hidden wherever they stand.
 
     Where nobody can say which those are, as the template cannot be read any more, all are.
     """
@@ -209,7 +210,9 @@ async def _masked(control: Control, found: Sequence[Difference]) -> list[Differe
             loaded = await load_stack(control, stack) if stack is not None else None
         except MantleError:
             loaded = None
-        masks[stack_id] = None if loaded is None else mask_of(loaded.graph.secret_values)
+        rows = await control.database.read(resource_rows.of_stack, stack_id)
+        facts = control.registry.facts
+        masks[stack_id] = None if loaded is None else mask_for(loaded, rows, facts)
     return [_hidden(each, masks[each.stack_id]) for each in found]
 
 

@@ -186,6 +186,8 @@ def _postgresql(url: str, connections: int, **options: Any) -> Engine:
         max_overflow=0,
         # A server that was restarted is found out before a transaction begins, not within.
         pool_pre_ping=True,
+        # A refused statement is told without its values: they may be secrets.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 10,
             "application_name": "mantle",
@@ -202,7 +204,10 @@ def _postgresql(url: str, connections: int, **options: Any) -> Engine:
 
 
 def _sqlite(url: str, *, begin: str) -> Engine:
-    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 30}}
+    options: dict[str, Any] = {
+        "connect_args": {"check_same_thread": False, "timeout": 30},
+        "hide_parameters": True,
+    }
     if url in {"sqlite://", "sqlite:///:memory:"}:
         options["poolclass"] = StaticPool
     engine = create_engine(url, **options)

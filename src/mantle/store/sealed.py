@@ -82,7 +82,7 @@ SEALED: tuple[SealedColumns, ...] = (
         named=("project_id", "id"),
     ),
     SealedColumns(table=secrets, columns=("payload",), named=("project_id", "id")),
-    SealedColumns(table=event_sinks, columns=("target",), named=("stack_id",), same=True),
+    SealedColumns(table=event_sinks, columns=("target", "problem"), named=("stack_id",), same=True),
     SealedColumns(
         table=settings, columns=("value",), named=("name",), only={"name": "signing_key"}
     ),

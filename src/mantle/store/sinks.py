@@ -143,7 +143,8 @@ def save(connection: Connection, sink: SinkRecord) -> bool:
         "version": sink.version + 1,
     }
     same = and_(event_sinks.c.id == sink.id, event_sinks.c.version == sink.version)
-    return connection.execute(update(event_sinks).where(same).values(values)).rowcount == 1
+    changed = placed("event_sinks", {**values, "stack_id": sink.stack_id})
+    return connection.execute(update(event_sinks).where(same).values(changed)).rowcount == 1
 
 
 def release(connection: Connection, now: float) -> None:
@@ -162,7 +163,8 @@ def forget_ended(connection: Connection) -> int:
 
 
 def _sink_of(row: Row[Any]) -> SinkRecord:
-    where = place("event_sinks", "target", {"stack_id": row.stack_id})
+    named = {"stack_id": row.stack_id}
+    where = place("event_sinks", "target", named)
     return SinkRecord(
         id=row.id,
         stack_id=StackId(row.stack_id),
@@ -173,7 +175,7 @@ def _sink_of(row: Row[Any]) -> SinkRecord:
         last=row.last,
         attempts=row.attempts,
         next_at=row.next_at,
-        problem=row.problem,
+        problem=open_text(row.problem, place("event_sinks", "problem", named)),
         delivered=row.delivered,
         dropped=row.dropped,
         version=row.version,

@@ -1,6 +1,6 @@
 """Event sinks of stacks: the outbox is the table of events, a sink is a place in it."""
 
-from sqlalchemy import Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, String, Table
 
 from mantle.store.tables.base import SealedText, metadata
 from mantle.store.tables.stacks import Sequence
@@ -17,7 +17,7 @@ event_sinks = Table(
     Column("last", Sequence),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Float, nullable=False, default=0.0),
-    Column("problem", Text, nullable=False, default=""),
+    Column("problem", SealedText, nullable=False, default=""),
     Column("delivered", Integer, nullable=False, default=0),
     Column("dropped", Integer, nullable=False, default=0),
     Column("version", Integer, nullable=False, default=0),

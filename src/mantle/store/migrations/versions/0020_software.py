@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from mantle.store.tables.software import software_configs
+from mantle.store.tables.software import software_configs, software_deployments
 
 revision = "0020"
 down_revision = "0019"
@@ -11,8 +11,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table where it is missing."""
+    """Add the tables where they are missing."""
     software_configs.create(op.get_bind(), checkfirst=True)
+    software_deployments.create(op.get_bind(), checkfirst=True)
 
 
 def downgrade() -> None:

@@ -137,6 +137,25 @@ def keys_rotate(options: ServerOptions = NOTHING) -> int:
     return rotate(options_of(configure(options)))
 
 
+def doctor(
+    options: ServerOptions = NOTHING,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Look at this deployment and say what is wrong, why it matters, and what to do.
+
+    It needs no running server and changes nothing: it looks at the configuration, files and their
+    modes, disk, ports, the database and its tables, clocks, engines and their leases, the queue,
+    stuck operations, event sinks, backups, the keeper, and logs in to the clouds. Run it as the
+    user, and with the options and variables, that the processes run with.
+
+    The exit code is 0 when nothing is broken (warnings included), else 1.
+    """
+    from mantle.doctor.command import examine  # noqa: PLC0415 - the server
+
+    return examine(options, as_json=as_json)
+
+
 def _member(options: ServerOptions, role: str) -> int:
     found = options_of(configure(options))
     if found.database is None:
@@ -179,7 +198,7 @@ def _checked(command: Callable[..., int]) -> Callable[..., int]:
 def build() -> App:
     """All commands."""
     app = build_app()
-    for command in (up, api, engine, keeper, migrate):
+    for command in (up, api, engine, keeper, migrate, doctor):
         app.command(_checked(command), name=command.__name__)
     app.command(build_backup(_checked))
     config = App(name="config", help="What a server process goes by.")

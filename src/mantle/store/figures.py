@@ -33,6 +33,7 @@ class EngineFigure:
 
     id: str
     host: str
+    release: str | None
     silent_seconds: float
     held: int
     """Operations it holds."""
@@ -117,10 +118,16 @@ def _engines(connection: Connection, now: float) -> list[EngineFigure]:
         )
         .scalar_subquery()
     )
-    query = select(engines.c.id, engines.c.host, engines.c.beat_at, held.label("held"))
+    query = select(
+        engines.c.id, engines.c.host, engines.c.release, engines.c.beat_at, held.label("held")
+    )
     return [
         EngineFigure(
-            id=row.id, host=row.host, silent_seconds=max(0.0, now - row.beat_at), held=row.held
+            id=row.id,
+            host=row.host,
+            release=row.release,
+            silent_seconds=max(0.0, now - row.beat_at),
+            held=row.held,
         )
         for row in connection.execute(
             query.where(engines.c.stopped_at.is_(None)).order_by(engines.c.started_at)

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -178,10 +178,12 @@ def assemble(
     settings: Settings | None = None,
     registry: Registry | None = None,
     alone: bool = True,
+    ids: Callable[[], str] = new_id,
+    chance: Callable[[int], bytes] = random_bytes,
 ) -> tuple[Control, Engine]:
     """A control plane over parts that are given; what `opened` and the simulations share.
 
-    `alone` is an engine that shares its database with nobody: it performs what is accepted here
+    `ids` and `chance` make its ids and its random bytes. `alone` is an engine that shares its database with nobody: it performs what is accepted here
     itself. Else what is accepted goes into the queue.
     """
     children = Children()
@@ -201,13 +203,13 @@ def assemble(
         machine.nudges.nudge(QUEUE)
 
     machine = Machine(
-        id=new_id(),
+        id=ids(),
         database=database,
         registry=registry or default_registry(),
         clouds=clouds,
         clock=clock or SystemClock(),
-        new_id=new_id,
-        random=random_bytes,
+        new_id=ids,
+        random=chance,
         settings=settings or Settings(),
         links=links,
         delegates=children,
@@ -440,8 +442,8 @@ def build_clouds(options: Options) -> dict[str, Cloud]:
     local = LocalCloud(
         options.data_dir / "local-cloud",
         clock=SystemClock(),
-        new_id=new_id,
-        random=random_bytes,
+        new_id=ids,
+        random=chance,
         metadata_base_url=f"{options.base_url}/metadata",
         **loopback,
     )

@@ -80,6 +80,7 @@ class Dispatcher(Loop):
             share=max(0, -(-(everywhere + len(front)) // engines) - mine),
             fresh_since=machine.clock.now() - FRESH_SECONDS,
         )
-        if chosen:
-            leases.assign(connection, machine.id, [each.id for each in chosen])
-        return chosen
+        if not chosen:
+            return []
+        ids = [each.id for each in chosen]
+        return chosen if leases.assign(connection, machine.id, ids, machine.clock.now()) else []

@@ -155,9 +155,27 @@ def alive(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(engines.c.stopped_at.is_(None))) or 0
 
 
-def assign(connection: Connection, engine: str, chosen: Sequence[OperationId]) -> None:
-    """These are this engine's, which claims each when it begins with it."""
+def assign(
+    connection: Connection, engine: str, chosen: Sequence[OperationId], here: float
+) -> bool:
+    """These are this engine's, which claims each when it begins with it.
+
+    False, with nothing taken, when the engine has been given up and has not beaten since.
+
+    Note: given up, then taking. A is frozen and given up: what it held is back in the queue. It
+    wakes, takes from the queue before its next beat, and dies. Nobody would look for what a member
+    that is gone holds, so it may take only while it is one. To take is a beat: whoever is giving A
+    up in this moment writes the same row, and one of the two sees the other.
+    """
+    spoken = connection.execute(
+        update(engines)
+        .where(engines.c.id == engine, engines.c.stopped_at.is_(None))
+        .values(beat_at=database_time(connection, here))
+    )
+    if not spoken.rowcount:
+        return False
     connection.execute(update(operations).where(operations.c.id.in_(chosen)).values(engine=engine))
+    return True
 
 
 def call(connection: Connection) -> None:

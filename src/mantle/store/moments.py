@@ -7,6 +7,10 @@ SERVER_TIME: Extract = extract("epoch", func.clock_timestamp())
 """Seconds since the epoch, as PostgreSQL's clock stands, also within a long transaction."""
 
 
+CLOCK = "clock"
+"""In a connection's `info`: the clock of an SQLite database that plays a server, in simulations."""
+
+
 def database_time(connection: Connection, here: float) -> float:
     """Seconds since the epoch; `here` is this engine's own time.
 
@@ -14,5 +18,6 @@ def database_time(connection: Connection, here: float) -> float:
     server has a clock of its own, and it alone is asked.
     """
     if connection.dialect.name == "sqlite":
-        return here
+        clock = connection.info.get(CLOCK)
+        return here if clock is None else float(clock())
     return float(connection.scalar(select(SERVER_TIME)) or 0.0)

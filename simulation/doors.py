@@ -1,0 +1,264 @@
+"""A process's ways to the database and to the cloud, where the weather strikes.
+
+What PostgreSQL and the threads of `store.database` do in reality is played here by their promises.
+A transaction happens at one moment, between its two boundaries, whole: that is SERIALIZABLE, and
+which of two is first is decided by how long each took to arrive, which the seed decides. The writes
+of one process go one behind the other, as through its one writer thread. A process that is cut off
+waits and is told afterwards what became of its commit, as `store.transactions` finds out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Engine, select
+
+from mantle.clouds.ports import CloudInfo, Unavailable
+from mantle.clouds.simulated import SimulatedCloud
+from mantle.model.errors import Unavailable as DatabaseAway
+from mantle.model.ids import ProjectId
+from mantle.model.schema import Limitation
+from mantle.store import leases
+from mantle.store.database import Connection, Database
+from mantle.store.operations import Held
+from mantle.store.tables.stacks import operations
+from simulation.loop import Process
+from simulation.weather import Fault, Kind, Place, Side, Weather
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+VERBS = frozenset(
+    {"create", "find", "get", "list", "update", "delete", "power", "rebuild", "console", "restore"}
+)
+"""Of a collection, that go to the cloud."""
+
+
+class Witness(Protocol):
+    """Hears what happens at the doors."""
+
+    weather: Weather
+
+    def tell(self, line: str) -> None: ...
+    def crashed(self, process: Process, seconds: float, where: str) -> None: ...
+    def wrong(self, what: str) -> None: ...
+    def committed(self, name: str, engine: str, answer: Any) -> None: ...
+
+
+class Door:
+    """What both doors share: the crossing of a boundary."""
+
+    def __init__(self, process: Process, witness: Witness) -> None:
+        self.process = process
+        self.witness = witness
+        self.cut_off_until = 0.0
+
+    async def cross(self, place: Place, side: Side, what: str) -> Fault | None:
+        """Get to the other side; a fault that concerns the deed itself is the answer."""
+        weather, loop = self.witness.weather, self.process.loop
+        fault = weather.at(place, side)
+        if fault is None:
+            await asyncio.sleep(weather.delay())
+            return None
+        self.witness.tell(f"{self.process.name} {side} {what}: {fault.kind} {fault.seconds:g}")
+        match fault.kind:
+            case Kind.CRASH:
+                self.process.kill()
+                self.witness.crashed(self.process, fault.seconds, f"{side} {place}")
+                await loop.create_future()
+            case Kind.FREEZE:
+                self.process.freeze(fault.seconds)
+                await asyncio.sleep(0)
+            case Kind.PARTITION:
+                self.cut_off_until = loop.time() + fault.seconds
+            case Kind.SLOW:
+                await asyncio.sleep(fault.seconds)
+            case _:
+                await asyncio.sleep(weather.delay())
+        return fault
+
+
+class DatabaseDoor(Door, Database):
+    """One process's way to the database that all share."""
+
+    def __init__(
+        self,
+        process: Process,
+        witness: Witness,
+        shared: Database,
+        patience_seconds: float = float("inf"),
+    ) -> None:
+        Door.__init__(self, process, witness)
+        self.shared = shared
+        self.url = shared.url
+        self.patience_seconds = patience_seconds
+        self._one = asyncio.Lock()
+
+    async def read(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """At one moment between the two boundaries."""
+        await self._reach(Place.READ, Side.BEFORE, _name(function))
+        answer = await self.shared.read(function, *args, **kwargs)
+        await self._reach(Place.READ, Side.AFTER, _name(function))
+        return answer
+
+    async def _write(
+        self,
+        engine: Engine,
+        function: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        name = _name(function)
+        async with self._one:
+            fault = await self._reach(Place.WRITE, Side.BEFORE, name)
+            if fault is not None and fault.kind is Kind.AGAIN:
+                self._in_vain(engine, function, *args, **kwargs)
+                await asyncio.sleep(self.witness.weather.delay())
+            answer = await self.deed(engine, function, *args, **kwargs)
+            self.witness.tell(f"{self.process.name} {name}")
+            await self._reach(Place.WRITE, Side.AFTER, name)
+            return answer
+
+    async def deed(self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """The transaction itself, and what must be true of every one."""
+        answer = await self.shared._write(engine, function, *args, **kwargs)  # noqa: SLF001 - it is the same class
+        self.witness.committed(_name(function), self.process.name, answer)
+        return answer
+
+    def _in_vain(self, engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """All of it but the commit: another's got in between."""
+        with engine.connect() as connection, connection.begin() as transaction:
+            try:
+                function(connection, *args, **kwargs)
+            finally:
+                transaction.rollback()
+
+    async def _reach(self, place: Place, side: Side, what: str) -> Fault | None:
+        fault = await self.cross(place, side, what)
+        await self._until_it_answers()
+        return fault
+
+    async def _until_it_answers(self) -> None:
+        began = self.process.loop.time()
+        while (left := self.cut_off_until - self.process.loop.time()) > 0:
+            waited = self.process.loop.time() - began
+            if waited >= self.patience_seconds:
+                raise DatabaseAway("The database does not answer (simulated).")
+            await asyncio.sleep(min(left, self.patience_seconds - waited))
+
+    @property
+    def _writer_engine(self) -> Engine:  # type: ignore[override]
+        return self.shared._writer_engine  # noqa: SLF001 - the same class
+
+    @property
+    def _fenced_engine(self) -> Engine:  # type: ignore[override]
+        return self.shared._fenced_engine  # noqa: SLF001 - the same class
+
+
+class JournalDoor(DatabaseDoor):
+    """The same, with an auditor who reads the operation's row himself behind every commit."""
+
+    me = ""
+    """The engine's id."""
+
+    async def deed(self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Writes that passed the fence must be those of the operation's holder."""
+        if _name(function) != "_commit":
+            return await super().deed(engine, function, *args, **kwargs)
+        entries = list(args[0])
+        holders = await self.shared.read(_holders, [each.operation_id for each in entries])
+        answer: Any = await super().deed(engine, function, *args, **kwargs)
+        for entry, said in zip(entries, answer, strict=True):
+            if said is not Held.BACK and holders.get(entry.operation_id) != (self.me, entry.epoch):
+                self.witness.wrong(
+                    f"{self.process.name} wrote for operation {entry.operation_id} as of epoch "
+                    f"{entry.epoch}, which is held as {holders.get(entry.operation_id)}"
+                )
+        return answer  # type: ignore[no-any-return]
+
+
+def _holders(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
+    query = select(operations.c.id, operations.c.engine, operations.c.epoch)
+    return {
+        row.id: (row.engine, row.epoch)
+        for row in connection.execute(query.where(operations.c.id.in_(ids)))
+    }
+
+
+class CloudDoor(Door):
+    """One process's way to the cloud. Implements `ports.Cloud`."""
+
+    def __init__(self, process: Process, witness: Witness, cloud: SimulatedCloud) -> None:
+        super().__init__(process, witness)
+        self.cloud = cloud
+        self.name = cloud.name
+
+    @property
+    def info(self) -> CloudInfo:
+        """The cloud's."""
+        return self.cloud.info
+
+    @property
+    def limitations(self) -> Sequence[Limitation]:
+        """The cloud's."""
+        return self.cloud.limitations
+
+    def session(self, project_id: ProjectId) -> Any:
+        """Of one project."""
+        return _Session(self, self.cloud.session(project_id))
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    async def call(self, what: str, deed: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """One call, with its two boundaries."""
+        fault = await self.cross(Place.CLOUD, Side.BEFORE, what)
+        if fault is not None and fault.kind is Kind.LOST_REQUEST:
+            raise Unavailable(f"{what}: the request was lost (simulated).")
+        self.witness.tell(f"{self.process.name} {what}")
+        answer = await deed(*args, **kwargs)
+        fault = await self.cross(Place.CLOUD, Side.AFTER, what)
+        if fault is not None and fault.kind is Kind.LOST_REPLY:
+            raise Unavailable(f"{what}: the reply was lost (simulated).")
+        return answer
+
+
+class _Session:
+    def __init__(self, door: CloudDoor, session: Any) -> None:
+        self._door = door
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._session, name)
+        return _Collection(self._door, found, name) if hasattr(found, "kind") else found
+
+
+class _Collection:
+    def __init__(self, door: CloudDoor, collection: Any, name: str) -> None:
+        self._door = door
+        self._collection = collection
+        self._name = name
+
+    def __getattr__(self, verb: str) -> Any:
+        found = getattr(self._collection, verb)
+        if verb not in VERBS:
+            return found
+        what = f"{self._name}.{verb}"
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._door.call(what, found, *args, **kwargs)
+
+        return call
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", "a transaction")
+
+
+NOTIFY = leases.call
+"""What wakes the engines that listen."""

@@ -1,0 +1,262 @@
+"""The processes of one run, over one database and one world that outlive all of them."""
+
+import asyncio
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mantle.clouds.simulated import Faults, SimulatedCloud, World
+from mantle.engine.dispatch import QUEUE
+from mantle.engine.links import Links
+from mantle.engine.runtime import TaskRuntime
+from mantle.engine.settings import Settings
+from mantle.model.ids import OperationId
+from mantle.resources.registry import Registry, default_registry
+from mantle.stacks.control import Control
+from mantle.store.database import Database
+from mantle.store.moments import CLOCK
+from mantle.wiring import assemble
+from simulation.chance import Dice
+from simulation.doors import CloudDoor, DatabaseDoor, JournalDoor
+from simulation.loop import Process, SimulationLoop
+from simulation.schedule import Schedule
+from simulation.weather import Kind, Weather
+
+ORIGIN = 1_800_000_000.0
+"""Seconds since the epoch at which every run begins."""
+
+PATIENCE_SECONDS = 20.0
+"""How long an API waits for the database."""
+
+Opener = Callable[..., DatabaseDoor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Which doors the processes get; other ones to see what breaks."""
+
+    database: Callable[..., JournalDoor] = JournalDoor
+    cloud: Callable[..., CloudDoor] = CloudDoor
+
+
+@dataclass(slots=True)
+class Skewed:
+    """A process's clock: the loop's time, and how far it is off."""
+
+    loop: SimulationLoop
+    off_seconds: float = 0.0
+
+    def now(self) -> float:
+        return ORIGIN + self.off_seconds + self.loop.time()
+
+
+class Ground:
+    """A database in memory that is empty again for every run, and what is made once."""
+
+    _one: "Ground | None" = None
+
+    def __init__(self) -> None:
+        self.database = Database("sqlite://", inline=True)
+        self.database.create_tables()
+        with self.database.engine.connect() as connection:
+            self._empty = _raw(connection).serialize()
+        self.registry: Registry = default_registry()
+
+    @classmethod
+    def get(cls) -> "Ground":
+        """The one of this system process."""
+        if cls._one is None:
+            cls._one = cls()
+        return cls._one
+
+    def cleared(self, clock: Callable[[], float]) -> Database:
+        """The database, empty, telling this time."""
+        with self.database.engine.connect() as connection:
+            connection.rollback()
+            _raw(connection).deserialize(self._empty)
+            connection.info[CLOCK] = clock
+        return self.database
+
+
+def _raw(connection: Any) -> Any:
+    return connection.connection.driver_connection
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in a run."""
+
+    crashes: Counter[str] = field(default_factory=Counter)
+    """By where: before or after a write or a call of a cloud."""
+    starts: int = 0
+    commits: int = 0
+    calls: int = 0
+
+
+class Plant:
+    """One run's processes. Implements `doors.Witness`."""
+
+    def __init__(
+        self, schedule: Schedule, weather: Weather, loop: SimulationLoop, doors: Doors
+    ) -> None:
+        self.schedule = schedule
+        self.setting = schedule.setting
+        self.weather = weather
+        self.loop = loop
+        self.doors = doors
+        ground = Ground.get()
+        self.registry = ground.registry
+        clock = Skewed(loop)
+        self.clock = clock
+        self.database = ground.cleared(clock.now)
+        self.faults = Faults(
+            seed=schedule.seed,
+            build_seconds=self.setting.build_seconds,
+            delete_seconds=self.setting.delete_seconds,
+            build_error=self.setting.build_error,
+        )
+        self.world = World(clock)
+        self.settings = Settings(
+            lease_seconds=self.setting.lease_seconds,
+            poll_first_seconds=0.2,
+            watch_seconds=0,
+            drift_seconds=0,
+        )
+        self.counts = Counts()
+        self.wrongs: list[str] = []
+        self.lines: list[str] | None = None
+        self._trace = hashlib.blake2b(digest_size=16)
+        self._generation: Counter[str] = Counter()
+        self.apis: dict[str, tuple[Process, Control]] = {}
+        self.engines: dict[str, Process] = {}
+        self._listening: dict[str, Control] = {}
+        self.closing = False
+
+    # --- what the doors tell -----------------------------------------------------------------
+
+    def tell(self, line: str) -> None:
+        """One line of the trace."""
+        text = f"{self.loop.time():.6f} {line}"
+        self._trace.update(text.encode())
+        self._trace.update(b"\n")
+        if self.lines is not None:
+            self.lines.append(text)
+
+    def wrong(self, what: str) -> None:
+        """A promise is broken."""
+        self.tell(f"WRONG {what}")
+        self.wrongs.append(what)
+
+    def crashed(self, process: Process, seconds: float, where: str) -> None:
+        """Count it, and start the process anew after a while."""
+        self.counts.crashes[where] += 1
+        slot = process.name.partition(".")[0]
+        self._listening.pop(slot, None)
+        self.apis.pop(slot, None)
+        start = self.start_api if slot.startswith("api") else self.start_engine
+        self.loop.outside(lambda: self.loop.call_later(seconds, start, slot))
+
+    def committed(self, name: str, engine: str, answer: Any) -> None:
+        """The database's word to those who listen."""
+        del engine, answer
+        self.counts.commits += 1
+        if name == "call":
+            for control in list(self._listening.values()):
+                self.loop.call_later(
+                    self.weather.delay(), control.machine.nudges.nudge, QUEUE
+                )
+
+    @property
+    def trace(self) -> str:
+        """A digest of everything that happened."""
+        return self._trace.hexdigest()
+
+    # --- processes ---------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start all there are."""
+        for number in range(self.setting.engines):
+            self.start_engine(f"engine{number}")
+        for number in range(self.setting.apis):
+            self.start_api(f"api{number}")
+
+    def start_engine(self, slot: str) -> None:
+        """A process that performs operations."""
+        if not self.closing:
+            process = self._process(slot)
+            self.engines[slot] = process
+            process.start(self._engine(process, slot))
+
+    def start_api(self, slot: str) -> None:
+        """A process that accepts requests."""
+        if not self.closing:
+            process = self._process(slot)
+            process.start(self._api(process, slot))
+
+    def _process(self, slot: str) -> Process:
+        self._generation[slot] += 1
+        self.counts.starts += 1
+        name = f"{slot}.{self._generation[slot]}"
+        self.tell(f"{name} starts")
+        return Process(name, self.loop)
+
+    def _assembled(self, process: Process, slot: str, patience: float) -> tuple[Control, Any]:
+        skew = self.setting.skew_seconds
+        clock = replace(self.clock, off_seconds=Dice(self.schedule.seed, slot).between(-skew, skew))
+        dice = Dice(self.schedule.seed, process.name)
+        database = self.doors.database(process, self, self.database, patience)
+        cloud = SimulatedCloud(clock=self.clock, world=self.world, faults=self.faults)
+        control, engine = assemble(
+            database=database,
+            clouds={"simulated": self.doors.cloud(process, self, cloud)},
+            default_cloud="simulated",
+            runtime=TaskRuntime(),
+            links=Links(base_url="http://127.0.0.1:1", key=b"simulated"),
+            clock=clock,
+            settings=self.settings,
+            registry=self.registry,
+            alone=False,
+            ids=dice.uuid,
+            chance=dice.bytes,
+        )
+        database.me = control.machine.id
+        return control, engine
+
+    async def _engine(self, process: Process, slot: str) -> None:
+        control, engine = self._assembled(process, slot, float("inf"))
+        self._listening[slot] = control
+        await engine.open()
+
+    async def _api(self, process: Process, slot: str) -> None:
+        control, _ = self._assembled(process, slot, PATIENCE_SECONDS)
+        await control.runtime.open(_nothing, control.machine.id, ())
+        self.apis[slot] = (process, control)
+
+    # --- the weather ends --------------------------------------------------------------------
+
+    def clear_up(self) -> None:
+        """From here on nothing strikes any more."""
+        self.weather.fine = True
+        self.tell("fine weather")
+
+    def summary(self) -> dict[str, int]:
+        """Faults by kind."""
+        return dict(Counter(str(fault.kind) for fault in self.weather.struck))
+
+
+async def _nothing(operation_id: OperationId, attempt: int | None) -> None:
+    """An API performs nothing."""
+
+
+@functools.cache
+def kinds() -> tuple[Kind, ...]:
+    """All kinds of faults."""
+    return tuple(Kind)
+
+
+async def pause(seconds: float) -> None:
+    """In virtual time."""
+    await asyncio.sleep(seconds)

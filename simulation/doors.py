@@ -11,17 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from mantle.clouds.ports import CloudInfo, Unavailable
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.model.errors import Unavailable as DatabaseAway
 from mantle.model.ids import ProjectId
 from mantle.model.schema import Limitation
-from mantle.store import leases
+from mantle.model.status import Status
 from mantle.store.database import Connection, Database
 from mantle.store.operations import Held
-from mantle.store.tables.stacks import operations
 from simulation.loop import Process
 from simulation.weather import Fault, Kind, Place, Side, Weather
 
@@ -34,6 +33,12 @@ VERBS = frozenset(
 """Of a collection, that go to the cloud."""
 
 
+MEMBERSHIP = frozenset(
+    {"register_engine", "stop_engine", "beat", "take_over", "give_back", "release", "_take", "call"}
+)
+"""Writes by which engines know of each other."""
+
+
 class Witness(Protocol):
     """Hears what happens at the doors."""
 
@@ -42,7 +47,8 @@ class Witness(Protocol):
     def tell(self, line: str) -> None: ...
     def crashed(self, process: Process, seconds: float, where: str) -> None: ...
     def wrong(self, what: str) -> None: ...
-    def committed(self, name: str, engine: str, answer: Any) -> None: ...
+    def committed(self, name: str) -> None: ...
+    def done(self, step: tuple[str, ...]) -> None: ...
 
 
 class Door:
@@ -112,19 +118,20 @@ class DatabaseDoor(Door, Database):
     ) -> T:
         name = _name(function)
         async with self._one:
-            fault = await self._reach(Place.WRITE, Side.BEFORE, name)
+            place = Place.MEMBER if name in MEMBERSHIP else Place.WRITE
+            fault = await self._reach(place, Side.BEFORE, name)
             if fault is not None and fault.kind is Kind.AGAIN:
                 self._in_vain(engine, function, *args, **kwargs)
                 await asyncio.sleep(self.witness.weather.delay())
             answer = await self.deed(engine, function, *args, **kwargs)
             self.witness.tell(f"{self.process.name} {name}")
-            await self._reach(Place.WRITE, Side.AFTER, name)
+            await self._reach(place, Side.AFTER, name)
             return answer
 
     async def deed(self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """The transaction itself, and what must be true of every one."""
         answer = await self.shared._write(engine, function, *args, **kwargs)  # noqa: SLF001 - it is the same class
-        self.witness.committed(_name(function), self.process.name, answer)
+        self.witness.committed(_name(function))
         return answer
 
     def _in_vain(self, engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -168,23 +175,29 @@ class JournalDoor(DatabaseDoor):
         if _name(function) != "_commit":
             return await super().deed(engine, function, *args, **kwargs)
         entries = list(args[0])
-        holders = await self.shared.read(_holders, [each.operation_id for each in entries])
+        holders = self._holders({each.operation_id for each in entries})
         answer: Any = await super().deed(engine, function, *args, **kwargs)
         for entry, said in zip(entries, answer, strict=True):
-            if said is not Held.BACK and holders.get(entry.operation_id) != (self.me, entry.epoch):
+            if said is Held.BACK:
+                continue
+            if holders.get(entry.operation_id) != (self.me, entry.epoch):
                 self.witness.wrong(
                     f"{self.process.name} wrote for operation {entry.operation_id} as of epoch "
                     f"{entry.epoch}, which is held as {holders.get(entry.operation_id)}"
                 )
+            if any(event.status is Status.COMPLETE for event in entry.events) and entry.resources:
+                row = entry.resources[0]
+                self.witness.done((entry.operation_id, str(row.plan_id), row.id, str(row.action)))
         return answer  # type: ignore[no-any-return]
 
+    def _holders(self, ids: set[str]) -> dict[str, tuple[str, int]]:
+        """Asked of the driver: it is asked at every commit."""
+        with self.shared.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            return {each: raw.execute(_HOLDER, (each,)).fetchone() for each in sorted(ids)}
 
-def _holders(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int]]:
-    query = select(operations.c.id, operations.c.engine, operations.c.epoch)
-    return {
-        row.id: (row.engine, row.epoch)
-        for row in connection.execute(query.where(operations.c.id.in_(ids)))
-    }
+
+_HOLDER = "SELECT engine, epoch FROM operations WHERE id = ?"
 
 
 class CloudDoor(Door):
@@ -259,6 +272,3 @@ class _Collection:
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", "a transaction")
 
-
-NOTIFY = leases.call
-"""What wakes the engines that listen."""

@@ -14,7 +14,7 @@ from mantle.model.status import Action, OperationStatus, Status
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.tables.snapshots import snapshot_contents
-from mantle.store.tables.stacks import events, operations
+from mantle.store.tables.stacks import operations
 from simulation.plant import Plant
 from simulation.shapes import Expected, shape_of
 
@@ -143,7 +143,6 @@ class Judge:
         """After everything was deleted and all is quiet."""
         with self._connect() as connection:
             self._accepted(connection, accepted)
-            self._done_once(connection)
             self._ended(connection)
         for kind, identity, token in self.plant.world.listing():
             if not token.startswith("public-"):
@@ -169,29 +168,6 @@ class Judge:
                 request_id not in known
             ):
                 self.plant.wrong(f"accepted and lost: {request_id} {what}")
-
-    def _done_once(self, connection: Connection) -> None:
-        """A step's end is told once."""
-        query = (
-            select(
-                events.c.operation_id, events.c.resource, events.c.physical_id, events.c.action,
-                func.count(),
-            )
-            .where(
-                events.c.operation_id.is_not(None),
-                events.c.status == Status.COMPLETE,
-                events.c.action.in_((Action.CREATE, Action.DELETE)),
-            )
-            .group_by(
-                events.c.operation_id, events.c.resource, events.c.physical_id, events.c.action
-            )
-            .having(func.count() > 1)
-        )  # fmt: skip
-        for operation, resource, physical, action, count in connection.execute(query):
-            self.plant.wrong(
-                f"operation {operation} told {count} times that {action} of {resource} "
-                f"({physical}) is complete"
-            )
 
     def _ended(self, connection: Connection) -> None:
         query = select(

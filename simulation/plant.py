@@ -1,7 +1,5 @@
 """The processes of one run, over one database and one world that outlive all of them."""
 
-import asyncio
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -20,19 +18,16 @@ from mantle.store.database import Database
 from mantle.store.moments import CLOCK
 from mantle.wiring import assemble
 from simulation.chance import Dice
-from simulation.doors import CloudDoor, DatabaseDoor, JournalDoor
+from simulation.doors import CloudDoor, JournalDoor
 from simulation.loop import Process, SimulationLoop
 from simulation.schedule import Schedule
-from simulation.weather import Kind, Weather
+from simulation.weather import Weather
 
 ORIGIN = 1_800_000_000.0
 """Seconds since the epoch at which every run begins."""
 
 PATIENCE_SECONDS = 20.0
 """How long an API waits for the database."""
-
-Opener = Callable[..., DatabaseDoor]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
@@ -132,6 +127,7 @@ class Plant:
         self._generation: Counter[str] = Counter()
         self.apis: dict[str, tuple[Process, Control]] = {}
         self.engines: dict[str, Process] = {}
+        self._done: Counter[tuple[str, ...]] = Counter()
         self._listening: dict[str, Control] = {}
         self.closing = False
 
@@ -156,12 +152,17 @@ class Plant:
         slot = process.name.partition(".")[0]
         self._listening.pop(slot, None)
         self.apis.pop(slot, None)
-        start = self.start_api if slot.startswith("api") else self.start_engine
+        start = {"api": self.start_api, "eng": self.start_engine, "who": self.start_whole}[slot[:3]]
         self.loop.outside(lambda: self.loop.call_later(seconds, start, slot))
 
-    def committed(self, name: str, engine: str, answer: Any) -> None:
+    def done(self, step: tuple[str, ...]) -> None:
+        """A step's end is durable; that happens once."""
+        self._done[step] += 1
+        if self._done[step] > 1:
+            self.wrong(f"a step was done {self._done[step]} times: {step}")
+
+    def committed(self, name: str) -> None:
         """The database's word to those who listen."""
-        del engine, answer
         self.counts.commits += 1
         if name == "call":
             for control in list(self._listening.values()):
@@ -178,6 +179,9 @@ class Plant:
 
     def begin(self) -> None:
         """Start all there are."""
+        if self.setting.alone:
+            self.start_whole("whole0")
+            return
         for number in range(self.setting.engines):
             self.start_engine(f"engine{number}")
         for number in range(self.setting.apis):
@@ -195,6 +199,12 @@ class Plant:
         if not self.closing:
             process = self._process(slot)
             process.start(self._api(process, slot))
+
+    def start_whole(self, slot: str) -> None:
+        """A process that does both and shares its database with nobody, as `mantle up`."""
+        if not self.closing:
+            process = self._process(slot)
+            process.start(self._whole(process, slot))
 
     def _process(self, slot: str) -> Process:
         self._generation[slot] += 1
@@ -218,7 +228,7 @@ class Plant:
             clock=clock,
             settings=self.settings,
             registry=self.registry,
-            alone=False,
+            alone=self.setting.alone,
             ids=dice.uuid,
             chance=dice.bytes,
         )
@@ -230,6 +240,11 @@ class Plant:
         self._listening[slot] = control
         await engine.open()
 
+    async def _whole(self, process: Process, slot: str) -> None:
+        control, engine = self._assembled(process, slot, float("inf"))
+        await engine.open()
+        self.apis[slot] = (process, control)
+
     async def _api(self, process: Process, slot: str) -> None:
         control, _ = self._assembled(process, slot, PATIENCE_SECONDS)
         await control.runtime.open(_nothing, control.machine.id, ())
@@ -239,8 +254,9 @@ class Plant:
 
     def clear_up(self) -> None:
         """From here on nothing strikes any more."""
-        self.weather.fine = True
-        self.tell("fine weather")
+        if not self.weather.fine:
+            self.weather.fine = True
+            self.tell("fine weather")
 
     def summary(self) -> dict[str, int]:
         """Faults by kind."""
@@ -249,14 +265,3 @@ class Plant:
 
 async def _nothing(operation_id: OperationId, attempt: int | None) -> None:
     """An API performs nothing."""
-
-
-@functools.cache
-def kinds() -> tuple[Kind, ...]:
-    """All kinds of faults."""
-    return tuple(Kind)
-
-
-async def pause(seconds: float) -> None:
-    """In virtual time."""
-    await asyncio.sleep(seconds)

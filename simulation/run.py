@@ -24,8 +24,11 @@ from simulation.weather import Fault, Weather, told
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 1500.0
-"""Of virtual time, for the operations of one stack to end."""
+STORM_SECONDS = 400.0
+"""Of virtual time; then the weather is fine, whatever has been struck by then."""
+
+PATIENCE_SECONDS = 1100.0
+"""Of virtual time, for the operations of one stack to end: a storm, and the longest wait."""
 
 TURNS = 3_000_000
 """Callbacks of one run, at most: more means that something turns in a circle."""
@@ -105,6 +108,7 @@ def simulate(
 async def _story(plant: Plant) -> int:
     client, judge = Client(plant), Judge(plant)
     plant.begin()
+    plant.loop.call_later(STORM_SECONDS, plant.clear_up)
     stacks: dict[str, list[Request]] = {}
     for request in plant.schedule.requests:
         stacks.setdefault(request.stack, []).append(request)

@@ -43,6 +43,8 @@ class Request:
 class Setting:
     """How the control plane is set up."""
 
+    alone: bool = False
+    """One process does all of it, as `mantle up`; else engines and APIs share the database."""
     engines: int = 3
     apis: int = 1
     lease_seconds: float = 3.0
@@ -106,6 +108,7 @@ def schedule_of(seed: int) -> Schedule:
 
 def _setting(dice: Dice) -> Setting:
     return Setting(
+        alone=dice.strikes(0.35),
         engines=1 + dice.below(3),
         apis=1 + dice.below(2),
         lease_seconds=dice.choice((1.5, 3.0, 12.0)),
@@ -120,14 +123,14 @@ def _rates(dice: Dice) -> Rates:
     """Storms of one kind, and all kinds together; some are so thick that hardly a step is done."""
     some = dice.choice((0.0, 0.01, 0.03))
     return Rates(
-        crash=dice.choice((0.03, 0.1, 0.2, 0.3, 0.4)),
+        crash=dice.choice((0.03, 0.1, 0.25, 0.4, 0.5)),
         freeze=dice.choice((0.0, 0.0, some)),
         partition=dice.choice((0.0, 0.0, some)),
         slow=dice.choice((0.0, 0.02, 0.1)),
         again=dice.choice((0.0, 0.05)),
         lost_request=dice.choice((0.0, some)),
         lost_reply=dice.choice((0.0, some, 0.1)),
-        most=dice.choice((20, 60, 120, 240)),
+        most=dice.choice((30, 120, 300, 600)),
     )
 
 

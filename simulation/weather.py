@@ -43,6 +43,8 @@ class Place(StrEnum):
     """Where it leads to."""
 
     READ = "read"
+    MEMBER = "member"
+    """A write about who is there and who takes what: beats, leases, the queue."""
     WRITE = "write"
     CLOUD = "cloud"
 
@@ -61,6 +63,10 @@ class Fault:
 _POSSIBLE: Mapping[tuple[Place, Side], tuple[Kind, ...]] = {
     (Place.READ, Side.BEFORE): (Kind.FREEZE, Kind.PARTITION, Kind.SLOW),
     (Place.READ, Side.AFTER): (Kind.FREEZE, Kind.SLOW),
+    (Place.MEMBER, Side.BEFORE): (
+        Kind.CRASH, Kind.FREEZE, Kind.PARTITION, Kind.SLOW, Kind.AGAIN,
+    ),
+    (Place.MEMBER, Side.AFTER): (Kind.CRASH, Kind.FREEZE, Kind.PARTITION, Kind.SLOW),
     (Place.WRITE, Side.BEFORE): (
         Kind.CRASH, Kind.FREEZE, Kind.PARTITION, Kind.SLOW, Kind.AGAIN,
     ),
@@ -70,6 +76,10 @@ _POSSIBLE: Mapping[tuple[Place, Side], tuple[Kind, ...]] = {
     (Place.CLOUD, Side.BEFORE): (Kind.CRASH, Kind.SLOW, Kind.LOST_REQUEST),
     (Place.CLOUD, Side.AFTER): (Kind.CRASH, Kind.FREEZE, Kind.SLOW, Kind.LOST_REPLY),
 }  # fmt: skip
+
+
+SELDOM = 0.3
+"""How much less often something strikes at a member's writes, which are most of all there are."""
 
 
 @dataclass(slots=True)
@@ -97,7 +107,11 @@ class Weather:
             Kind.LOST_REPLY: self.rates.lost_reply,
         }
         self._table = {
-            where: [(kind, rate[kind]) for kind in kinds if rate[kind] > 0]
+            where: [
+                (kind, rate[kind] * (SELDOM if where[0] is Place.MEMBER else 1.0))
+                for kind in kinds
+                if rate[kind] > 0
+            ]
             for where, kinds in _POSSIBLE.items()
         }
 

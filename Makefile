@@ -4,6 +4,7 @@
 SHELL = /bin/sh
 ARGS =
 SECONDS = 120
+SEEDS = 0:100
 DEMO_DATA = var/demo
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo 'make test-postgres     the suites about stored rows, on a PostgreSQL of their own'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
+	@echo 'make simulate          whole clusters under seeds, SEEDS=0:100; a seed that fails prints a test'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
 	@echo 'make bench-openstack   servers on the real OpenStack of ../shared/openstack, beside a plain script'
 	@echo 'make docs              write docs/reference/cli.md and lint.md again'
@@ -70,6 +72,9 @@ test-long: .venv/.synced .venv-previous/.synced
 fuzz: .venv/.synced
 	@SECONDS_TO_FUZZ=$(SECONDS) .venv/bin/python -m fuzz
 
+simulate: .venv/.synced
+	@.venv/bin/python -m simulation --seeds $(SEEDS) $(ARGS)
+
 bench: .venv/.synced
 	@.venv/bin/python -m benchmarks $(ARGS)
 
@@ -91,4 +96,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz bench bench-openstack openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz simulate bench bench-openstack openstack docs pictures lock clean

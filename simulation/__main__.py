@@ -89,17 +89,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.trace:
         seed = options.seeds[0]
-        for line in apart(lambda: simulate(seed, traced=True)).lines:
-            print(line)
+        print("\n".join(apart(lambda: simulate(seed, traced=True)).lines))
         return 0
     whole = Tally()
     for start in range(options.seeds.start, options.seeds.stop, 100):
         hundred = range(start, min(start + 100, options.seeds.stop))
         part = _hundred(hundred, whole, options)
         if options.record is not None:
-            line = {"first": hundred.start, "end": hundred.stop, **part.document()}
+            kept = {"first": hundred.start, "end": hundred.stop, **part.document()}
             with options.record.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(kept) + "\n")
         if options.until and whole.crashes.total() >= options.until:
             break
     print(json.dumps(whole.document(), indent=2))

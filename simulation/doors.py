@@ -44,6 +44,7 @@ class Witness(Protocol):
 
     weather: Weather
 
+    def now(self) -> float: ...
     def tell(self, line: str) -> None: ...
     def crashed(self, process: Process, seconds: float, where: str) -> None: ...
     def wrong(self, what: str) -> None: ...
@@ -128,13 +129,23 @@ class DatabaseDoor(Door, Database):
             await self._reach(place, Side.AFTER, name)
             return answer
 
-    async def deed(self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """The transaction itself, and what must be true of every one."""
-        answer = await self.shared._write(engine, function, *args, **kwargs)  # noqa: SLF001 - it is the same class
+    async def deed(
+        self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> T:
+        """The transaction, and what must be true of every one."""
+        answer = await self.transaction(engine, function, *args, **kwargs)
         self.witness.committed(_name(function))
         return answer
 
-    def _in_vain(self, engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    async def transaction(
+        self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> T:
+        """The transaction itself."""
+        return await self.shared._write(engine, function, *args, **kwargs)  # noqa: SLF001 - it is the same class
+
+    def _in_vain(
+        self, engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
         """All of it but the commit: another's got in between."""
         with engine.connect() as connection, connection.begin() as transaction:
             try:
@@ -170,13 +181,35 @@ class JournalDoor(DatabaseDoor):
     me = ""
     """The engine's id."""
 
-    async def deed(self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Writes that passed the fence must be those of the operation's holder."""
-        if _name(function) != "_commit":
-            return await super().deed(engine, function, *args, **kwargs)
+    async def deed(
+        self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any
+    ) -> T:
+        """What passes the fence is the holder's; who is given up was silent."""
+        match _name(function):
+            case "_commit":
+                return await self._audited(engine, function, *args)
+            case "take_over":
+                return await self._witnessed(engine, function, *args)
+            case _:
+                return await super().deed(engine, function, *args, **kwargs)
+
+    async def _witnessed(self, engine: Engine, function: Callable[..., T], *args: Any) -> T:
+        victim, _, lease_seconds = args
+        with self.shared.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            (beat_at,) = raw.execute(_BEAT, (victim,)).fetchone()
+        answer = await super().deed(engine, function, *args)
+        silent = self.witness.now() - beat_at
+        if answer is not None and silent < lease_seconds:
+            self.witness.wrong(
+                f"{self.process.name} gave up {victim}, which was silent for {silent:.3f} s only"
+            )
+        return answer
+
+    async def _audited(self, engine: Engine, function: Callable[..., T], *args: Any) -> T:
         entries = list(args[0])
         holders = self._holders({each.operation_id for each in entries})
-        answer: Any = await super().deed(engine, function, *args, **kwargs)
+        answer: Any = await super().deed(engine, function, *args)
         for entry, said in zip(entries, answer, strict=True):
             if said is Held.BACK:
                 continue
@@ -196,6 +229,8 @@ class JournalDoor(DatabaseDoor):
             raw: Any = connection.connection.driver_connection
             return {each: raw.execute(_HOLDER, (each,)).fetchone() for each in sorted(ids)}
 
+
+_BEAT = "SELECT beat_at FROM engines WHERE id = ?"
 
 _HOLDER = "SELECT engine, epoch FROM operations WHERE id = ?"
 
@@ -228,7 +263,9 @@ class CloudDoor(Door):
     async def stop(self) -> None:
         """Nothing to stop."""
 
-    async def call(self, what: str, deed: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    async def call(
+        self, what: str, deed: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any
+    ) -> Any:
         """One call, with its two boundaries."""
         fault = await self.cross(Place.CLOUD, Side.BEFORE, what)
         if fault is not None and fault.kind is Kind.LOST_REQUEST:
@@ -271,4 +308,3 @@ class _Collection:
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", "a transaction")
-

@@ -159,7 +159,7 @@ class SimulationLoop(asyncio.BaseEventLoop):
         ready: Any = self._ready  # type: ignore[attr-defined]
         scheduled: Any = self._scheduled  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:  # noqa: SLF001 - asyncio's own, as its loops do
-            heapq.heappop(scheduled)._scheduled = False
+            heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001
         if not ready:
             if not scheduled:
                 raise Deadlock("every task waits, and no timer is set to wake one")

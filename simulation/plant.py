@@ -29,6 +29,7 @@ ORIGIN = 1_800_000_000.0
 PATIENCE_SECONDS = 20.0
 """How long an API waits for the database."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """Which doors the processes get; other ones to see what breaks."""
@@ -133,6 +134,10 @@ class Plant:
 
     # --- what the doors tell -----------------------------------------------------------------
 
+    def now(self) -> float:
+        """The database's time, in seconds since the epoch."""
+        return self.clock.now()
+
     def tell(self, line: str) -> None:
         """One line of the trace."""
         text = f"{self.loop.time():.6f} {line}"
@@ -166,9 +171,7 @@ class Plant:
         self.counts.commits += 1
         if name == "call":
             for control in list(self._listening.values()):
-                self.loop.call_later(
-                    self.weather.delay(), control.machine.nudges.nudge, QUEUE
-                )
+                self.loop.call_later(self.weather.delay(), control.machine.nudges.nudge, QUEUE)
 
     @property
     def trace(self) -> str:

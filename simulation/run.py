@@ -8,7 +8,7 @@ import pickle
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -201,7 +201,7 @@ def _hushed() -> Iterator[list[str]]:
     """No log; what Mantle itself calls a defect is kept."""
     defects: list[str] = []
 
-    def listen(_: Any, level: str, event: dict[str, Any]) -> dict[str, Any]:
+    def listen(_: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if level in {"error", "exception", "critical"}:
             error = sys.exc_info()[1]
             defects.append(f"{event.get('event')}: {type(error).__name__}: {error}")
@@ -243,5 +243,5 @@ def apart(work: Callable[[], T]) -> T:
     _, status = os.waitpid(child, 0)
     if status != 0:
         raise RuntimeError(f"a simulation's process ended with status {status}")
-    answer: T = pickle.loads(told_by_child)  # noqa: S301 - our own child's
+    answer: T = pickle.loads(told_by_child)
     return answer

@@ -108,7 +108,7 @@ def schedule_of(seed: int) -> Schedule:
 
 def _setting(dice: Dice) -> Setting:
     return Setting(
-        alone=dice.strikes(0.35),
+        alone=dice.strikes(0.4),
         engines=1 + dice.below(3),
         apis=1 + dice.below(2),
         lease_seconds=dice.choice((1.5, 3.0, 12.0)),
@@ -123,14 +123,14 @@ def _rates(dice: Dice) -> Rates:
     """Storms of one kind, and all kinds together; some are so thick that hardly a step is done."""
     some = dice.choice((0.0, 0.01, 0.03))
     return Rates(
-        crash=dice.choice((0.03, 0.1, 0.25, 0.4, 0.5)),
+        crash=dice.choice((0.03, 0.15, 0.3, 0.45, 0.55)),
         freeze=dice.choice((0.0, 0.0, some)),
         partition=dice.choice((0.0, 0.0, some)),
         slow=dice.choice((0.0, 0.02, 0.1)),
         again=dice.choice((0.0, 0.05)),
         lost_request=dice.choice((0.0, some)),
         lost_reply=dice.choice((0.0, some, 0.1)),
-        most=dice.choice((30, 120, 300, 600)),
+        most=dice.choice((60, 300, 600, 1200)),
     )
 
 

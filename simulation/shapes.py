@@ -122,9 +122,9 @@ class Shape:
         return frozenset(made)
 
 
-def shape_of(description: str) -> Shape:
+def shape_of(template: str) -> Shape:
     """What a template says of itself."""
-    return Shape(**json.loads(description))
+    return Shape(**json.loads(json.loads(template)["description"]))
 
 
 def _volume(name: str, zone: str) -> dict[str, object]:
@@ -165,7 +165,9 @@ def next_shape(dice: Dice, before: Shape) -> Shape:
             case 4:
                 changed = replace(changed, inner=dice.below(3))
             case 5:
-                changed = replace(changed, server=True, flavor=dice.choice(("m1.small", "m1.medium")))
+                changed = replace(
+                    changed, server=True, flavor=dice.choice(("m1.small", "m1.medium"))
+                )
             case _:
                 changed = replace(changed, volume=dice.strikes(0.5))
     return changed

@@ -78,8 +78,9 @@ _POSSIBLE: Mapping[tuple[Place, Side], tuple[Kind, ...]] = {
 }  # fmt: skip
 
 
-SELDOM = 0.3
-"""How much less often something strikes at a member's writes, which are most of all there are."""
+OFTEN: Mapping[Place, float] = {Place.MEMBER: 0.3, Place.CLOUD: 2.0}
+"""How much more often something strikes there: a member's own writes are most of all there are,
+calls of clouds the fewest."""
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class Weather:
         }
         self._table = {
             where: [
-                (kind, rate[kind] * (SELDOM if where[0] is Place.MEMBER else 1.0))
+                (kind, min(0.6, rate[kind] * OFTEN.get(where[0], 1.0)))
                 for kind in kinds
                 if rate[kind] > 0
             ]

@@ -183,8 +183,8 @@ def assemble(
 ) -> tuple[Control, Engine]:
     """A control plane over parts that are given; what `opened` and the simulations share.
 
-    `ids` and `chance` make its ids and its random bytes. `alone` is an engine that shares its database with nobody: it performs what is accepted here
-    itself. Else what is accepted goes into the queue.
+    `alone` is an engine that shares its database with nobody: it performs what is accepted here
+    itself. Else what is accepted goes into the queue. `ids` and `chance` make ids and bytes.
     """
     children = Children()
 
@@ -442,8 +442,8 @@ def build_clouds(options: Options) -> dict[str, Cloud]:
     local = LocalCloud(
         options.data_dir / "local-cloud",
         clock=SystemClock(),
-        new_id=ids,
-        random=chance,
+        new_id=new_id,
+        random=random_bytes,
         metadata_base_url=f"{options.base_url}/metadata",
         **loopback,
     )

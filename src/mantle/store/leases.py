@@ -155,9 +155,7 @@ def alive(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(engines.c.stopped_at.is_(None))) or 0
 
 
-def assign(
-    connection: Connection, engine: str, chosen: Sequence[OperationId], here: float
-) -> bool:
+def assign(connection: Connection, engine: str, chosen: Sequence[OperationId], here: float) -> bool:
     """These are this engine's, which claims each when it begins with it.
 
     False, with nothing taken, when the engine has been given up and has not beaten since.

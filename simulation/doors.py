@@ -95,6 +95,7 @@ class DatabaseDoor(Door, Database):
         shared: Database,
         patience_seconds: float = float("inf"),
     ) -> None:
+        # Not the database's own beginning: there is one database, and it is shared.
         Door.__init__(self, process, witness)
         self.shared = shared
         self.url = shared.url
@@ -166,13 +167,9 @@ class DatabaseDoor(Door, Database):
                 raise DatabaseAway("The database does not answer (simulated).")
             await asyncio.sleep(min(left, self.patience_seconds - waited))
 
-    @property
-    def _writer_engine(self) -> Engine:  # type: ignore[override]
-        return self.shared._writer_engine  # noqa: SLF001 - the same class
-
-    @property
-    def _fenced_engine(self) -> Engine:  # type: ignore[override]
-        return self.shared._fenced_engine  # noqa: SLF001 - the same class
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a database has: engines, and the gates to its threads."""
+        return getattr(self.shared, name)
 
 
 class JournalDoor(DatabaseDoor):

@@ -69,8 +69,8 @@ def test_nothing_is_in_many_more_of_them(first):
 
 def test_the_same_seed_has_the_same_trace_byte_for_byte():
     """Whatever the order of Python's sets, in whichever process."""
-    first, second = traced(62, "1"), traced(62, "2")
-    assert len(first) > 10_000
+    first, second = traced(33, "1"), traced(33, "2")
+    assert first.count(b"\n") > 200
     assert first == second
 
 

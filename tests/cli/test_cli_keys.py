@@ -61,6 +61,8 @@ async def work(folder, name="s"):
         while await control.database.read(operation_rows.live):
             await asyncio.sleep(0.02)
         stack = await find_stack(control, CALLER.project_id, name)
+        # While it is at work, too: the log of writes is not yet in the file.
+        assert CANARY.encode() not in files(folder)
         return (await show_resource(control, stack, "one")).record.attributes["value"]
 
 

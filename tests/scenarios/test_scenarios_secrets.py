@@ -44,6 +44,7 @@ from mantle.stacks.secrets import add_secret
 from mantle.stacks.snapshots import take_snapshot
 from mantle.stacks.update import UpdateRequest, update_stack
 from mantle.store import events as event_rows
+from mantle.store import resources as resource_rows
 from mantle.store import sinks as sink_rows
 from mantle.store.rotation import rotate, tidy, used_keys
 from mantle.store.sealed import Locked
@@ -473,6 +474,42 @@ def test_what_an_earlier_release_left_plain_is_read_and_then_sealed():
     assert plant.life(after)
     tidy(plant.database)
     assert standing_in(stored(plant.database), seen) == []
+
+
+def test_what_does_not_open_fails_its_own_operation_and_no_other():
+    """A row was altered beside Mantle while its stack's update waited for its turn."""
+    plant = Plant()
+
+    async def story(control):
+        for name in ("s", "fine"):
+            request = CreateRequest(name=name, source=source(password=HIDDEN))
+            if name == "fine":
+                request = replace(request, source=source(PLAIN))
+            await create_stack(control, CALLER, request)
+        await quiet(control)
+        stack = await find_stack(control, CALLER.project_id, "s")
+        fine = await find_stack(control, CALLER.project_id, "fine")
+        change = UpdateRequest(existing=True, parameters={"size": 13})
+        await update_stack(control, CALLER, stack, change)
+        await update_stack(control, CALLER, stack, replace(change, parameters={"size": 14}))
+        with control.database.engine.begin() as connection:
+            mine = f"stack_id = '{stack.id}' AND name = 'user'"
+            bad = "(SELECT properties FROM resources WHERE name = 'server' AND stack_id = :s)"
+            query = f"UPDATE resources SET properties = {bad} WHERE {mine}"
+            connection.execute(text(query), {"s": stack.id})
+        await quiet(control)
+        stack = await find_stack(control, CALLER.project_id, "s")
+        assert stack.state == "UPDATE_FAILED", stack.state
+        assert "cannot be opened" in stack.reason
+        assert "Restore the row from a backup" in stack.reason
+        await update_stack(control, CALLER, fine, UpdateRequest(existing=True))
+        await quiet(control)
+        fine = await find_stack(control, CALLER.project_id, "fine")
+        assert fine.state == "UPDATE_COMPLETE"
+        seen = await control.database.read(resource_rows.readable_of_stacks, [stack.id, fine.id])
+        assert {row.stack_id for row in seen} == {fine.id}
+
+    assert plant.life(story)
 
 
 def test_a_wrong_key_stops_what_needs_it_and_nothing_else():

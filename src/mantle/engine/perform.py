@@ -324,7 +324,9 @@ async def _refused(machine: Machine, operation: OperationRecord, reason: str) ->
     while True:
         try:
             stack = await machine.database.read(stack_rows.get, operation.stack_id)
-            rows = await machine.database.read(resource_rows.of_stack, operation.stack_id)
+            # One that does not open is why it was refused, and is no reason to try for ever.
+            ids = [operation.stack_id]
+            rows = await machine.database.read(resource_rows.readable_of_stacks, ids)
             assert stack is not None, "an operation's stack is never deleted from the table"
             verdict = Verdict(failure=reason, cancelled=operation.cancel)
             await finish(machine, operation, stack, verdict, None, rows)

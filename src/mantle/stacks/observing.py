@@ -162,7 +162,7 @@ def _settled_rows(
     idle = [
         each for each in ids if each in still or not operation_rows.live_of_stack(connection, each)
     ]
-    rows = resource_rows.of_stacks(connection, idle)
+    rows = resource_rows.readable_of_stacks(connection, idle)
     return idle, [row for row in rows if is_settled(row)]
 
 
@@ -236,7 +236,7 @@ class _Store:
     """Every stack that was looked at."""
 
     def __call__(self, connection: Connection) -> Mapping[DriftPolicy, Sequence[StackId]]:
-        present = {row.id: row for row in resource_rows.of_stacks(connection, self.ids)}
+        present = {row.id: row for row in resource_rows.readable_of_stacks(connection, self.ids)}
         # What an operation changed meanwhile was compared with the wrong thing.
         steady = {
             row.id: row

@@ -20,7 +20,7 @@ from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
-from mantle.store.sealed import confidential, open_json, place
+from mantle.store.sealed import Locked, confidential, open_json, place
 from mantle.store.tables.stacks import resources, signals, stacks
 
 _KEPT = ("id", "stack_id", "name", "token", "created_at", "version")
@@ -86,6 +86,21 @@ def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[Reso
         resource_of(row)
         for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name))
     ]
+
+
+def readable_of_stacks(
+    connection: Connection, stack_ids: Sequence[StackId]
+) -> list[ResourceRecord]:
+    """The same, without stacks of which a row does not open: they hold up nobody else."""
+    query = select(resources).where(resources.c.stack_id.in_(stack_ids))
+    found: list[ResourceRecord] = []
+    shut: set[str] = set()
+    for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name)):
+        try:
+            found.append(resource_of(row))
+        except Locked:
+            shut.add(row.stack_id)
+    return [record for record in found if record.stack_id not in shut] if shut else found
 
 
 def metadata_of(connection: Connection, stack_ids: Sequence[StackId]) -> dict[tuple[str, str], Any]:

@@ -156,7 +156,7 @@ def locked(error: Unopened, ids: Collection[str]) -> Locked:
     return Locked(
         f"{error.place} cannot be opened: what is stored there {what}.",
         remedy="Somebody wrote to the database beside Mantle, or it is broken. Restore the row "
-        "from a backup, or delete what it belongs to. Other stacks are not concerned.",
+        "from a backup. Other stacks are not concerned.",
         fault="HTTPInternalServerError",
     )
 

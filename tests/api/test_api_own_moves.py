@@ -170,3 +170,6 @@ def test_a_group_moves_with_the_stack_inside_it(maker, mantle):
     root = maker.own.get("/stacks/takes-group").json()["stack"]["id"]
     found = maker.heat.get(f"/stacks/{inside['name']}/{inside['id']}").json()["stack"]
     assert found["parent"] == root
+    late = maker.own.post(f"/moves/{move['id']}/apply")
+    assert (late.status_code, late.json()["error"]["type"]) == (409, "PlanStale")
+    assert "Resource 'g' is not in the stack" in late.json()["error"]["message"]

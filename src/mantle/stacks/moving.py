@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mantle.access.caller import Caller
-from mantle.model.errors import Conflict, MantleError, NotFound
+from mantle.model.errors import Conflict, Denied, Invalid, MantleError, NotFound
 from mantle.model.ids import ProjectId, StackId
 from mantle.model.moves import MoveKind, MoveRequest, MoveStatus, SavedMove
 from mantle.plan.moving import moved_since
@@ -79,6 +79,11 @@ async def apply_move(control: Control, caller: Caller, move_id: str) -> SavedMov
         made = await drafted(control, caller, saved.request, saved.new_stack_id)
     except NotFound as error:
         raise _stale(saved, [str(error)]) from error
+    except Denied:
+        raise
+    except Invalid as error:
+        # It was fit to be done when it was planned: what speaks against it now has changed since.
+        raise _stale(saved, [problem.message for problem in error.problems]) from error
     changed = moved_since(saved.prints, made.prints)
     if changed:
         raise _stale(saved, changed)

@@ -83,7 +83,9 @@ async def reconciliation(control: Control) -> Reconciliation:
     world = _World()
     for place in await control.database.read(_places, control):
         await _look(control, place, world)
-    items = await control.database.read(_items)
+    types = control.registry.types.items()
+    listed = frozenset(name for name, kind in types if kind.live is not None)
+    items = await control.database.read(_items, listed)
     return Reconciliation(
         taken_at=hold.taken_at,
         backup=hold.backup,
@@ -151,8 +153,8 @@ async def _look(control: Control, place: Place, world: _World) -> None:
         )
 
 
-def _items(connection: Connection) -> list[Item]:
-    """Operations under way, and stacks that differ; by name."""
+def _items(connection: Connection, listed: Collection[str]) -> list[Item]:
+    """Operations under way, and stacks that differ; by name. `listed`: the types looked at."""
     operations = [
         _operation_item(stack, each)
         for each in operation_rows.live(connection)
@@ -169,7 +171,7 @@ def _items(connection: Connection) -> list[Item]:
     drifting = [
         found
         for root in sorted(roots.values(), key=lambda each: (each.project_id, each.name))
-        if (found := _drift_item(connection, root)) is not None
+        if (found := _drift_item(connection, root, listed)) is not None
     ]
     return [*operations, *drifting]
 
@@ -188,7 +190,7 @@ def _operation_item(stack: StackRecord, operation: OperationRecord) -> Item:
     )
 
 
-def _drift_item(connection: Connection, root: StackRecord) -> Item | None:
+def _drift_item(connection: Connection, root: StackRecord, listed: Collection[str]) -> Item | None:
     findings = unwanted_below(connection, root)
     if not findings:
         return None
@@ -213,8 +215,7 @@ def _drift_item(connection: Connection, root: StackRecord) -> Item | None:
             )
         )
     rows = resource_rows.of_stacks(connection, sorted(tree))
-    inside = {stack.parent_resource for stack in tree.values() if stack.id != root.id}
-    seen = sum(1 for row in rows if is_settled(row) and row.name not in inside)
+    seen = sum(1 for row in rows if is_settled(row) and row.resolved_type in listed)
     return drift_item(root.id, root.project_id, root.cloud, root.name, lost, seen)
 
 

@@ -1,7 +1,8 @@
 """Writes down what a release knows, for the tests that hold the next one against it.
 
 `python scripts/released.py` at a release, its commit made: `tests/upgrade/released` then has the
-commit, the tables (as SQLite's SQL) and what operations of that release may ask of an engine.
+commit, the tables (as SQLite's SQL, beside those of releases before) and what operations of that
+release may ask of an engine.
 """
 
 import json
@@ -31,8 +32,8 @@ def known() -> dict[str, object]:
     }
 
 
-def schema(folder: Path) -> str:
-    """The tables, with their revision."""
+def schema(folder: Path) -> tuple[str | None, str]:
+    """The revision, and the tables with it."""
     path = folder / "empty.sqlite"
     database = Database.at(path)
     migrate(database)
@@ -42,7 +43,7 @@ def schema(folder: Path) -> str:
     query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
     lines = [f"{row[0]};" for row in connection.execute(query)]
     connection.close()
-    return "\n".join([*lines, f"INSERT INTO alembic_version VALUES ('{at}');", ""])
+    return at, "\n".join([*lines, f"INSERT INTO alembic_version VALUES ('{at}');", ""])
 
 
 def main() -> None:
@@ -54,7 +55,8 @@ def main() -> None:
     (WHERE / "commit").write_text(commit, encoding="utf-8")
     (WHERE / "known.json").write_text(json.dumps(known(), indent=1) + "\n", encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        (WHERE / "schema.sql").write_text(schema(Path(folder)), encoding="utf-8")
+        at, tables = schema(Path(folder))
+    (WHERE / f"schema-{at}.sql").write_text(tables, encoding="utf-8")
 
 
 if __name__ == "__main__":

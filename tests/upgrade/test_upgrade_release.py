@@ -52,12 +52,12 @@ def test_nothing_that_an_engine_knew_is_forgotten():
     assert new_since(known(), json.loads((RELEASED / "known.json").read_text())) == []
 
 
-@pytest.fixture
-def released(tmp_path):
-    """A database as the last release left it."""
+@pytest.fixture(params=sorted(RELEASED.glob("schema-*.sql")), ids=lambda path: path.stem)
+def released(request, tmp_path):
+    """A database as the last release left it, or one before."""
     path = tmp_path / "db.sqlite"
     connection = sqlite3.connect(path)
-    connection.executescript((RELEASED / "schema.sql").read_text())
+    connection.executescript(request.param.read_text())
     connection.close()
     database = Database.at(path)
     yield database

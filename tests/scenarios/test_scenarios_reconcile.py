@@ -1,5 +1,6 @@
 """A restored control plane does nothing until a person has looked; then it does what was chosen."""
 
+import asyncio
 import re
 import sys
 from dataclasses import replace
@@ -13,6 +14,12 @@ from power import CALLER, Plant, quiet
 
 from mantle.api.own.reconcile import rendered
 from mantle.clouds.ports import Missing
+from mantle.clouds.simulated import SimulatedCloud
+from mantle.engine.links import Links
+from mantle.engine.runtime import TaskRuntime
+from mantle.engine.settings import Settings
+from mantle.lib import virtual_time
+from mantle.lib.clock import LoopClock
 from mantle.model.drift import DriftPolicy
 from mantle.model.errors import Conflict, MantleError
 from mantle.model.graph import TemplateSource
@@ -25,6 +32,7 @@ from mantle.stacks.reconciling import Choices, reconcile, reconciliation
 from mantle.store import operations as operation_rows
 from mantle.store.held import Hold, held, hold
 from mantle.store.tables import metadata
+from mantle.wiring import assemble
 
 pytestmark = pytest.mark.proves("beyond: backup and restore")
 
@@ -34,13 +42,16 @@ TEMPLATE = """
 heat_template_version: 2018-08-31
 resources:
   net: {type: OS::Neutron::Net}
-  volume: {type: OS::Cinder::Volume, properties: {size: 1, name: NAME}}
+  volume:
+    type: OS::Cinder::Volume
+    depends_on: net
+    properties: {size: 1, name: NAME}
 """
 GOLDEN = """\
 Restored from backup abababab of 2027-01-15T08:00:00.000Z.
 
 Operations that were under way (1):
-  running on simulated, project p1: CREATE was under way, 0 of 2 steps done
+  running on simulated, project p1: CREATE was under way, <n> of 2 steps done
       -> goes on from where it stood; or --cancel operation:<id>
 
 Stacks that differ from what is there (3):
@@ -83,14 +94,7 @@ async def remove(control, kind, object_id):
             await objects.get(object_id)
         except Missing:
             return
-        await quiet_for(control, 1.0)
-
-
-async def quiet_for(control, seconds):
-    import asyncio
-
-    del control
-    await asyncio.sleep(seconds)
+        await asyncio.sleep(1.0)
 
 
 @pytest.fixture
@@ -143,6 +147,7 @@ async def meddle(control):
 
 def told(found) -> str:
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "<id>", rendered(found))
+    text = re.sub(r"\d of 2 steps", "<n> of 2 steps", text)
     return re.sub(r"late-net-\w+", "late-net-<x>", text) + "\n"
 
 
@@ -151,7 +156,7 @@ def test_nothing_goes_on_while_it_is_held(plant):
 
     async def story(control):
         await meddle(control)
-        await quiet_for(control, 7200.0)
+        await asyncio.sleep(7200.0)
         guarded = await find_stack(control, CALLER.project_id, "guarded")
         assert len(await list_operations(control, guarded)) == 1
         (running,) = await control.database.read(operation_rows.live)
@@ -299,3 +304,43 @@ def test_what_cannot_be_seen_is_told():
         await reconcile(control, ADMIN, Choices())
 
     assert plant.life(story)
+
+
+def test_of_several_engines_none_takes_anything_until_one_is_told(plant):
+    """The hold is in the database: engines that share it wait, and all begin when it ends."""
+    seen = []
+
+    async def live():
+        clock = LoopClock(plant.origin)
+        plant.world.clock = clock
+        cloud = SimulatedCloud(clock=clock, world=plant.world, faults=plant.faults)
+        both = [
+            assemble(
+                database=plant.database,
+                clouds={"simulated": cloud},
+                default_cloud="simulated",
+                runtime=TaskRuntime(),
+                links=Links(base_url="http://127.0.0.1:1", key=b"test"),
+                clock=clock,
+                settings=Settings(poll_first_seconds=0.5),
+                alone=False,
+            )
+            for _ in range(2)
+        ]
+        for _, engine in both:
+            await engine.open()
+        await asyncio.sleep(60.0)
+        control = both[0][0]
+        (running,) = await control.database.read(operation_rows.live)
+        seen.append((running.status, running.engine))
+        await reconcile(control, ADMIN, Choices())
+        await quiet(control)
+        stack = await find_stack(control, CALLER.project_id, "running")
+        seen.append(str(stack.state))
+        await asyncio.sleep(5.0)
+        assert all(engine._opened for _, engine in both)
+        for _, engine in both:
+            await engine.close()
+
+    virtual_time.run(live())
+    assert seen == [(OperationStatus.QUEUED, ""), "CREATE_COMPLETE"]

@@ -17,7 +17,7 @@ from mantle.lib.key_file import LOOK_AGAIN_SECONDS, KeyFile, WrongKeyFile
 from mantle.lib.sealing import new_key
 from mantle.model.errors import MantleError
 from mantle.store.database import Database
-from mantle.store.keyring import check_keys, known_keys, note_keys
+from mantle.store.keyring import check_keys, known_keys, note_keys, retired_keys
 from mantle.store.migrate import check_revision
 from mantle.store.rotation import rotate as seal_anew
 from mantle.store.rotation import tidy, used_keys
@@ -33,7 +33,8 @@ class KeyRow:
 
     id: str
     state: str
-    """`seals`, `opens`, `stand-by` (sealed nothing yet) or `missing` (not in the file)."""
+    """`seals`, `opens`, `stand-by` (sealed nothing yet), `retired` (for backups of before) or
+    `missing` (not in the file)."""
     values: int
     """Sealed with it, in the database."""
 
@@ -123,17 +124,21 @@ async def _listed(options: Options) -> tuple[list[KeyRow], int]:
     database, keys = await asyncio.to_thread(_opened, options)
     try:
         known = await database.read(known_keys)
+        retired = await database.read(retired_keys)
         used = await database.read(used_keys)
     finally:
         database.close()
-    return rows_of(keys.ids, known, used), used.get("", 0)
+    return rows_of(keys.ids, known, retired, used), used.get("", 0)
 
 
-def rows_of(ids: Sequence[str], known: Sequence[str], used: Mapping[str, int]) -> list[KeyRow]:
+def rows_of(
+    ids: Sequence[str], known: Sequence[str], retired: Sequence[str], used: Mapping[str, int]
+) -> list[KeyRow]:
     """The file's keys in their order, then those that only the database knows."""
+    states = {**dict.fromkeys(retired, "retired"), **dict.fromkeys(known, "opens")}
     rows = []
     for place, key_id in enumerate(ids):
-        state = "seals" if place == 0 else "opens" if key_id in known else "stand-by"
+        state = "seals" if place == 0 else states.get(key_id, "stand-by")
         rows.append(KeyRow(id=key_id, state=state, values=used.get(key_id, 0)))
     strange = [key_id for key_id in used if key_id and key_id not in ids]
     return rows + [KeyRow(id=each, state="missing", values=used[each]) for each in strange]
@@ -180,8 +185,9 @@ def _told(first: str, left: Sequence[str], used: Mapping[str, int], failed: Sequ
 async def _promote(database: Database, keys: KeyFile) -> None:
     """Make the newest key the first: known to the database before it seals anything."""
     known = await database.read(known_keys)
+    retired = await database.read(retired_keys)
     ids = keys.ids
-    fresh = [key_id for key_id in ids[1:] if key_id not in known]
+    fresh = [key_id for key_id in ids[1:] if key_id not in (*known, *retired)]
     # Killed in between, the key is the newest that the database knows, and not yet the first.
     newest = fresh[-1] if fresh else next((each for each in known if each in ids), ids[0])
     if newest not in known:

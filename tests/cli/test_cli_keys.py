@@ -164,6 +164,10 @@ def test_a_key_is_exchanged_by_two_commands(tmp_path, capsys):
     assert run(build(), ["keys", "list", "--json", *place]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert {each["id"]: each["values"] > 0 for each in shown["keys"]} == {new: True, old: False}
+    assert [each["state"] for each in shown["keys"]] == ["seals", "retired"]
+    # Said twice, it goes on with the new key: the old one is no new one.
+    assert run(build(), ["keys", "rotate", *place]) == 0
+    assert key_file.read(tmp_path / "keys").ids == (new, old)
     assert asyncio.run(work(tmp_path, "t")) == CANARY
     # Nothing needs the old one any more.
     lines = (tmp_path / "keys").read_text().splitlines(keepends=True)

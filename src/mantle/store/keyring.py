@@ -17,6 +17,8 @@ from mantle.store.tables.stacks import settings
 from mantle.store.transactions import Patience, look
 
 NAME = "sealing_keys"
+RETIRED = "retired_keys"
+"""Those that have sealed once, and nothing that is there now."""
 
 
 class WrongKeys(MantleError):
@@ -25,16 +27,31 @@ class WrongKeys(MantleError):
 
 def known_keys(connection: Connection) -> tuple[str, ...]:
     """The keys that values may be sealed with; the newest first."""
-    stored = connection.scalar(select(settings.c.value).where(settings.c.name == NAME))
-    return tuple(json.loads(stored)) if stored else ()
+    return _read(connection, NAME)
+
+
+def retired_keys(connection: Connection) -> tuple[str, ...]:
+    """The keys that are needed for backups of before only."""
+    return _read(connection, RETIRED)
 
 
 def note_keys(connection: Connection, ids: Sequence[str]) -> None:
-    """From now on these, and no others."""
+    """From now on these, and no others: those that were are retired."""
+    before = {*known_keys(connection), *retired_keys(connection)}
+    _write(connection, NAME, ids)
+    _write(connection, RETIRED, sorted(before.difference(ids)))
+
+
+def _read(connection: Connection, name: str) -> tuple[str, ...]:
+    stored = connection.scalar(select(settings.c.value).where(settings.c.name == name))
+    return tuple(json.loads(stored)) if stored else ()
+
+
+def _write(connection: Connection, name: str, ids: Sequence[str]) -> None:
     value = json.dumps(list(ids))
-    mine = settings.c.name == NAME
+    mine = settings.c.name == name
     if connection.scalar(select(settings.c.value).where(mine)) is None:
-        connection.execute(insert(settings), {"name": NAME, "value": value})
+        connection.execute(insert(settings), {"name": name, "value": value})
     else:
         connection.execute(update(settings).where(mine).values(value=value))
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from cyclopts import Parameter
@@ -67,6 +67,21 @@ class ServerOptions:
         Parameter(
             help="HOST:PORT for /metrics alone, for Prometheus; engines and keepers have no other. "
             "Default: only at /metrics of an API."
+        ),
+    ] = None
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        Parameter(help="How events are logged on standard error. Default: text."),
+    ] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning"] | None,
+        Parameter(help="What is logged; debug has every request. Default: info."),
+    ] = None
+    trace_to: Annotated[
+        str | None,
+        Parameter(
+            help="A collector's OTLP over HTTP, such as http://127.0.0.1:4318, to which traces "
+            "go. Needs the extra mantle[otel]. Default: nothing is traced."
         ),
     ] = None
     public_url: Annotated[
@@ -213,6 +228,8 @@ LEAST_INTERVAL_SECONDS = 10
 DEFAULTS: Mapping[str, Any] = {
     "listen": "127.0.0.1:8778",
     "cloud": "local",
+    "log_format": "text",
+    "log_level": "info",
     "destinations": "public",
     "openstack": "",
     "backup_keep": "14",
@@ -398,6 +415,9 @@ def options_of(found: Configuration) -> "Options":
         cfn_port=cfn_port,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
+        log_format=found["log_format"],
+        log_level=found["log_level"],
+        trace_to=found["trace_to"],
         keystone_url=found["keystone_url"],
         default_cloud=found["cloud"],
         loopback_block=found["loopback_block"],

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import logging
 import math
 import os
 import secrets
@@ -17,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import structlog
 import uvloop
 
 from mantle.access.accounts import update_user
@@ -47,7 +45,7 @@ from mantle.engine.recovery import Companion, Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
 from mantle.engine.settings import Settings
 from mantle.fleet.performing import Sweeper
-from mantle.lib import key_file
+from mantle.lib import key_file, logs, tracing
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id, random_bytes
 from mantle.lib.key_file import KeyFile
@@ -102,6 +100,10 @@ class Options:
     metrics_host: str = ""
     metrics_port: int = 0
     """Where Prometheus finds /metrics alone; 0: only at an API's."""
+    log_format: str = "text"
+    log_level: str = "info"
+    trace_to: str | None = None
+    """A collector's OTLP over HTTP."""
     keystone_url: str | None = None
     """Validate tokens there instead of in the embedded identity service."""
     default_cloud: str = "local"
@@ -506,12 +508,12 @@ async def accounts(options: Options, control: Control) -> EmbeddedIdentity:
 
 def serve(options: Options) -> int:
     """Run a control plane until it is told to stop; the answer is the exit code."""
-    return _run("up", _serve(options, opened(options)))
+    return _run("up", options, _serve(options, opened(options)))
 
 
 def serve_api(options: Options) -> int:
     """Run one API process of several."""
-    return _run("api", _serve(options, member(options, performs=False), shared=True))
+    return _run("api", options, _serve(options, member(options, performs=False), shared=True))
 
 
 def serve_engine(options: Options) -> int:
@@ -524,7 +526,7 @@ def serve_engine(options: Options) -> int:
             async with beside(ScrapePage(scrape.text), _metrics_listener(options)):
                 await _told_to_stop()
 
-    return _run("engine", work())
+    return _run("engine", options, work())
 
 
 def serve_keeper(options: Options) -> int:
@@ -548,7 +550,7 @@ def serve_keeper(options: Options) -> int:
                 await cloud.stop()
             handle.close()
 
-    return _run("keeper", work())
+    return _run("keeper", options, work())
 
 
 async def _told_to_stop() -> None:
@@ -560,16 +562,25 @@ async def _told_to_stop() -> None:
     await stop.wait()
 
 
-def _run(command: str, work: Coroutine[Any, Any, None]) -> int:
-    configure_logs()
+def _run(command: str, options: Options, work: Coroutine[Any, Any, None]) -> int:
+    logs.configure(as_json=options.log_format == "json", level=options.log_level)
     try:
+        if options.trace_to:
+            tracing.start(f"mantle-{command}", options.trace_to)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
+    except tracing.NoTracing as error:
+        work.close()
+        said = f"mantle {command}: nothing can be traced here ({error})."
+        print(f"{said} Install the extra: pip install 'mantle[otel]'.", file=sys.stderr)  # noqa: T201 - the answer
+        return 1
     except MantleError as error:
         print(f"mantle {command}: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 6 if isinstance(error, Locked) else 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        tracing.stop()
     return 0
 
 
@@ -657,20 +668,3 @@ def banner(options: Options, control: Control) -> str:
             "  mantle stack list               # or: openstack stack list",
         ]
     return "\n".join(lines)
-
-
-def configure_logs() -> None:
-    """One line an event on standard error, plain when it is no terminal."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            # Plain tracebacks: rich ones print local variables, and those hold secrets.
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -6,6 +6,7 @@ beside them with routing of their own (`api/routing.py` says why).
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from mantle.access.caller import Caller
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.ports import Authenticator
 from mantle.api.cfn.endpoint import CfnEndpoint
+from mantle.api.context import in_context, request_id_of
 from mantle.api.faults import AUTHENTICATION, headers_of, own_fault, title
 from mantle.api.heat.endpoint import HeatEndpoint
 from mantle.api.identity.endpoint import IdentityEndpoint
@@ -74,9 +76,7 @@ def create_app(
     settings = settings or ApiSettings.around(control.settings.bounds.template_bytes)
     metrics = Metrics() if metrics is None else metrics
 
-    def request_id() -> str:
-        return f"req-{control.new_id()}"
-
+    request_id = request_id_of(control.new_id)
     heat = HeatEndpoint(
         control=control,
         authenticator=authenticator,
@@ -118,16 +118,18 @@ def create_app(
             identity=identity,
             metrics=metrics,
             new_id=control.new_id,
+            new_request_id=request_id,
             keys=control.machine.links.keys,
         )
         doors.append(("/identity", endpoint))
     return Litestar(
         route_handlers=[
-            own_api(control, authenticator, metrics),
+            own_api(control, authenticator, metrics, request_id),
             *(_mount(path, door) for path, door in doors),
             *_probes(control, metrics, leaving),
         ],
         exception_handlers=_exception_handlers(request_id),
+        middleware=[lambda app: in_context(app, control.new_id)],
         request_max_body_size=settings.body_limit_bytes,
         openapi_config=openapi_config(),
         debug=False,
@@ -152,7 +154,12 @@ def create_cfn_app(
     )
 
 
-def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) -> Router:
+def own_api(
+    control: Control,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    request_id: Callable[[], str],
+) -> Router:
     """`/v2`: every route needs a token, and what it needs is in the project of the token."""
 
     async def provide_control() -> Control:
@@ -167,7 +174,7 @@ def own_api(control: Control, authenticator: Authenticator, metrics: Metrics) ->
             raise Forbidden(
                 "The token is not scoped to a project.", remedy="Log in with a project name."
             )
-        return caller
+        return replace(caller, request_id=request_id())
 
     return Router(
         path="/v2",

@@ -5,14 +5,18 @@ The label is the route's pattern, never the path: names and ids would make a ser
 
 from collections.abc import Mapping
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mantle import __version__
+from mantle.lib import tracing
 from mantle.model.ids import OperationId
 from mantle.model.interventions import Stuck
 from mantle.model.status import OperationStatus
 from mantle.plan.watchdog import Trouble
 from mantle.store.figures import Figures
+
+log = structlog.get_logger()
 
 METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 """Anything else that a client may call a method is `other`."""
@@ -162,6 +166,10 @@ class Metrics:
         method = method if method in METHODS else "other"
         self._seconds.labels(method, route).observe(seconds)
         self._answers.labels(method, route, str(status)).inc()
+        tracing.note(http_route=route, http_response_status_code=str(status))
+        log.debug(
+            "request answered", method=method, route=route, status=status, seconds=round(seconds, 4)
+        )
 
     def operations(self, counts: dict[OperationStatus, int]) -> None:
         """How many operations are in each state now; a state without any counts 0."""

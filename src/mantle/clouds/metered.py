@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from mantle.clouds.ports import Cloud, CloudError, CloudInfo, Session
+from mantle.lib import tracing
 from mantle.lib.measures import CLOUD_SECONDS
 from mantle.model.ids import ProjectId
 from mantle.model.schema import Limitation
@@ -86,7 +87,8 @@ def _measured(call: Callable[..., Any], cloud: str, service: str, verb: str) -> 
 async def _timed(answer: Awaitable[Any], cloud: str, service: str, verb: str) -> Any:
     started, outcome = time.perf_counter(), "ok"
     try:
-        return await answer
+        with tracing.span("cloud call", cloud=cloud, service=service, verb=verb):
+            return await answer
     except CloudError as error:
         outcome = type(error).__name__.lower()
         raise

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from logging import DEBUG, INFO
 from typing import Any
+
+import structlog
 
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
@@ -28,6 +31,8 @@ from mantle.store.database import Connection
 from mantle.store.journal import Entry
 from mantle.template.resolve import resolve, scope_of
 from mantle.template.validate import Loaded
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,13 @@ async def finish(
     OPERATION_SECONDS.labels(ended.action.value, ended.status.value).observe(
         max(0.0, now - (operation.started_at or now))
     )
+    log.log(
+        DEBUG if operation.parent_id else INFO,
+        "operation ended",
+        status=ended.status.value,
+        seconds=round(now - (operation.started_at or now), 3),
+        steps=ended.steps_done,
+    )
     machine.nudges.nudge(stack.id)
     machine.nudges.forget(("cancel", operation.id))
     if after.deleted_at is not None:
@@ -198,6 +210,7 @@ def _rollback(
         action=Action.ROLLBACK,
         status=OperationStatus.QUEUED,
         request_id=operation.request_id,
+        trace=operation.trace,
         requester=operation.requester,
         created_at=now,
         deadline_at=now + machine.settings.operation_timeout_seconds,

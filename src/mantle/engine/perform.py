@@ -14,6 +14,7 @@ called again, looks by the token and finds what was made.
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from logging import DEBUG, INFO
 
 import structlog
 
@@ -24,6 +25,7 @@ from mantle.engine.machine import Machine
 from mantle.engine.operation import load, make_plan, new_rows
 from mantle.engine.resource import backoff
 from mantle.engine.walk import Walk, Walked, summary
+from mantle.lib import logs, tracing
 from mantle.lib.measures import QUEUE_SECONDS
 from mantle.model.errors import MantleError
 from mantle.model.ids import OperationId
@@ -75,21 +77,36 @@ async def perform(machine: Machine, operation_id: OperationId, attempt: int | No
 
     With an attempt it is claimed from that epoch only.
     """
-    bound = log.bind(operation=operation_id)
-    operation = await _claimed(machine, operation_id, attempt)
-    if operation is None:
-        return
+    with logs.about(operation=operation_id, engine=machine.id):
+        operation = await _claimed(machine, operation_id, attempt)
+        if operation is None:
+            return
+        with (
+            logs.about(request_id=operation.request_id, action=operation.action.value),
+            tracing.span(
+                "operation",
+                operation.trace,
+                operation=operation_id,
+                action=operation.action.value,
+                engine=machine.id,
+            ),
+        ):
+            await _carried_out(machine, operation)
+
+
+async def _carried_out(machine: Machine, operation: OperationRecord) -> None:
+    operation_id = operation.id
     if operation.epoch == 1 and operation.started_at is not None:
         QUEUE_SECONDS.observe(max(0.0, operation.started_at - operation.created_at))
     try:
         await _performed(machine, operation)
     except Fenced:
-        bound.info("operation is held by another engine now")
+        log.info("operation is held by another engine now")
     except MantleError as error:
         await _refused(machine, operation, str(error))
-    except Exception:  # noqa: BLE001 - the engine's one loop
+    except Exception:
         # The one place where anything may be caught: an operation must never stay IN_PROGRESS.
-        bound.exception("operation failed by a defect of Mantle")
+        log.exception("operation failed by a defect of Mantle")
         await _refused(
             machine,
             operation,
@@ -125,6 +142,9 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
     operation = await _turn(machine, operation)
     stack = await machine.database.read(stack_rows.get, operation.stack_id)
     assert stack is not None, "an operation's stack is never deleted from the table"
+    structlog.contextvars.bind_contextvars(stack=stack.name, project=stack.project_id)
+    tracing.note(stack=stack.name)
+    log.log(DEBUG if operation.parent_id else INFO, "operation begins", epoch=operation.epoch)
     if operation.cancel is not None and operation.plan_id is None:
         await finish(machine, operation, stack, Verdict(cancelled=operation.cancel), None, [])
         return

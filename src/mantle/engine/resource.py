@@ -22,6 +22,7 @@ from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
 from mantle.engine.software import WalkSoftware
+from mantle.lib import tracing
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
@@ -443,6 +444,11 @@ class Drive:
 
     async def run(self) -> Ended:
         """What there is to do, between the hooks that hold it before and after."""
+        row, kind = self.row, self.step.kind.value
+        with tracing.span("step", resource=row.name, type=row.resolved_type, kind=kind):
+            return await self._run()
+
+    async def _run(self) -> Ended:
         if self._done_before():
             return await self._after(Ended())
         before = hook_of(self.walk, self.step, "pre")
@@ -523,6 +529,17 @@ class Drive:
         return Ended(self.row.reason if isinstance(outcome, Failed) else None)
 
     def _measure(self, outcome: Done | Failed) -> None:
+        if isinstance(outcome, Failed):
+            # Why is in the event: what a cloud says may hold what a user wrote.
+            row = self.row
+            log.warning(
+                "a step failed",
+                resource=row.name,
+                type=row.resolved_type,
+                step=self.step.key,
+                physical_id=row.physical_id,
+            )
+            tracing.note(outcome="failed")
         # A template that stands for a type has a name that a user gave.
         known = self.row.resolved_type in self.walk.machine.registry.types
         STEP_SECONDS.labels(

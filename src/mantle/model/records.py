@@ -139,6 +139,8 @@ class OperationRecord:
     """Who asked for it, as policy rules see them."""
     snapshot_id: str | None = None
     """The stack's snapshot that it takes or returns to; its children's operations name it too."""
+    trace: str = ""
+    """What asked for it, where that is traced (W3C traceparent)."""
     format: int = OPERATION_FORMAT
     """What an engine must know to perform it; see `model.release`."""
     observes: bool = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from mantle.access.caller import Caller
 from mantle.engine.machine import Handover
 from mantle.engine.operation import make_plan, new_rows
+from mantle.lib import tracing
 from mantle.lib.measures import REFUSED_BUSY
 from mantle.model.errors import Busy, LimitExceeded
 from mantle.model.ids import OperationId, ProjectId
@@ -138,6 +139,7 @@ def new_operation(
         action=action,
         status=OperationStatus.QUEUED,
         request_id=caller.request_id,
+        trace=tracing.carried(),
         created_at=now,
         deadline_at=now + seconds,
         requester=asker_of(caller),

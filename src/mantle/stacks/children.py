@@ -15,6 +15,7 @@ from mantle.engine.drifting import rows_to_correct
 from mantle.engine.keeping import keeping_of
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
+from mantle.lib import tracing
 from mantle.model.errors import LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId, PlanId, StackId, StepKey
@@ -414,6 +415,7 @@ def _operation(
         status=OperationStatus.QUEUED,
         parent_id=errand.operation.id,
         request_id=errand.operation.request_id,
+        trace=tracing.carried(),
         requester=errand.operation.requester,
         created_at=now,
         deadline_at=min((at for at in deadlines if at is not None), default=None),

@@ -67,6 +67,7 @@ def operation_of(row: Row[Any]) -> OperationRecord:
     values["cancel"] = Cancel(values["cancel"]) if values["cancel"] else None
     values["requester"] = asker_of(values["requester"])
     values["format"] = values["format"] or FIRST_FORMAT
+    values["trace"] = values["trace"] or ""
     values["observes"] = bool(values["observes"])
     return OperationRecord(**values)
 

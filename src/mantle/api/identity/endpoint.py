@@ -76,12 +76,13 @@ class IdentityEndpoint:
     identity: EmbeddedIdentity
     metrics: Metrics
     new_id: Callable[[], str]
+    new_request_id: Callable[[], str]
     keys: StackKeys
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        call = head_of(scope, f"req-{self.new_id()}")
+        call = head_of(scope, self.new_request_id())
         try:
             route, reply = await self._answer(call, receive)
         except Unauthorized:

@@ -139,6 +139,7 @@ operations = Table(
     Column("requester", Json),
     Column("snapshot_id", String(36)),
     Column("format", Integer),
+    Column("trace", String(64)),
     Column("observes", Boolean),
 )
 Index("operations_by_stack", operations.c.stack_id, operations.c.sequence)

@@ -250,7 +250,7 @@ def test_a_cloud_that_does_not_answer_in_time_is_not_waited_for():
     async def story(control):
         plant.faults.latency_seconds = 3600.0
         begun = control.clock.now()
-        catalogue = Catalogue(clouds=control.clouds, project_id=CALLER.project_id)
+        catalogue = Catalogue(clouds=control.clouds, project_id=CALLER.project_id, now=0.0)
         answers = await catalogue.of("simulated", ["neutron.network", "neutron.port"])
         assert {type(each).__name__ for each in answers.values()} == {"NotAsked"}
         assert control.clock.now() - begun == pytest.approx(15.0)

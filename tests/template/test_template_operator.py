@@ -97,6 +97,30 @@ def test_a_users_environment_wins(mapped, environment, type_name, zone):
     assert (resolved(loaded), loaded.graph.parameter_values["zone"]) == (type_name, zone)
 
 
+@pytest.mark.proves("environment: a user's wildcard before the operator's entry")
+@pytest.mark.parametrize(
+    ("registry", "type_name"),
+    [
+        ({"X::*": "X::Disk"}, "X::Disk"),
+        ({"*": "X::Disk"}, "X::Disk"),
+        ({"Y::*": "X::Disk"}, "server.yaml"),
+        ({"X::*": "X::*"}, "X::Server"),
+        ({"X::*": "X::Disk", "X::Server": "X::Server"}, "X::Server"),
+    ],
+)
+def test_a_users_wildcard_comes_before_what_the_operator_maps_by_name(mapped, registry, type_name):
+    """As in Heat: all of the user's entries do, whichever is the longer."""
+    assert resolved(load(mapped, {"resource_registry": registry})) == type_name
+
+
+def test_the_operators_wildcards_are_under_the_users_too(tmp_path):
+    """A longer pattern of the operator's does not come before a shorter one of the user's."""
+    made = operator(tmp_path, a_yaml='resource_registry: {"X::Ser*": "X::Disk"}\n')
+    assert resolved(load(made, {"parameters": {"zone": "a"}})) == "X::Disk"
+    environment = {"parameters": {"zone": "a"}, "resource_registry": {"X::*": "X::*"}}
+    assert resolved(load(made, environment)) == "X::Server"
+
+
 @pytest.mark.proves("beyond: types the operator has fixed")
 @pytest.mark.parametrize(
     "entry",

@@ -3,8 +3,9 @@
 YAQL can loop over loops, and raise numbers to powers: each evaluation counts its calls and ends
 when there are too many, no collection may be longer than Heat allows, no value larger; and what one
 call could blow up by itself is ours (patterns, powers, repetition: see `yaql_bounded.py`) or not
-there (shifts, formats), nor is what is no function of the data (time, chance). Heat's limits: 200
-iterations, 10,000 bytes.
+there (shifts, formats), nor is what is no function of the data (the time, the machine's time zone,
+chance): a plan would show another value than its operation finds. Dates and spans are there, as
+YAQL's own (`yaql_dates.py`). Heat's limits: 200 iterations, 10,000 bytes.
 """
 
 import math
@@ -21,7 +22,7 @@ LONGEST = 10_000
 """Characters of an expression."""
 
 LEFT_OUT = (
-    "pow", "shiftBitsLeft", "shiftBitsRight", "format", "random", "assert",
+    "pow", "shiftBitsLeft", "shiftBitsRight", "format", "random", "assert", "now", "localtz",
     "range", "sequence", "cycle", "repeat", "generate", "generateMany",
 )  # fmt: skip
 """What one call could blow up, or go on for ever with. Some are ours instead."""
@@ -49,7 +50,8 @@ def _engine() -> tuple[Any, Any, Any]:
     import yaql  # noqa: PLC0415 - a quarter of a second that few templates need
     from yaql.language import contexts  # noqa: PLC0415
 
-    from mantle.lib.yaql_bounded import register  # noqa: PLC0415
+    from mantle.lib.yaql_bounded import FUNCTIONS, register  # noqa: PLC0415
+    from mantle.lib.yaql_dates import DATES  # noqa: PLC0415
 
     class Counted(contexts.Context):  # type: ignore[misc]
         """A context whose calls, and those of all contexts below it, are counted together."""
@@ -67,12 +69,14 @@ def _engine() -> tuple[Any, Any, Any]:
             return super().__call__(*args, **kwargs)
 
     options = {"yaql.limitIterators": MOST_ITEMS, "yaql.memoryQuota": MOST_BYTES}
-    functions = yaql.create_context(regex=False, datetime=False, yaqlized=False)
+    functions = yaql.create_context(regex=False, yaqlized=False)
     for name in LEFT_OUT:
         _remove(functions, name)
+    _remove(functions, "datetime", {"datetime_from_string"})
     _remove(functions, "#operator_*", REPEATS)
     functions.register_function(_range, name="range")
-    register(functions)
+    register(functions, FUNCTIONS)
+    register(functions, DATES)
     return yaql.YaqlFactory().create(options=options), functions, Counted
 
 
@@ -130,6 +134,7 @@ def evaluate(expression: str, data: Any) -> Any:
         ArithmeticError,
         StopIteration,
         MemoryError,
+        OSError,
     ) as error:
         # What an expression's own mistakes raise: YAQL passes Python's errors through.
         raise YaqlError(f"the expression failed: {type(error).__name__}: {error}") from error

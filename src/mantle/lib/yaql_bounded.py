@@ -4,7 +4,7 @@ They do as YAQL's own. Patterns are matched by `regex`, which gives up when its 
 would be too large is refused before it is made.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +26,9 @@ class TooLarge(ValueError):
     """What a call would have made."""
 
 
-def register(context: Any) -> None:
+def register(context: Any, functions: Iterable["Function"]) -> None:
     """Put them into a context that has none of the same names."""
-    for each in FUNCTIONS:
+    for each in functions:
         function = each.work
         for name, kind in each.parameters.items():
             function = specs.parameter(name, kind)(function)
@@ -37,7 +37,9 @@ def register(context: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Function:
+class Function:
+    """One function of YAQL, with the types of its parameters."""
+
     name: str
     work: Callable[..., Any]
     parameters: Mapping[str, Any]
@@ -202,39 +204,39 @@ _PERHAPS = yaqltypes.Number(nullable=True)
 _SELECTOR = yaqltypes.Lambda(with_context=True)
 
 FUNCTIONS = (
-    _Function("regex", _regex, {"pattern": _TEXT}, is_method=False),
-    _Function("matches", _matches, {"left": _EITHER, "right": _TEXT}),
-    _Function("#operator_=~", _like, {"string": _TEXT, "pattern": _EITHER}, is_method=False),
-    _Function("#operator_!~", _unlike, {"string": _TEXT, "pattern": _EITHER}, is_method=False),
-    _Function("search", _search, {"regexp": _PATTERN, "string": _TEXT, "selector": _SELECTOR}),
-    _Function(
+    Function("regex", _regex, {"pattern": _TEXT}, is_method=False),
+    Function("matches", _matches, {"left": _EITHER, "right": _TEXT}),
+    Function("#operator_=~", _like, {"string": _TEXT, "pattern": _EITHER}, is_method=False),
+    Function("#operator_!~", _unlike, {"string": _TEXT, "pattern": _EITHER}, is_method=False),
+    Function("search", _search, {"regexp": _PATTERN, "string": _TEXT, "selector": _SELECTOR}),
+    Function(
         "searchAll", _search_all, {"regexp": _PATTERN, "string": _TEXT, "selector": _SELECTOR}
     ),
-    _Function("split", _split, {"left": _PATTERN, "right": _TEXT, "max_split": _WHOLE}),
-    _Function("split", _split_text, {"string": _TEXT, "regexp": _PATTERN, "max_split": _WHOLE}),
-    _Function(
+    Function("split", _split, {"left": _PATTERN, "right": _TEXT, "max_split": _WHOLE}),
+    Function("split", _split_text, {"string": _TEXT, "regexp": _PATTERN, "max_split": _WHOLE}),
+    Function(
         "replace",
         _replace,
         {"regexp": _PATTERN, "string": _TEXT, "repl": _TEXT, "count": _WHOLE},
     ),
-    _Function(
+    Function(
         "replace",
         _replace_text,
         {"string": _TEXT, "regexp": _PATTERN, "repl": _TEXT, "count": _WHOLE},
     ),
-    _Function(
+    Function(
         "replaceBy",
         _replace_by,
         {"regexp": _PATTERN, "string": _TEXT, "repl": _SELECTOR, "count": _WHOLE},
     ),
-    _Function(
+    Function(
         "replaceBy",
         _replace_text_by,
         {"string": _TEXT, "regexp": _PATTERN, "repl": _SELECTOR, "count": _WHOLE},
     ),
-    _Function("escapeRegex", _escape_regex, {"string": _TEXT}, is_method=False),
-    _Function("isRegex", _is_regex, {}, is_method=False),
-    _Function("#operator_*", _times, {"left": _MANY, "right": _WHOLE}, is_method=False),
-    _Function("#operator_*", _times_right, {"left": _WHOLE, "right": _MANY}, is_method=False),
-    _Function("pow", _power, {"a": _NUMBER, "b": _NUMBER, "c": _PERHAPS}, is_method=False),
+    Function("escapeRegex", _escape_regex, {"string": _TEXT}, is_method=False),
+    Function("isRegex", _is_regex, {}, is_method=False),
+    Function("#operator_*", _times, {"left": _MANY, "right": _WHOLE}, is_method=False),
+    Function("#operator_*", _times_right, {"left": _WHOLE, "right": _MANY}, is_method=False),
+    Function("pow", _power, {"a": _NUMBER, "b": _NUMBER, "c": _PERHAPS}, is_method=False),
 )

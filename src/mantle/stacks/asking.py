@@ -1,4 +1,4 @@
-"""Asks a cloud about the values that only it can check, in bulk.
+"""Asks a cloud about the values that only it can check, in bulk; and the clock about times.
 
 A `Catalogue` lives as long as one request. The first value of a kind costs one list call, all
 others of that kind nothing, on whichever stack of the request they stand. A cloud that does not
@@ -21,7 +21,16 @@ from mantle.model.ids import ProjectId
 from mantle.model.records import StackRecord
 from mantle.stacks.control import Control
 from mantle.store import stacks as stack_rows
-from mantle.template.asked import Answer, Asked, NoService, NotAsked, Offered, Place
+from mantle.template.asked import (
+    EXPIRATION,
+    Ahead,
+    Answer,
+    Asked,
+    NoService,
+    NotAsked,
+    Offered,
+    Place,
+)
 from mantle.template.validate import Loaded
 
 PATIENCE_SECONDS = 15.0
@@ -131,6 +140,8 @@ class Catalogue:
 
     clouds: Mapping[str, Cloud]
     project_id: ProjectId
+    now: float
+    """Seconds since the epoch, for what must not be over."""
     patience_seconds: float = PATIENCE_SECONDS
     _known: dict[tuple[str, Kind], Answer] = field(default_factory=dict)
 
@@ -145,9 +156,15 @@ class Catalogue:
         found = await asyncio.gather(*(self._list(cloud, kind) for kind in new))
         self._known.update({(cloud, kind): each for kind, each in zip(new, found, strict=True)})
         return {
-            name: _unlisted(cloud, name) if kind is None else self._known[cloud, kind]
+            name: self._own(cloud, name) if kind is None else self._known[cloud, kind]
             for name, kind in kinds.items()
         }
+
+    def _own(self, cloud: str, constraint: str) -> Answer:
+        """What is known without asking the cloud."""
+        if constraint == EXPIRATION:
+            return Ahead(now=self.now)
+        return _unlisted(cloud, constraint)
 
     async def _list(self, cloud: str, kind: Kind) -> Answer:
         session = self.clouds[cloud].session(self.project_id)
@@ -209,7 +226,7 @@ async def ask_cloud(catalogue: Catalogue, cloud: str, asked: Sequence[Asked]) ->
 
 def catalogue_of(control: Control, project_id: ProjectId) -> Catalogue:
     """A new one, for one request."""
-    return Catalogue(clouds=control.clouds, project_id=project_id)
+    return Catalogue(clouds=control.clouds, project_id=project_id, now=control.clock.now())
 
 
 Load = Callable[[list[Asked]], Awaitable[Loaded]]

@@ -8,8 +8,12 @@ list for each kind of thing, however many resources name one.
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from mantle.model.errors import Path, Problem
+
+EXPIRATION = "expiration"
+"""The constraint on a time that must not be over."""
 
 Place = tuple[str, str, Path, str]
 """Constraint, value, path and file."""
@@ -45,7 +49,7 @@ class Asked:
         return replace(
             self.problem,
             message=f"{self.problem.message}{self.about or said}",
-            remedy="Give one that the cloud has." if self.secret else remedy,
+            remedy="Give one that fits." if self.secret else remedy,
         )
 
 
@@ -104,6 +108,33 @@ class NoService:
         )
 
 
+def moment_of(value: object) -> datetime | None:
+    """An ISO 8601 time, in UTC when it names no zone; None when the text is none."""
+    try:
+        found = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What time it is: a time has to be later."""
+
+    now: float
+    """Seconds since the epoch."""
+
+    def judge(self, asked: Asked) -> Problem | None:
+        """What is wrong with the value; a text that is no time is told by its form."""
+        moment = moment_of(asked.value)
+        if moment is None or moment.timestamp() > self.now:
+            return None
+        return asked.told(
+            f"Expiration {asked.value} is invalid: Expiration time is out of date.",
+            "Give a time that is still to come.",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAsked:
     """Nobody could be asked: the value may be right or wrong."""
@@ -127,7 +158,7 @@ class NotAsked:
         )
 
 
-Answer = Offered | NoService | NotAsked
+Answer = Offered | NoService | Ahead | NotAsked
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from mantle.lib.patterns import TooSlow, whole_match
@@ -22,6 +21,7 @@ from mantle.model.schema import (
     Modulo,
     Range,
 )
+from mantle.template.asked import EXPIRATION, moment_of
 
 Check = Callable[[Any], str | None]
 
@@ -129,16 +129,12 @@ def _timezone(value: Any) -> str | None:
 
 
 def _expiration(value: Any) -> str | None:
-    """The form only: whether the time is over depends on when it is asked."""
+    """The form only: whether the time is over is asked of whoever has a clock (see `asked.py`)."""
     return f"Expiration {value} is invalid" if value and _moment(value) else None
 
 
 def _moment(value: Any) -> str | None:
-    try:
-        datetime.fromisoformat(str(value).strip())
-    except ValueError:
-        return f"{value!r} is no ISO 8601 time"
-    return None
+    return None if moment_of(value) is not None else f"{value!r} is no ISO 8601 time"
 
 
 OWN: Mapping[str, Check] = {
@@ -154,7 +150,7 @@ OWN: Mapping[str, Check] = {
     "json_string": _json,
     "cron_expression": _cron,
     "timezone": _timezone,
-    "expiration": _expiration,
+    EXPIRATION: _expiration,
     "iso_8601": _moment,
     "test_constr": lambda _: None,
 }
@@ -181,6 +177,11 @@ OF_SERVICES: Mapping[str, str] = {
 }
 """Constraints that ask a service (`nova.flavor`), by service: Heat's. They are written down while a
 template is loaded (see `asked.py`), and the cloud is asked about all of them at once."""
+
+
+def asks_more(name: str) -> bool:
+    """Whether what fits depends on more than the text: on a cloud, or on what time it is."""
+    return name == EXPIRATION or asks_a_service(name)
 
 
 def asks_a_service(name: str) -> bool:

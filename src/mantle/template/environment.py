@@ -184,7 +184,7 @@ def load_environment(
     findings = Findings()
     merged = Environment()
     if under is not None:
-        merged = replace(merged, resource_registry=under.environment.resource_registry)
+        merged = replace(merged, resource_registry=_marked(under.environment.resource_registry))
     limits = _Limits(under, refuse=refuse)
     merging = Merging(source)
     for key in source.environment_files:
@@ -207,9 +207,40 @@ def load_environment(
     base = under.environment
     return replace(
         merged,
+        resource_registry=_over(merged.resource_registry),
         parameter_defaults={**base.parameter_defaults, **merged.parameter_defaults},
         event_sinks=(*base.event_sinks, *merged.event_sinks),
     )
+
+
+class _Operators(str):
+    """A target that the operator gave; whatever the user maps the same type by is before it."""
+
+    __slots__ = ()
+
+
+def _marked(registry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _Operators(target) if isinstance(target, str) else target
+        for name, target in registry.items()
+    }
+
+
+def _over(registry: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the operator maps of types that the user maps by a wildcard.
+
+    As in Heat, where the user's entries all come before the system's, whichever is the longer.
+    """
+    prefixes = tuple(
+        name.removesuffix("*")
+        for name, target in registry.items()
+        if name.endswith("*") and isinstance(target, str) and not isinstance(target, _Operators)
+    )
+    return {
+        name: str(target) if isinstance(target, _Operators) else target
+        for name, target in registry.items()
+        if not (prefixes and isinstance(target, _Operators) and name.startswith(prefixes))
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mantle.model.schema import (
 )
 from mantle.model.values import Unknown
 from mantle.template.asked import Asked
-from mantle.template.constraints import Check, asks_a_service, is_known, why_not
+from mantle.template.constraints import Check, asks_more, is_known, why_not
 from mantle.template.environment import Environment
 from mantle.template.load import Document
 
@@ -391,11 +391,11 @@ class Parameters:
                 self._invalid(definition, said if definition.hidden else why)
 
     def _ask(self, definition: ParameterDefinition, value: Any) -> None:
-        """Write down what only the cloud can check; an empty value asks for nothing."""
+        """Write down what only a cloud or a clock can check; an empty value asks for nothing."""
         if self.asked is None or value in ("", [], {}):
             return
         for constraint in definition.constraints:
-            if not isinstance(constraint, Custom) or not asks_a_service(constraint.name):
+            if not isinstance(constraint, Custom) or not asks_more(constraint.name):
                 continue
             problem = Problem(
                 code="cloud-constraint",

@@ -12,7 +12,7 @@ from mantle.model.errors import Findings, Mark, Path, Problem
 from mantle.model.schema import EMPTY, Custom, Kind, Property, ResourceSchema, renamed
 from mantle.model.values import Call, Unknown, Value
 from mantle.template.asked import Asked
-from mantle.template.constraints import Check, asks_a_service, why_not
+from mantle.template.constraints import Check, asks_more, why_not
 
 Places = Callable[[Path], Mark | None]
 
@@ -102,9 +102,8 @@ class _Coercer:
         if made is None:
             return value
         for constraint in schema.constraints:
-            if isinstance(constraint, Custom) and asks_a_service(constraint.name):
+            if isinstance(constraint, Custom) and asks_more(constraint.name):
                 self.ask(constraint, made, path, secret=schema.secret)
-                continue
             why = why_not(constraint, made, self.custom)
             if why:
                 about = schema.description.rstrip(".")

@@ -137,6 +137,14 @@ class ServerOptions:
             "Mantle's, and no other."
         ),
     ] = None
+    openstack_by: Annotated[
+        str | None,
+        Parameter(
+            help="How work goes on in a project of --keystone-url: entry (default): the entry's "
+            "user has a role there; trust: each user leaves a trust with the first request that "
+            "needs one, and the entry's user needs no role."
+        ),
+    ] = None
     openstack_config: Annotated[
         Path | None,
         Parameter(help="The clouds.yaml they are in. Default: where openstack clients look."),
@@ -232,6 +240,7 @@ DEFAULTS: Mapping[str, Any] = {
     "log_level": "info",
     "destinations": "public",
     "openstack": "",
+    "openstack_by": "entry",
     "backup_keep": "14",
 }
 
@@ -424,6 +433,7 @@ def options_of(found: Configuration) -> "Options":
         environment_dir=folder.absolute() if folder else None,
         secrets_keys=keys if keys is None or keys == NO_KEYS else keys.absolute(),
         openstack=_entries(found, wrong),
+        trusts=_by_trust(found, wrong),
         settings=settings_of(found, wrong),
         backups=_schedule(found, data_dir, wrong),
     )
@@ -505,6 +515,15 @@ def _schedule(found: Configuration, data_dir: Path, wrong: list[str]) -> "Schedu
         keep=keep,
         key_file=key_file.absolute() if key_file else None,
     )
+
+
+def _by_trust(found: Configuration, wrong: list[str]) -> bool:
+    by = found["openstack_by"]
+    if by not in {"entry", "trust"}:
+        wrong.append("openstack-by is entry or trust")
+    if by == "trust" and not found["keystone_url"]:
+        wrong.append("openstack-by trust needs keystone-url: trusts are that Keystone's")
+    return bool(by == "trust")
 
 
 def _entries(found: Configuration, wrong: list[str]) -> "tuple[Entry, ...]":

@@ -24,6 +24,7 @@ from mantle.access.clouds_file import read_passwords, write_clouds
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.keystone import KeystoneAuthenticator
 from mantle.access.ports import Authenticator
+from mantle.access.trusts import Trusts
 from mantle.api.app import create_app, create_cfn_app
 from mantle.api.metrics import Metrics
 from mantle.api.scrape import Scrape, ScrapePage
@@ -34,7 +35,14 @@ from mantle.clouds.heat import FarHeats
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.metered import metered
-from mantle.clouds.openstack import Entry, OpenStackCloud, Serves
+from mantle.clouds.openstack import (
+    Entry,
+    Leave,
+    Leaves,
+    OpenStackCloud,
+    Serves,
+    credential_auth,
+)
 from mantle.clouds.ports import Cloud, CloudError
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.dispatch import QUEUE, Dispatcher
@@ -51,7 +59,8 @@ from mantle.lib.ids import new_id, random_bytes
 from mantle.lib.key_file import KeyFile
 from mantle.lib.sealing import new_key
 from mantle.model.errors import MantleError
-from mantle.model.ids import OperationId, ProjectId
+from mantle.model.ids import OperationId, ProjectId, UserId
+from mantle.model.trusts import SECRET
 from mantle.resources.registry import Registry, default_registry
 from mantle.software.configs import config_text
 from mantle.software.delivery import Delivery
@@ -61,6 +70,7 @@ from mantle.stacks.courier import Courier
 from mantle.stacks.drift import Observer
 from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.observing import observe_for
+from mantle.stacks.trusting import Trustees
 from mantle.stacks.upkeep import Upkeep
 from mantle.stacks.watchdog import Watchdog
 from mantle.store import events as event_rows
@@ -70,6 +80,7 @@ from mantle.store.identity import IdentityStore
 from mantle.store.keyring import check_keys, use_keys
 from mantle.store.listening import Herald, Listener
 from mantle.store.migrate import check_revision, migrate, revision
+from mantle.store.trusts import Trusted
 
 REQUEST_PATIENCE_SECONDS = 20.0
 """How long a request waits for a database that is away; then it is answered 503."""
@@ -116,6 +127,8 @@ class Options:
     """The key file; None: `keys` in the data folder. `NO_KEYS`: nothing is sealed."""
     openstack: tuple[Entry, ...] = ()
     """Clouds of a clouds.yaml."""
+    trusts: bool = False
+    """Work in a project is done by trusts of its users, not by the entries' own roles."""
     backups: Schedule | None = None
     """When backups are taken by themselves; None: never."""
     durable: bool = True
@@ -247,9 +260,8 @@ async def opened(options: Options) -> AsyncIterator[Control]:
         await asyncio.to_thread(migrate, database)
         await use_keys_of(options, database, keys)
         links = await links_of(options, database)
-        clouds = metered(
-            build_clouds(options) | openstack_clouds(options, IdentityStore(database, links.keys))
-        )
+        far = openstack_clouds(options, IdentityStore(database, links.keys), Trusted(database))
+        clouds = metered({**build_clouds(options), **far})
         runtime: Runtime = DbosRuntime(workflows_of(options)) if options.durable else TaskRuntime()
         control, engine = assemble(
             database=database,
@@ -260,6 +272,7 @@ async def opened(options: Options) -> AsyncIterator[Control]:
             settings=await settings_of(options),
             alone=options.database is None,
         )
+        defer(options, control, engine, far)
         async with at_work(options, engine, clouds):
             yield control
     finally:
@@ -284,9 +297,8 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
             held = await connect(options.socket)
         except CloudError as error:
             raise MantleError(error.message, remedy=error.remedy) from error
-        clouds: dict[str, Cloud] = {**held}
-        clouds |= openstack_clouds(options, IdentityStore(database, links.keys))
-        clouds = metered(clouds)
+        far = openstack_clouds(options, IdentityStore(database, links.keys), Trusted(database))
+        clouds = metered({**held, **far})
         runtime: Runtime = DbosRuntime(workflows_of(options)) if performs else TaskRuntime()
         control, engine = assemble(
             database=database,
@@ -297,6 +309,7 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
             settings=await settings_of(options),
             alone=False,
         )
+        defer(options, control, engine, far)
         if performs:
             async with at_work(options, engine, clouds):
                 yield control
@@ -453,13 +466,15 @@ def build_clouds(options: Options) -> dict[str, Cloud]:
     return {local.info.name: local, simulated.info.name: simulated}
 
 
-def openstack_clouds(options: Options, store: IdentityStore) -> dict[str, Cloud]:
+def openstack_clouds(
+    options: Options, store: IdentityStore, kept: Trusted
+) -> dict[str, OpenStackCloud]:
     """One for each entry of clouds.yaml that was named.
 
     With a Keystone, projects are Keystone's, and the entry's credentials are scoped to each. With
     Mantle's own accounts, the entry's one project serves the one project of Mantle's it was given.
     """
-    found: dict[str, Cloud] = {}
+    found: dict[str, OpenStackCloud] = {}
     for entry in options.openstack:
         if options.keystone_url is None and entry.project is None:
             raise MantleError(
@@ -467,8 +482,52 @@ def openstack_clouds(options: Options, store: IdentityStore) -> dict[str, Cloud]
                 remedy=f"Say --openstack {entry.name}=PROJECT, or --keystone-url.",
             )
         serves = _is_named(store, entry.project) if options.keystone_url is None else None
-        found[entry.name] = OpenStackCloud(entry, serves=serves)
+        name = entry.name
+        if sum(each.name == name for each in options.openstack) > 1 and entry.region:
+            # Several regions of one entry are several clouds.
+            name = f"{entry.name}@{entry.region}"
+        leaves = _leaves(kept, name) if options.trusts else None
+        found[name] = OpenStackCloud(entry, name=name, serves=serves, leaves=leaves)
     return found
+
+
+def _leaves(kept: Trusted, cloud: str) -> Leaves:
+    """What users left for work in a project: trusts, and then what the project keeps for it."""
+
+    async def leaves(project_id: ProjectId, user_id: UserId | None) -> list[Leave]:
+        good = [trust for trust in await kept.of_project(project_id, cloud) if trust.looked_at]
+        good.sort(key=lambda trust: trust.user_id != user_id)
+        found = [
+            Leave(
+                by=f"the trust of {trust.user_name!r}",
+                auth={"trust_id": trust.trust_id},
+                refused=partial(kept.save, replace(trust, looked_at=0.0)),
+            )
+            for trust in good
+        ]
+        secret = await kept.secret(project_id)
+        auth = credential_auth(secret) if secret is not None else None
+        if auth is not None:
+            found.append(Leave(by=f"the secret {SECRET!r}", auth=auth, refused=_unchanged))
+        return found
+
+    return leaves
+
+
+async def _unchanged() -> None:
+    """A secret is its project's to change."""
+
+
+def defer(
+    options: Options, control: Control, engine: Engine, far: Mapping[str, OpenStackCloud]
+) -> None:
+    """Have what is accepted go on by trusts, where the operator wants that."""
+    if not options.trusts or options.keystone_url is None:
+        return
+    kept = Trusted(control.database)
+    trustees = {name: cloud.trustee for name, cloud in far.items()}
+    control.machine.deferral = Trusts(options.keystone_url, kept, control.clock, trustees)
+    engine.companions.append(Trustees(kept, control.clock, far))
 
 
 def _is_named(store: IdentityStore, name: str | None) -> Serves:

@@ -46,6 +46,9 @@ def test_only_an_admin_looks_beyond_the_project():
         "reconcile:show",
         "reconcile:apply",
         "types:cloudwide",
+        "sweeps:migrate",
+        "hosts:index",
+        "hosts:set",
     }
 
 

@@ -23,6 +23,11 @@ def openstack_clients() -> Path:
 class Plane:
     """`mantle up` in front of the lab, and the clients as the lab's users run them."""
 
+    entry = "real-demo"
+    """Of clouds.yaml: what Mantle works with."""
+    more: tuple[str, ...] = ()
+    """Options of `mantle up` besides."""
+
     def __init__(self, folder: Path, project: str, overrides: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.project = project
@@ -35,15 +40,19 @@ class Plane:
         clouds["clouds"]["mine"] = json.loads(json.dumps(clouds["clouds"]["real-demo"]))
         clouds["clouds"]["mine"]["auth"]["project_name"] = project
         clouds["clouds"]["real-demo"].update(overrides or {})
+        self.prepare(clouds["clouds"])
         self.clouds = folder / "clouds.yaml"
         self.clouds.write_text(json.dumps(clouds))
         self.process = self.start()
 
+    def prepare(self, clouds: dict) -> None:
+        """What else clouds.yaml holds."""
+
     def start(self) -> subprocess.Popen:
         command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(self.folder / "data")]
         command += ["--listen", f"127.0.0.1:{self.port}", "--keystone-url", self.auth_url]
-        command += ["--openstack", "real-demo", "--openstack-config", str(self.clouds)]
-        command += ["--cloud", "real-demo"]
+        command += ["--openstack", self.entry, "--openstack-config", str(self.clouds)]
+        command += ["--cloud", self.entry, *self.more]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + 60

@@ -1,6 +1,6 @@
 """Who is asking, after the token has been checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mantle.model.identity import DOMAIN_NAME, STACK_USER
 from mantle.model.ids import ProjectId, UserId
@@ -18,6 +18,10 @@ class Caller:
     request_id: str = ""
     user_domain: str = DOMAIN_NAME
     project_domain: str = DOMAIN_NAME
+    token: str = field(default="", repr=False, compare=False)
+    """Where another Keystone's: to make a trust with. It is never stored."""
+    delegated: bool = False
+    """The token was got with an application credential or a trust: it cannot delegate further."""
 
     @property
     def is_admin(self) -> bool:

@@ -8,7 +8,7 @@ stack costs Keystone one call a minute; a revoked token may live that much longe
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +68,7 @@ class KeystoneAuthenticator:
         key = digest(token)
         kept = self._kept.get(key)
         if kept is not None and kept[1] > self._clock.now():
-            return kept[0]
+            return replace(kept[0], token=token)
         facts = await self._ask(token)
         caller = _caller(facts)
         expires_at = _seconds(facts.get("expires_at"))
@@ -77,7 +77,7 @@ class KeystoneAuthenticator:
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT_TOKENS:
             self._kept.popitem(last=False)
-        return caller
+        return replace(caller, token=token)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -162,6 +162,7 @@ def _caller(facts: Mapping[str, Any]) -> Caller:
         roles=frozenset(role["name"] for role in facts.get("roles", ())),
         user_domain=user.get("domain", {}).get("name", DOMAIN_NAME),
         project_domain=project.get("domain", {}).get("name", DOMAIN_NAME),
+        delegated="application_credential" in facts or "OS-TRUST:trust" in facts,
     )
 
 

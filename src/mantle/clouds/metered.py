@@ -9,10 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
-from mantle.clouds.ports import Cloud, CloudError, CloudInfo, Session
+from mantle.clouds.ports import Cloud, CloudError, CloudInfo, Personal, Session
 from mantle.lib import tracing
 from mantle.lib.measures import CLOUD_SECONDS
-from mantle.model.ids import ProjectId
+from mantle.model.ids import ProjectId, UserId
 from mantle.model.schema import Limitation
 
 
@@ -35,6 +35,13 @@ class Metered:
     def session(self, project_id: ProjectId) -> Session:
         """One project's view, measured."""
         inner = self.cloud.session(project_id)
+        return cast("Session", _Part(inner, self.cloud.info.name, ""))
+
+    def session_for(self, project_id: ProjectId, user_id: UserId) -> Session:
+        """The view that a user left, where that is a difference; measured."""
+        if not isinstance(self.cloud, Personal):
+            return self.session(project_id)
+        inner = self.cloud.session_for(project_id, user_id)
         return cast("Session", _Part(inner, self.cloud.info.name, ""))
 
     async def start(self) -> None:

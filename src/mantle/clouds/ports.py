@@ -19,9 +19,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from mantle.model.ids import ProjectId, Token
+from mantle.model.ids import ProjectId, Token, UserId
 from mantle.model.schema import Limitation
 
 
@@ -990,6 +990,15 @@ class Cloud(Protocol):
 
     async def stop(self) -> None:
         """Stop looking; servers go on running."""
+        ...
+
+
+@runtime_checkable
+class Personal(Protocol):
+    """A cloud where it matters for whom a project's work is done."""
+
+    def session_for(self, project_id: ProjectId, user_id: UserId) -> Session:
+        """The view of one project that this user has, or left to others."""
         ...
 
 

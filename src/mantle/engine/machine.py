@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mantle.clouds.ports import Cloud, FarStacks, Session
+from mantle.access.trusts import Deferral, NoDeferral
+from mantle.clouds.ports import Cloud, FarStacks, Personal, Session
 from mantle.engine.delegates import Delegates
 from mantle.engine.links import Links
 from mantle.engine.nudges import Nudges
@@ -13,7 +14,7 @@ from mantle.engine.settings import Settings
 from mantle.engine.software import SoftwareRecords
 from mantle.lib.clock import Clock
 from mantle.model.event import Event
-from mantle.model.ids import EventId, OperationId, ProjectId
+from mantle.model.ids import EventId, OperationId, ProjectId, UserId
 from mantle.model.plan import Plan
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action, Status
@@ -75,6 +76,8 @@ class Machine:
     """Has the runtime perform an operation that is stored (see `runtime.Runtime.start`)."""
     observe: Observe = not_observed
     """Set once by the wiring, when the stacks domain exists."""
+    deferral: Deferral = field(default_factory=NoDeferral)
+    """How what users ask for goes on after their tokens have expired."""
     nudges: Nudges = field(default_factory=Nudges)
     journal: Journal = field(init=False)
     handovers: OrderedDict[OperationId, Handover] = field(default_factory=OrderedDict)
@@ -100,7 +103,10 @@ class Machine:
 
     def session(self, stack: StackRecord) -> Session:
         """The view of the stack's cloud that its project has."""
-        return self.clouds[stack.cloud].session(stack.project_id)
+        cloud = self.clouds[stack.cloud]
+        if isinstance(cloud, Personal):
+            return cloud.session_for(stack.project_id, UserId(stack.owner_id))
+        return cloud.session(stack.project_id)
 
     def stack_event(
         self,

@@ -34,6 +34,7 @@ async def _act(
     control: Control, caller: Caller, stack: StackRecord, action: Action
 ) -> OperationRecord:
     rows = await control.database.read(resource_rows.of_stack, stack.id)
+    await control.machine.deferral.ensure(caller, stack.cloud)
     plan = await plan_for(control, stack, action, None, rows, asker=asker_of(caller))
     operation = new_operation(control, caller, stack, action)
 

@@ -47,6 +47,7 @@ async def create_stack(
     `LimitExceeded` when the project has its quota of stacks.
     """
     stack = draft(control, caller, request)
+    await control.machine.deferral.ensure(caller, stack.cloud)
     await check_room(control, caller, stack)
     loaded = await load_whole(control, stack, request.source)
     stack = replace(

@@ -27,6 +27,7 @@ async def delete_stack(control: Control, caller: Caller, stack: StackRecord) -> 
         if live
         else await plan_for(control, stack, Action.DELETE, None, rows, asker=asker_of(caller))
     )
+    await control.machine.deferral.ensure(caller, stack.cloud)
     operation = new_operation(control, caller, stack, Action.DELETE)
 
     def store(connection: Connection) -> StackRecord:

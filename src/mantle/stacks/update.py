@@ -65,6 +65,7 @@ async def update_stack(
     there. One that is to converge looks at the cloud then. Raises `NotSupported` for a suspended
     stack, `Conflict` for one being deleted.
     """
+    await control.machine.deferral.ensure(caller, stack.cloud)
     wanted, source, loaded = await wanted_update(control, stack, request)
     busy = bool(await control.database.read(operation_rows.live_of_stack, stack.id))
     looks = request.converge and not busy and prepare is None

@@ -26,6 +26,7 @@ from mantle.store.tables.sinks import event_sinks
 from mantle.store.tables.snapshots import snapshots
 from mantle.store.tables.software import software_configs, software_deployments
 from mantle.store.tables.stacks import plans, resources, settings, signals, sources, stacks
+from mantle.store.tables.trusts import trusts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ SEALED: tuple[SealedColumns, ...] = (
     ),
     SealedColumns(table=secrets, columns=("payload",), named=("project_id", "id")),
     SealedColumns(table=event_sinks, columns=("target", "problem"), named=("stack_id",), same=True),
+    SealedColumns(table=trusts, columns=("trust_id",), named=("project_id", "user_id", "cloud")),
     SealedColumns(
         table=settings, columns=("value",), named=("name",), only={"name": "signing_key"}
     ),

@@ -7,5 +7,6 @@ who waits), `caller.py` (pace, retries, errors) and `door.py`, the only module t
 
 from mantle.clouds.openstack.cloud import OpenStackCloud, Serves
 from mantle.clouds.openstack.door import Entry
+from mantle.clouds.openstack.entrusted import Leave, Leaves, credential_auth
 
-__all__ = ["Entry", "OpenStackCloud", "Serves"]
+__all__ = ["Entry", "Leave", "Leaves", "OpenStackCloud", "Serves", "credential_auth"]

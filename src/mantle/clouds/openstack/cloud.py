@@ -22,6 +22,7 @@ from mantle.clouds.openstack.balancing import (
 from mantle.clouds.openstack.caller import Caller, Pace, Workshop
 from mantle.clouds.openstack.collection import RestCollection
 from mantle.clouds.openstack.door import Door, Entry, open_door
+from mantle.clouds.openstack.entrusted import Entrusted, Leaves
 from mantle.clouds.openstack.errors import Service
 from mantle.clouds.openstack.facts import Facts
 from mantle.clouds.openstack.groups import (
@@ -43,7 +44,7 @@ from mantle.clouds.openstack.servers import SERVER_GROUPS, SERVERS, OpenStackSer
 from mantle.clouds.openstack.settings import settings_of
 from mantle.clouds.openstack.volumes import VOLUMES, Attachments, Volumes
 from mantle.clouds.ports import CloudInfo
-from mantle.model.ids import ProjectId
+from mantle.model.ids import ProjectId, UserId
 from mantle.model.schema import Limitation
 
 log = structlog.get_logger()
@@ -157,13 +158,16 @@ class OpenStackCloud:
         name: str | None = None,
         serves: Serves | None = None,
         pace: Mapping[Service, Pace] | None = None,
+        leaves: Leaves | None = None,
     ) -> None:
+        """With `leaves`, work in a project is done by what its users left for it."""
         self.name = name or entry.name
         self._entry = entry
+        self._leaves = leaves
         self._serves = serves
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"openstack-{self.name}")
         self._workshop = Workshop(threads=self._threads, pace=pace or {})
-        self._sessions: dict[ProjectId, OpenStackSession] = {}
+        self._sessions: dict[tuple[ProjectId, UserId | None], OpenStackSession] = {}
         self._own: Caller = Caller(self._workshop, functools.partial(open_door, entry, None))
         self._known: Door | None = None
         self._extensions: frozenset[str] | None = None
@@ -202,11 +206,32 @@ class OpenStackCloud:
 
     def session(self, project_id: ProjectId) -> OpenStackSession:
         """The view of one project; logging in waits for the first call."""
-        if project_id not in self._sessions:
-            self._sessions[project_id] = OpenStackSession(project_id, self._caller(project_id))
-        return self._sessions[project_id]
+        return self._session(project_id, None)
 
-    def _caller(self, project_id: ProjectId) -> Caller:
+    def session_for(self, project_id: ProjectId, user_id: UserId) -> OpenStackSession:
+        """The view that a user left; without `leaves` that of the entry's own user."""
+        return self._session(project_id, user_id if self._leaves is not None else None)
+
+    def _session(self, project_id: ProjectId, user_id: UserId | None) -> OpenStackSession:
+        key = (project_id, user_id)
+        if key not in self._sessions:
+            self._sessions[key] = OpenStackSession(project_id, self._caller(*key))
+        return self._sessions[key]
+
+    async def give_back(self, trust_id: str) -> None:
+        """Have Keystone delete a trust, as its trustor; one that is gone is no problem."""
+        opener = functools.partial(open_door, self._entry, None, {"trust_id": trust_id})
+        caller = Caller(self._workshop, opener)
+        with suppress(p.Denied, p.Missing):
+            await caller.delete(Service.IDENTITY, f"/OS-TRUST/trusts/{trust_id}")
+
+    async def trustee(self) -> str:
+        """The id of the entry's own user."""
+        return (await self._own.door()).user_id
+
+    def _caller(self, project_id: ProjectId, user_id: UserId | None) -> Caller:
+        if self._leaves is not None:
+            return Entrusted(self._workshop, self._entry, self._leaves, project_id, user_id)
         if self._serves is not None:
             return Lent(self._own, self._serves, project_id, self.name)
         return Caller(self._workshop, functools.partial(open_door, self._entry, project_id))

@@ -136,13 +136,19 @@ def _version(text: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def open_door(entry: Entry, project_id: str | None) -> Door:
-    """Log in; `project_id` asks for another project than the entry's own."""
-    door: Door = _guarded(Service.IDENTITY, functools.partial(_open, entry, project_id))
+def open_door(
+    entry: Entry, project_id: str | None, instead: Mapping[str, str] | None = None
+) -> Door:
+    """Log in; `project_id` asks for another project than the entry's own.
+
+    `instead` is what the log-in says in place of the entry's scope: a `trust_id`, or an application
+    credential in place of all that the entry knows of itself.
+    """
+    door: Door = _guarded(Service.IDENTITY, functools.partial(_open, entry, project_id, instead))
     return door
 
 
-def _open(entry: Entry, project_id: str | None) -> Door:
+def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | None) -> Door:
     openstack = importlib.import_module("openstack")
     config = importlib.import_module("openstack.config")
     files = {"config_files": [str(entry.file)]} if entry.file is not None else {}
@@ -151,6 +157,8 @@ def _open(entry: Entry, project_id: str | None) -> Door:
         wanted["auth"] = {"project_id": project_id}
     # The environment's OS_* belong to whoever started the process, not to this cloud.
     known = config.OpenStackConfig(load_envvars=False, **files)
+    if instead is not None:
+        wanted |= _instead(known, entry, instead)
     region = known.get_one(
         cloud=entry.name, app_name="mantle", api_timeout=TIMEOUT_SECONDS, **wanted
     )
@@ -164,6 +172,22 @@ def _open(entry: Entry, project_id: str | None) -> Door:
         admin="admin" in (access.role_names or ()),
         services=frozenset(each for each in Service if types & set(each.types)),
     )
+
+
+SCOPE = ("project_", "tenant_", "domain_", "system_", "trust_")
+"""Beginnings of what says in clouds.yaml what a token is for. A `user_domain_…` is no such."""
+
+
+def _instead(known: Any, entry: Entry, instead: Mapping[str, str]) -> dict[str, Any]:
+    """Take the entry's own scope away, which may be said once only."""
+    clouds = known.cloud_config.get("clouds") or {}
+    auth = clouds.get(entry.name, {}).get("auth") or {}
+    whole = "application_credential_id" in instead
+    for name in list(auth):
+        if name.startswith(SCOPE) or (whole and name != "auth_url"):
+            del auth[name]
+    more: dict[str, Any] = {"auth": dict(instead)}
+    return more | ({"auth_type": "v3applicationcredential"} if whole else {})
 
 
 def _reply(answer: Any) -> Reply:

@@ -24,12 +24,14 @@ from mantle.model.drift import DriftPolicy
 from mantle.model.errors import Conflict, MantleError
 from mantle.model.graph import TemplateSource
 from mantle.model.status import OperationStatus
+from mantle.model.sweeps import Selector, Sweep, SweepStatus, SweepVerb, Target
 from mantle.plan.reconciling import Deed, What
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.drift import list_drift, set_drift_policy
 from mantle.stacks.queries import find_stack, list_operations, list_resources
 from mantle.stacks.reconciling import Choices, reconcile, reconciliation
 from mantle.store import operations as operation_rows
+from mantle.store import sweeps as sweep_rows
 from mantle.store.held import Hold, held, hold
 from mantle.store.tables import metadata
 from mantle.wiring import assemble
@@ -344,3 +346,43 @@ def test_of_several_engines_none_takes_anything_until_one_is_told(plant):
 
     virtual_time.run(live())
     assert seen == [(OperationStatus.QUEUED, ""), "CREATE_COMPLETE"]
+
+
+def test_a_sweep_stops_where_it_stood_unless_somebody_resumes_it():
+    """A reboot that was done after the backup must not be done again by itself."""
+    plant = Plant()
+    sweep = Sweep(
+        id="w1",
+        project_id=CALLER.project_id,
+        verb=SweepVerb.REBOOT,
+        selector=Selector(names=("*",)),
+        parallel=1,
+        failures_allowed=1,
+        total=1,
+        user_id=CALLER.user_id,
+        user_name="",
+        created_at=plant.origin,
+        expires_at=plant.origin + 1e6,
+    )
+    names = dict.fromkeys(("server_id", "name", "stack", "status", "flavor", "host"), "x")
+    target = Target(position=0, cloud="simulated", **names)
+    with plant.database.engine.begin() as connection:
+        sweep_rows.add(connection, sweep, [target])
+        sweep_rows.add(connection, replace(sweep, id="w2"), [replace(target, server_id="y")])
+        sweep_rows.queue(connection, "w1")
+        hold(
+            connection, Hold(backup="ab", taken_at=1.0, restored_at=2.0, product="0", operations=0)
+        )
+
+    async def story(control):
+        await asyncio.sleep(120.0)
+        with pytest.raises(Conflict, match="mantle reconcile"):
+            await control.database.write(sweep_rows.queue, "w2")
+        before = await control.database.read(sweep_rows.get, CALLER.project_id, "w1")
+        _, outcomes = await reconcile(control, ADMIN, Choices())
+        await asyncio.sleep(120.0)
+        after = await control.database.read(sweep_rows.get, CALLER.project_id, "w1")
+        assert (before.status, after.status) == (SweepStatus.QUEUED, SweepStatus.CANCELLED)
+        assert [(each.item.id, each.deed) for each in outcomes] == [("sweep:w1", Deed.CANCEL)]
+
+    assert plant.life(story)

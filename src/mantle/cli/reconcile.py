@@ -43,6 +43,7 @@ def apply(
     correct: Ids = (),
     cancel: Ids = (),
     adopt: Ids = (),
+    resume: Ids = (),
     manner: Manner = USUAL,
     common: Common = NOTHING,
 ) -> Exit:
@@ -59,10 +60,12 @@ def apply(
     Args:
         correct: Bring back what this stack has lost: an item's id, or all. Repeatable.
         cancel: End this operation instead of going on with it: an item's id, or all. Repeatable.
+        resume: Go on with this sweep: an item's id, or all. Repeatable.
         adopt: Have a new stack take this object over: an item's id, or all. Repeatable.
     """
     screen = common.screen
-    body: dict[str, Any] = {"correct": list(correct), "cancel": list(cancel), "adopt": list(adopt)}
+    chosen = {"correct": correct, "cancel": cancel, "adopt": adopt, "resume": resume}
+    body: dict[str, Any] = {name: list(ids) for name, ids in chosen.items()}
     with common.client() as client:
         found = client.post("reconcile", "plan", body={})
         screen.say(found["rendered"])

@@ -2,8 +2,9 @@
 
 Each item says what was seen, what would be done by itself (the first of its deeds), and what a
 person may choose instead. Nothing that costs or destroys is done by itself: operations that were
-under way go on, as their tokens make that safe; drift is left to its policies, as ever; objects
-that the rows do not know are left alone.
+under way go on, as their tokens make that safe; sweeps do not, as a reboot has no token and what
+was done after the backup would be done again; drift is left to its policies, as ever; objects that
+the rows do not know are left alone.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ class What(StrEnum):
 
     OPERATION = "operation"
     """It was under way when the backup was taken."""
+    SWEEP = "sweep"
+    """One verb over many servers, which was under way when the backup was taken."""
     DRIFT = "drift"
     """A stack in which something has vanished or changed."""
     FOUND = "found"
@@ -35,7 +38,7 @@ class Deed(StrEnum):
     RESUME = "resume"
     """The operation goes on where the rows stand; what it made already is found by its token."""
     CANCEL = "cancel"
-    """The operation starts no further step, and ends as failed."""
+    """The operation starts no further step, the sweep no further server."""
     LEAVE = "leave"
     """Nothing now; it stays to be seen, as drift or as what is in no stack."""
     CORRECT = "correct"
@@ -133,7 +136,7 @@ def _drift_deeds(policies: set[DriftPolicy]) -> tuple[Deed, ...]:
 
 SAID = {
     Deed.RESUME: "goes on from where it stood",
-    Deed.CANCEL: "starts no further step and ends",
+    Deed.CANCEL: "stops where it stood",
     Deed.LEAVE: "left as it is",
     Deed.CORRECT: "an update brings back what was",
     Deed.ACCEPT: "the template is brought to what is there",
@@ -142,6 +145,7 @@ SAID = {
 
 HEADINGS = {
     What.OPERATION: "Operations that were under way",
+    What.SWEEP: "Sweeps that were under way",
     What.DRIFT: "Stacks that differ from what is there",
     What.FOUND: "Made after the backup, and unknown to it",
     What.UNSEEN: "Could not be looked at",

@@ -19,6 +19,7 @@ from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import OperationId, ProjectId, StackId
 from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Cancel
+from mantle.model.sweeps import Sweep
 from mantle.plan.drift import is_settled
 from mantle.plan.reconciling import Deed, Item, Lost, Reconciliation, What, drift_item
 from mantle.stacks.accepting import accept_drift
@@ -32,6 +33,7 @@ from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
+from mantle.store import sweeps as sweep_rows
 from mantle.store.database import Connection
 from mantle.store.held import Hold, held, release
 from mantle.store.identity import list_projects
@@ -49,6 +51,7 @@ class Choices:
     correct: frozenset[str] = frozenset()
     cancel: frozenset[str] = frozenset()
     adopt: frozenset[str] = frozenset()
+    resume: frozenset[str] = frozenset()
     everything: frozenset[Deed] = frozenset()
     """These deeds wherever they can be chosen."""
 
@@ -173,7 +176,22 @@ def _items(connection: Connection, listed: Collection[str]) -> list[Item]:
         for root in sorted(roots.values(), key=lambda each: (each.project_id, each.name))
         if (found := _drift_item(connection, root, listed)) is not None
     ]
-    return [*operations, *drifting]
+    sweeps = [_sweep_item(each) for each in sweep_rows.under_way(connection)]
+    return [*operations, *sweeps, *drifting]
+
+
+def _sweep_item(sweep: Sweep) -> Item:
+    return Item(
+        id=f"sweep:{sweep.id}",
+        what=What.SWEEP,
+        project_id=sweep.project_id,
+        cloud="its clouds",
+        name=f"{sweep.verb} of {sweep.total} servers",
+        said=f"{sweep.done + sweep.failed + sweep.skipped} of them were done; what was done since "
+        "would be done again",
+        deeds=(Deed.CANCEL, Deed.RESUME),
+        subject=(sweep.id,),
+    )
 
 
 def _operation_item(stack: StackRecord, operation: OperationRecord) -> Item:
@@ -238,15 +256,13 @@ async def reconcile(
             fault="PlanStale",
         )
     deeds = _chosen(found.items, choices)
-    stopped = [
-        OperationId(item.subject[0]) for item in found.items if deeds[item.id] is Deed.CANCEL
-    ]
-    await control.database.write(_release, stopped)
+    stopped = [item for item in found.items if deeds[item.id] is Deed.CANCEL]
+    await control.database.write(_release, stopped, control.clock.now())
     control.machine.nudges.nudge(HELD)
     outcomes = [
         Outcome(item=item, deed=deeds[item.id], operation_id=item.subject[0])
         for item in found.items
-        if item.what is What.OPERATION
+        if item.what in {What.OPERATION, What.SWEEP}
     ]
     outcomes += [
         await _told(item, deeds[item.id], _drift(control, caller, item, deeds))
@@ -265,6 +281,7 @@ def _chosen(items: Sequence[Item], choices: Choices) -> dict[str, Deed]:
         (Deed.CORRECT, choices.correct),
         (Deed.CANCEL, choices.cancel),
         (Deed.ADOPT, choices.adopt),
+        (Deed.RESUME, choices.resume),
     )
     for deed in choices.everything:
         deeds |= {item.id: deed for item in items if deed in item.deeds}
@@ -279,11 +296,14 @@ def _chosen(items: Sequence[Item], choices: Choices) -> dict[str, Deed]:
     return deeds
 
 
-def _release(connection: Connection, stopped: Collection[OperationId]) -> None:
+def _release(connection: Connection, stopped: Sequence[Item], now: float) -> None:
     if release(connection) is None:
         raise Conflict("Somebody else has just ended the hold; nothing more was done.")
-    for operation_id in stopped:
-        operation_rows.ask_to_cancel(connection, operation_id, Cancel.STOP)
+    for item in stopped:
+        if item.what is What.SWEEP:
+            sweep_rows.ask_to_stop(connection, item.subject[0], now)
+        else:
+            operation_rows.ask_to_cancel(connection, OperationId(item.subject[0]), Cancel.STOP)
 
 
 async def _told(item: Item, deed: Deed, work: Awaitable[str]) -> Outcome:

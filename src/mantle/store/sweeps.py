@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 
 from mantle.model.ids import ProjectId, UserId
 from mantle.model.sweeps import Selector, Sweep, SweepStatus, SweepVerb, Target, TargetState
+from mantle.store.held import held, refuse_held
 from mantle.store.tables.stacks import engines, resources, stacks
 from mantle.store.tables.sweeps import sweep_targets, sweeps
 
@@ -87,11 +88,18 @@ def overlapping(connection: Connection, sweep_id: str) -> tuple[str, str] | None
     return None if row is None else (row.sweep_id, row.name)
 
 
+def under_way(connection: Connection) -> list[Sweep]:
+    """Those that were applied and have not ended, the oldest first."""
+    query = select(sweeps).where(sweeps.c.status.in_(_LIVE)).order_by(sweeps.c.sequence)
+    return [_sweep_of(row) for row in connection.execute(query)]
+
+
 def queue(connection: Connection, sweep_id: str) -> tuple[str, str] | None:
     """Have it carried out; what stands in the way instead: see `overlapping`.
 
     In one transaction, so that of two sweeps over one server the second sees the first.
     """
+    refuse_held(connection)
     standing = overlapping(connection, sweep_id)
     if standing is None:
         planned = (sweeps.c.id == sweep_id) & (sweeps.c.status == SweepStatus.PLANNED)
@@ -118,8 +126,11 @@ def waiting(connection: Connection) -> list[str]:
 
 
 def claim(connection: Connection, sweep_id: str, engine: str, now: float) -> Sweep | None:
-    """This engine's from now on, unless another was faster; whoever had it finds a fence."""
-    if sweep_id not in waiting(connection):
+    """This engine's from now on, unless another was faster; whoever had it finds a fence.
+
+    Nobody's while the database is held (see `held`).
+    """
+    if held(connection) is not None or sweep_id not in waiting(connection):
         return None
     query = select(sweeps).where(sweeps.c.id == sweep_id)
     before = _sweep_of(connection.execute(query).one())

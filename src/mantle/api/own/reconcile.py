@@ -45,6 +45,7 @@ class ReconcileBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     correct: list[str] = []
     cancel: list[str] = []
     adopt: list[str] = []
+    resume: list[str] = []
 
 
 class OutcomeOfItem(msgspec.Struct, kw_only=True):
@@ -100,7 +101,12 @@ def rendered(found: Reconciliation) -> str:
 
 
 def _choices(body: ReconcileBody) -> Choices:
-    named = {"correct": body.correct, "cancel": body.cancel, "adopt": body.adopt}
+    named = {
+        "correct": body.correct,
+        "cancel": body.cancel,
+        "adopt": body.adopt,
+        "resume": body.resume,
+    }
     chosen = {name: frozenset(ids[:MOST]) - {"all"} for name, ids in named.items()}
     return Choices(
         digest=body.digest,
@@ -108,6 +114,7 @@ def _choices(body: ReconcileBody) -> Choices:
         correct=chosen["correct"],
         cancel=chosen["cancel"],
         adopt=chosen["adopt"],
+        resume=chosen["resume"],
     )
 
 

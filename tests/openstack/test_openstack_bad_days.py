@@ -1,6 +1,5 @@
 """A real OpenStack on bad days, and an engine that is killed: nothing doubled, nothing left."""
 
-import asyncio
 import json
 import sys
 import time
@@ -13,89 +12,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import openstack_lab
 from fault_proxy import standing_before
 from openstack_plane import Heat, Plane
+from openstack_story import counted, ended, expected, name_of, template
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(600)]
 
 SERVERS = 6
 
 
-def template(count: int) -> dict:
-    """A network, a router into the world, and servers with ports of their own."""
-    resources: dict = {
-        "net": {"type": "OS::Neutron::Net"},
-        "subnet": {
-            "type": "OS::Neutron::Subnet",
-            "properties": {"network": {"get_resource": "net"}, "cidr": "10.7.0.0/24"},
-        },
-        "router": {
-            "type": "OS::Neutron::Router",
-            "properties": {"external_gateway_info": {"network": "public"}},
-        },
-        "interface": {
-            "type": "OS::Neutron::RouterInterface",
-            "properties": {
-                "router": {"get_resource": "router"},
-                "subnet": {"get_resource": "subnet"},
-            },
-        },
-        "group": {
-            "type": "OS::Neutron::SecurityGroup",
-            "properties": {
-                "rules": [
-                    {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
-                    {"protocol": "icmp"},
-                ]
-            },
-        },
-    }
-    for number in range(count):
-        resources[f"port{number}"] = {
-            "type": "OS::Neutron::Port",
-            "properties": {
-                "network": {"get_resource": "net"},
-                "security_groups": [{"get_resource": "group"}],
-            },
-        }
-        resources[f"server{number}"] = {
-            "type": "OS::Nova::Server",
-            "properties": {
-                "flavor": "tiny",
-                "image": "tiny",
-                "networks": [{"port": {"get_resource": f"port{number}"}}],
-            },
-        }
-    return {"heat_template_version": "2021-04-16", "resources": resources}
-
-
-def expected(count: int) -> dict[str, int]:
-    once = ("networks", "subnets", "routers", "router_interfaces", "security_groups")
-    # The interface's port is an object of the project as well.
-    return {**dict.fromkeys(once, 1), "servers": count, "ports": count + 1}
-
-
-def counted(project_id: str) -> dict[str, int]:
-    found = [kind for kind, _, _ in asyncio.run(openstack_lab.leftovers(project_id))]
-    return {kind: found.count(kind) for kind in found}
-
-
-def ended(plane: Plane, name: str) -> str:
-    """Wait for the end of what happens to the stack; also while Mantle is being killed."""
-    for _ in range(1200):
-        status = json.loads(plane.mantle(f"stack show {name} --json"))["stack"]["status"]
-        if "IN_PROGRESS" not in status:
-            return str(status)
-        time.sleep(0.3)
-    raise AssertionError(plane.mantle(f"stack events {name}"))
-
-
 @pytest.fixture
 def project():
     with openstack_lab.two_projects() as lab:
         yield lab
-
-
-def name_of(lab) -> str:
-    return str(openstack_lab.connect().identity.get_project(lab.mine).name)
 
 
 def test_a_stack_is_made_and_deleted_over_services_that_have_bad_days(project, tmp_path):

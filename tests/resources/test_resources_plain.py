@@ -5,6 +5,8 @@ The simulated cloud plays OpenStack's part; the same types on the real one are i
 """
 
 import asyncio
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -306,6 +308,13 @@ def test_the_stories_have_every_plain_type():
 @pytest.fixture
 def session(clock):
     return SimulatedCloud(clock=clock).session(ProjectId("p1"))
+
+
+def test_the_page_of_types_is_the_registrys():
+    """docs/reference/openstack-types.md: run scripts/openstack_types.py when this fails."""
+    root = Path(__file__).parents[2]
+    script = run_path(str(root / "scripts" / "openstack_types.py"))
+    assert script["PAGE"].read_text() == script["page"]()
 
 
 def test_what_is_somebody_elses_is_not_taken(rows, session):

@@ -26,6 +26,10 @@ class Proxy:
         self.chance = random.Random(seed)
         self.happened: Counter[str] = Counter()
         self.url = ""
+        self.expired: set[str] = set()
+        """Tokens that this service turns away from now on, as when they have expired."""
+        self.seen: list[str] = []
+        """Tokens in the order in which they came first."""
         self._lock = threading.Lock()
 
     def day(self) -> str:
@@ -44,6 +48,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        token = self.headers.get("X-Auth-Token") or ""
+        if token not in self.proxy.seen:
+            self.proxy.seen.append(token)
+        if token in self.proxy.expired:
+            self.proxy.happened["expired token"] += 1
+            self.reply(401, {"WWW-Authenticate": "Keystone uri='http://127.0.0.1'"}, b"{}")
+            return
         match self.proxy.day():
             case "busy":
                 self.reply(429, {"Retry-After": "0.2"}, b"{}")
@@ -80,21 +91,47 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Stand:
+    """A proxy that can go away, so that connections are refused, and come back."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.kind = type("Bound", (Handler,), {"proxy": proxy})
+        for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+            setattr(self.kind, f"do_{method}", Handler.handle_any)
+        self.port = 0
+        self.server: ThreadingHTTPServer | None = None
+
+    def open(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), self.kind)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.proxy.url = f"http://127.0.0.1:{self.port}"
+        serve = {"poll_interval": 0.05}
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs=serve)
+        self.thread.start()
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+            self.thread.join()
+            self.server = None
+
+
+@contextmanager
+def standing(target: str, *, share: float = 0.0, seed: int = 0) -> Iterator[Stand]:
+    """A proxy before the service at this address, that can go away."""
+    stand = Stand(Proxy(target, share, seed))
+    stand.open()
+    try:
+        yield stand
+    finally:
+        stand.close()
+
+
 @contextmanager
 def standing_before(target: str, *, share: float, seed: int) -> Iterator[Proxy]:
-    """A proxy before the service at this address."""
-    proxy = Proxy(target, share, seed)
-    kind = type("Bound", (Handler,), {"proxy": proxy})
-    for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
-        setattr(kind, f"do_{method}", Handler.handle_any)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    server.daemon_threads = True
-    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    """The same, always there."""
+    with standing(target, share=share, seed=seed) as stand:
+        yield stand.proxy

@@ -322,6 +322,8 @@ class Network(CloudObject):
     subnet_ids: tuple[str, ...] = ()
     external: bool = False
     mtu: int = 1500
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What only some clouds say, in their service's words: `qos_policy_id`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,6 +390,8 @@ class Port(CloudObject):
     mac_address: str = ""
     device_id: str = ""
     device_owner: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What only some clouds say, in their service's words: `dns_assignment`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +402,8 @@ class RouterSpec:
     admin_state_up: bool = True
     external_network_id: str | None = None
     enable_snat: bool | None = None
+    external_fixed_ips: tuple[FixedIp, ...] = ()
+    """The router's own addresses out there; empty lets the cloud choose."""
     tags: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -784,6 +790,22 @@ class Anew(ABC, Generic[SpecT, ObjectT]):
     @abstractmethod
     async def create_anew(self, spec: SpecT, token: Token) -> ObjectT:
         """Make it: there is none with this token."""
+
+
+class Recalls(ABC, Generic[ObjectT]):
+    """A collection that has seen most of what it is asked for.
+
+    Whoever wants only to name or to describe something of others, and not to know whether it is
+    still there, asks here: what was seen a moment ago does.
+    """
+
+    @abstractmethod
+    async def recall(self, object_id: str) -> ObjectT:
+        """As it was seen last, or read now; `Missing` when it is not there."""
+
+    @abstractmethod
+    async def recall_named(self, name: str) -> Sequence[ObjectT]:
+        """Those of this name, as they were seen last; read now when none was."""
 
 
 class Servers(Collection[ServerSpec, Server], Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mantle.clouds.ports import CloudObject, Collection, Missing, Refused, Session
+from mantle.clouds.ports import CloudObject, Collection, Missing, Recalls, Refused, Session
 from mantle.resources.kit import Context
 
 ObjectT = TypeVar("ObjectT", bound=CloudObject)
@@ -18,11 +18,24 @@ async def find_object(
     The id is tried first: it is one cheap call, and what `get_resource` gives.
     """
     objects = choose(cloud)
+    recalls: Recalls[ObjectT] | None = objects if isinstance(objects, Recalls) else None
     try:
+        if recalls is not None:
+            return await recalls.recall(name_or_id)
         return await objects.get(name_or_id)
     except Missing:
+        if recalls is not None:
+            return _only(await recalls.recall_named(name_or_id), noun, name_or_id)
         named = [each for each in await objects.list() if each.name == name_or_id]
     return _only(named, noun, name_or_id)
+
+
+async def described(objects: Collection[Any, ObjectT], object_id: str) -> ObjectT:
+    """Another object, only to tell of it: as it was seen last will do."""
+    if isinstance(objects, Recalls):
+        seen: ObjectT = await objects.recall(object_id)
+        return seen
+    return await objects.get(object_id)
 
 
 def _only(named: Sequence[ObjectT], noun: str, name_or_id: str) -> ObjectT:

@@ -44,6 +44,12 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
     ("OS::Neutron::Port", "allowed_address_pairs", "servers do not share addresses", LEAVE_OUT),
     ("OS::Neutron::Port", "binding:vnic_type", "ports are not devices", LEAVE_OUT),
     ("OS::Neutron::Port", "propagate_uplink_status", "ports are not devices", LEAVE_OUT),
+    (
+        "OS::Neutron::Router",
+        "external_gateway_info.external_fixed_ips",
+        "the way out has no address of its own",
+        LEAVE_OUT,
+    ),
     ("OS::Neutron::Router", "value_specs", "it has no network extensions", LEAVE_OUT),
     ("OS::Neutron::Router", "l3_agent_id", "it has no agents", LEAVE_OUT),
     ("OS::Neutron::Router", "l3_agent_ids", "it has no agents", LEAVE_OUT),

@@ -15,7 +15,7 @@ from mantle.clouds.openstack.batch import Batch
 from mantle.clouds.openstack.caller import Caller
 from mantle.clouds.openstack.errors import Service
 from mantle.clouds.openstack.kind import Kind, Raw, Raws, Search, differing
-from mantle.clouds.ports import Anew, CloudObject, Denied, Missing, Refused
+from mantle.clouds.ports import Anew, CloudObject, Denied, Missing, Recalls, Refused
 from mantle.model.ids import Token
 
 SpecT = TypeVar("SpecT")
@@ -33,7 +33,11 @@ GOING_SECONDS = 60.0
 """After that a delete that was accepted is asked for again."""
 
 
-class RestCollection(Anew[SpecT, ObjectT]):
+RECALLED_SECONDS = 15.0
+"""How long what was seen will do for names and descriptions."""
+
+
+class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
     """One kind of object of one project."""
 
     def __init__(self, kind: Kind, caller: Caller) -> None:
@@ -47,6 +51,8 @@ class RestCollection(Anew[SpecT, ObjectT]):
         """By id, of what was seen: a search by tags finds by them."""
         self._lists: Batch[str, Raws] = Batch(self._all, pause_seconds=PAUSE_SECONDS)
         self._kept: dict[str, tuple[float, Raw]] = {}
+        self._seen: dict[str, tuple[float, Raw]] = {}
+        """By id, with when it was: for names and descriptions."""
 
     # --- the port ----------------------------------------------------------------------------
 
@@ -74,6 +80,21 @@ class RestCollection(Anew[SpecT, ObjectT]):
 
     async def get(self, object_id: str) -> ObjectT:
         return self._object(await self.raw(object_id))
+
+    async def recall(self, object_id: str) -> ObjectT:
+        at, raw = self._seen.get(object_id, (0.0, None))
+        if raw is None or at + RECALLED_SECONDS < asyncio.get_running_loop().time():
+            raw = await self.raw(object_id)
+            self._remember(raw)
+        return self._object(raw)
+
+    async def recall_named(self, name: str) -> Sequence[ObjectT]:
+        since = asyncio.get_running_loop().time() - RECALLED_SECONDS
+        named = [raw for at, raw in self._seen.values() if at > since and raw.get("name") == name]
+        # Two of one name are looked at anew: one of them may be gone.
+        if len(named) != 1:
+            named = [raw for raw in await self.raws() if raw.get("name") == name]
+        return [self._object(raw) for raw in named]
 
     async def list(self) -> Sequence[ObjectT]:
         found = [self._object(each) for each in await self.raws()]
@@ -141,6 +162,7 @@ class RestCollection(Anew[SpecT, ObjectT]):
                 self.keep(raw)
         if raw is None or self._gone(raw):
             self._going.pop(object_id, None)
+            self.forget(object_id)
             raise Missing(f"There is no {self.kind.noun} {object_id!r} in this project.")
         return raw
 
@@ -169,18 +191,28 @@ class RestCollection(Anew[SpecT, ObjectT]):
 
     def keep(self, raw: Raw) -> None:
         """What was just read or written may be answered again for a moment, by its id."""
+        self._remember(raw)
         if self.kind.kept_seconds:
             now = asyncio.get_running_loop().time()
             if len(self._kept) > 1000:
                 self._kept = {key: each for key, each in self._kept.items() if each[0] > now}
             self._kept[str(raw[self.kind.id_field])] = (now + self.kind.kept_seconds, raw)
 
+    def _remember(self, raw: Raw) -> None:
+        now = asyncio.get_running_loop().time()
+        if len(self._seen) > 1000:
+            since = now - RECALLED_SECONDS
+            self._seen = {key: each for key, each in self._seen.items() if each[0] > since}
+        self._seen[str(raw[self.kind.id_field])] = (now, raw)
+
     def forget(self, object_id: str | None = None) -> None:
         """Something was written here or by others: what was kept of it may be wrong."""
         if object_id is None:
             self._kept.clear()
+            self._seen.clear()
         else:
             self._kept.pop(object_id, None)
+            self._seen.pop(object_id, None)
 
     async def _pages(self, *params: tuple[str, str]) -> Raws:
         kind = self.kind

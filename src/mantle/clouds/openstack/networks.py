@@ -63,7 +63,13 @@ def _network(raw: Raw) -> p.Network:
         subnet_ids=tuple(raw.get("subnets") or ()),
         external=bool(raw.get("router:external")),
         mtu=raw.get("mtu") or 1500,
+        more=_more(raw, "qos_policy_id", "l2_adjacency", "segments"),
     )
+
+
+def _more(raw: Raw, *names: str) -> dict[str, Any]:
+    """What this Neutron says beyond what every cloud does."""
+    return {name: raw[name] for name in names if raw.get(name) is not None}
 
 
 NETWORKS = Kind(
@@ -233,6 +239,7 @@ def _port(raw: Raw) -> p.Port:
         mac_address=raw.get("mac_address") or "",
         device_id=raw.get("device_id") or "",
         device_owner=raw.get("device_owner") or "",
+        more=_more(raw, "qos_policy_id", "dns_assignment", "propagate_uplink_status"),
     )
 
 
@@ -267,13 +274,27 @@ PORTS = Kind(
 def _gateway(spec: p.RouterSpec) -> dict[str, Any] | None:
     if spec.external_network_id is None:
         return None
-    return given({"network_id": spec.external_network_id, "enable_snat": spec.enable_snat})
+    addresses = [
+        given({"subnet_id": each.subnet_id, "ip_address": each.ip_address})
+        for each in spec.external_fixed_ips
+    ]
+    return given(
+        {
+            "network_id": spec.external_network_id,
+            "enable_snat": spec.enable_snat,
+            "external_fixed_ips": addresses or None,
+        }
+    )
 
 
 def _router_change(spec: p.RouterSpec, raw: Raw) -> dict[str, Any]:
     change = differing({"name": spec.name, "admin_state_up": spec.admin_state_up}, raw)
     wanted, present = _gateway(spec), raw.get("external_gateway_info")
-    if not (wanted or {}).items() <= (present or {}).items() or bool(wanted) != bool(present):
+    asked = dict(wanted or {})
+    addresses = asked.pop("external_fixed_ips", [])
+    kept = _as_asked(addresses, (present or {}).get("external_fixed_ips") or [])
+    same = kept and all((present or {}).get(name) == value for name, value in asked.items())
+    if not same or bool(wanted) != bool(present):
         change["external_gateway_info"] = wanted
     return change
 

@@ -126,6 +126,7 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         super().__init__(kind, caller)
         self._facts = facts
         self._ports = ports
+        self._explanations: dict[tuple[str, str], str] = {}
 
     def _object(self, raw: Raw) -> p.Server:
         server = _read(raw, self._ports.by_mac)
@@ -189,7 +190,26 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         """What waits for Mantle's confirmation is confirmed."""
         return list(await asyncio.gather(*(self._settled(raw) for raw in raws)))
 
+    async def _explained(self, raw: Raw) -> Raw:
+        """In ERROR, with the action that ended so and its request: what an operator looks for."""
+        said = str((raw.get("fault") or {}).get("message") or "no reason was given").rstrip(".")
+        known = (raw["id"], said)
+        if known not in self._explanations:
+            actions: list[Raw] = []
+            with suppress(p.CloudError):
+                path = f"/servers/{raw['id']}/os-instance-actions"
+                actions = (await self.caller.get(NOVA, path))["instanceActions"]
+            last = actions[0] if actions else {}
+            told = f"Nova: {last.get('action', 'create')}: {said}"
+            request = f", request {last['request_id']}" if last.get("request_id") else ""
+            if len(self._explanations) > 1000:
+                self._explanations.clear()
+            self._explanations[known] = told + request
+        return {**raw, "fault": {"message": self._explanations[known]}}
+
     async def _settled(self, raw: Raw) -> Raw:
+        if raw.get("status") == "ERROR":
+            return await self._explained(raw)
         if RESIZING not in (raw.get("tags") or ()) or raw.get("OS-EXT-STS:task_state"):
             return raw
         # Two who look at the same moment confirm twice: the second is told that nothing waits.

@@ -107,9 +107,9 @@ def described(network: Network, project_id: str) -> dict[str, Any]:
         "tenant_id": project_id,
         "port_security_enabled": network.spec.port_security_enabled,
         "mtu": network.mtu,
-        "qos_policy_id": None,
-        "l2_adjacency": True,
-        "segments": None,
+        "qos_policy_id": network.more.get("qos_policy_id"),
+        "l2_adjacency": network.more.get("l2_adjacency", True),
+        "segments": network.more.get("segments"),
     }
 
 

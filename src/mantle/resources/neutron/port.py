@@ -9,7 +9,7 @@ from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
-from mantle.resources.names import find_id, maybe_id, name_of, tags_of
+from mantle.resources.names import described, find_id, maybe_id, name_of, tags_of
 from mantle.resources.neutron import net, subnet
 from mantle.resources.schemas import (
     boolean,
@@ -259,27 +259,27 @@ async def attributes(ctx: Context, port: Port) -> Mapping[str, Any]:
         ],
         "subnets": await _subnets(ctx, port),
         "port_security_enabled": port.spec.port_security_enabled,
-        "qos_policy_id": None,
-        "dns_assignment": None,
+        "qos_policy_id": port.more.get("qos_policy_id"),
+        "dns_assignment": port.more.get("dns_assignment"),
         "network": await _network(ctx, port),
-        "propagate_uplink_status": None,
+        "propagate_uplink_status": port.more.get("propagate_uplink_status"),
     }
 
 
 async def _subnets(ctx: Context, port: Port) -> list[dict[str, Any]]:
-    described = []
+    told = []
     for subnet_id in dict.fromkeys(each.subnet_id for each in port.fixed_ips if each.subnet_id):
         try:
-            found = await ctx.cloud.subnets.get(subnet_id)
+            found = await described(ctx.cloud.subnets, subnet_id)
         except Missing:
             continue
-        described.append({"id": found.id, **subnet.described(found, ctx.ref.project_id)})
-    return described
+        told.append({"id": found.id, **subnet.described(found, ctx.ref.project_id)})
+    return told
 
 
 async def _network(ctx: Context, port: Port) -> dict[str, Any] | None:
     try:
-        found = await ctx.cloud.networks.get(port.spec.network_id)
+        found = await described(ctx.cloud.networks, port.spec.network_id)
     except Missing:
         return None
     return {"id": found.id, **net.described(found, ctx.ref.project_id)}

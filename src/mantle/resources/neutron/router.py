@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mantle.clouds.ports import Router, RouterSpec
+from mantle.clouds.ports import FixedIp, Router, RouterSpec
 from mantle.model.schema import Kind, Neighbourhood, TypeFacts
 from mantle.resources.cloud_object import Blueprint, cloud_object
 from mantle.resources.extras import extras, reserved
 from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.names import maybe_id, name_of, tags_of
-from mantle.resources.neutron.port import subnets_of_network
+from mantle.resources.neutron.port import subnet_id, subnets_of_network
 from mantle.resources.schemas import (
     boolean,
     listing,
@@ -66,7 +66,6 @@ SCHEMA = schema(
 )
 
 NOT_OFFERED = {
-    "external_gateway_info.external_fixed_ips": "the address is chosen. Leave it out.",
     "l3_agent_id": "agents cannot be chosen. Leave l3_agent_id out.",
     "l3_agent_ids": "agents cannot be chosen. Leave l3_agent_ids out.",
     "tenant_id": "a router always belongs to the stack's project. Leave tenant_id out.",
@@ -98,6 +97,15 @@ async def spec(ctx: Context) -> RouterSpec:
             ctx.cloud, lambda session: session.networks, "network", gateway.get("network")
         ),
         enable_snat=gateway.get("enable_snat"),
+        external_fixed_ips=tuple(
+            [
+                FixedIp(
+                    subnet_id=await subnet_id(ctx.cloud, each.get("subnet")),
+                    ip_address=each.get("ip_address"),
+                )
+                for each in gateway.get("external_fixed_ips") or ()
+            ]
+        ),
         tags=tags_of(ctx),
         extra=extras(wanted, PASSED_ON),
     )

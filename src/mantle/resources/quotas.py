@@ -46,6 +46,7 @@ def _quota(
                     **limits,
                 },
                 since=since,
+                begins_with=names[0],
             ),
             setting=kind,
             target=_target,

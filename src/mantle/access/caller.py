@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from mantle.access.access_rules import AccessRule, allowed
+from mantle.model.errors import Forbidden
 from mantle.model.identity import DOMAIN_NAME, STACK_USER
 from mantle.model.ids import ProjectId, UserId
 
@@ -22,6 +24,17 @@ class Caller:
     """Where another Keystone's: to make a trust with. It is never stored."""
     delegated: bool = False
     """The token was got with an application credential or a trust: it cannot delegate further."""
+    rules: tuple[AccessRule, ...] | None = None
+    """The calls that its application credential is restricted to; None is no restriction."""
+
+    def check_call(self, method: str, path: str) -> None:
+        """Raise `Forbidden` for a call that the token's access rules do not have."""
+        if not allowed(self.rules, method, path):
+            raise Forbidden(
+                f"The access rules of the token's application credential do not have {method} "
+                f"{path}.",
+                remedy="Use a credential with a rule for it, of the service orchestration.",
+            )
 
     @property
     def is_admin(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from mantle.access.access_rules import HEADER, rules_of
 from mantle.access.caller import Caller
 from mantle.access.identity import REFUSED, digest
 from mantle.lib.clock import Clock
@@ -104,7 +105,7 @@ class KeystoneAuthenticator:
 
     async def _get(self, token: str, asking: str) -> httpx.Response:
         try:
-            headers = {"X-Auth-Token": asking, "X-Subject-Token": token}
+            headers = {"X-Auth-Token": asking, "X-Subject-Token": token, **HEADER}
             return await self._send("GET", headers=headers, params={"nocatalog": ""})
         except UnicodeEncodeError:
             # Not a header value, so not a token either.
@@ -162,6 +163,7 @@ def _caller(facts: Mapping[str, Any]) -> Caller:
         roles=frozenset(role["name"] for role in facts.get("roles", ())),
         user_domain=user.get("domain", {}).get("name", DOMAIN_NAME),
         project_domain=project.get("domain", {}).get("name", DOMAIN_NAME),
+        rules=rules_of(facts),
         delegated="application_credential" in facts or "OS-TRUST:trust" in facts,
     )
 

@@ -170,6 +170,7 @@ def own_api(
         if not token:
             raise Unauthorized(AUTHENTICATION, remedy="Send a token in X-Auth-Token.")
         caller = await authenticator.authenticate(token)
+        caller.check_call(request.method, request.url.path)
         if not caller.project_id:
             raise Forbidden(
                 "The token is not scoped to a project.", remedy="Log in with a project name."

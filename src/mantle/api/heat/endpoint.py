@@ -65,6 +65,7 @@ class HeatEndpoint:
             raise Unauthorized(AUTHENTICATION)
         caller = await self.authenticator.authenticate(token)
         caller = replace(caller, request_id=call.request_id)
+        caller.check_call(call.method, "/" + "/".join(call.segments))
         match = ROUTER.match(call.method, below[2:]) if len(below) > 2 else None
         if match is None:
             return "unknown", plain(404, "404 Not Found\n\nThe resource could not be found.\n")

@@ -153,17 +153,25 @@ def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | Non
     config = importlib.import_module("openstack.config")
     files = {"config_files": [str(entry.file)]} if entry.file is not None else {}
     wanted: dict[str, Any] = {"region_name": entry.region} if entry.region else {}
-    if project_id is not None:
-        wanted["auth"] = {"project_id": project_id}
     # The environment's OS_* belong to whoever started the process, not to this cloud.
     known = config.OpenStackConfig(load_envvars=False, **files)
+    bound = instead is None and _is_bound(known, entry)
     if instead is not None:
         wanted |= _instead(known, entry, instead)
+    elif project_id is not None and not bound:
+        wanted["auth"] = {"project_id": project_id}
     region = known.get_one(
         cloud=entry.name, app_name="mantle", api_timeout=TIMEOUT_SECONDS, **wanted
     )
     connection = openstack.connection.Connection(config=region)
     access = connection.session.auth.get_access(connection.session)
+    if bound and project_id not in {None, access.project_id}:
+        raise Denied(
+            f"The application credential of {entry.name!r} is for another project than "
+            f"{project_id}.",
+            remedy="Keystone binds each to the project it was made in: use an entry with a "
+            "password for several projects.",
+        )
     types = {str(each.get("type")) for each in access.service_catalog.catalog}
     return Door(
         connection=connection,
@@ -176,6 +184,13 @@ def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | Non
 
 SCOPE = ("project_", "tenant_", "domain_", "system_", "trust_")
 """Beginnings of what says in clouds.yaml what a token is for. A `user_domain_…` is no such."""
+
+
+def _is_bound(known: Any, entry: Entry) -> bool:
+    """Whether the entry logs in with an application credential, which asks for no scope."""
+    cloud = (known.cloud_config.get("clouds") or {}).get(entry.name) or {}
+    named = {name.partition("_credential_")[0] for name in cloud.get("auth") or {}}
+    return "application" in named or "applicationcredential" in str(cloud.get("auth_type", ""))
 
 
 def _instead(known: Any, entry: Entry, instead: Mapping[str, str]) -> dict[str, Any]:

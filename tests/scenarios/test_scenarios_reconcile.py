@@ -163,6 +163,9 @@ def test_nothing_goes_on_while_it_is_held(plant):
         assert len(await list_operations(control, guarded)) == 1
         (running,) = await control.database.read(operation_rows.live)
         assert running.status is OperationStatus.QUEUED
+        now = control.clock.now()
+        claim = control.database.write(operation_rows.claim, running.id, "anybody", now)
+        assert await claim is None
         with pytest.raises(Conflict, match="mantle reconcile"):
             await make(control, "new")
         await reconcile(control, ADMIN, Choices())

@@ -22,6 +22,7 @@ help:
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make simulate          whole clusters under seeds, SEEDS=0:100; a seed that fails prints a test'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
+	@echo 'make bench-cluster     several engines on one PostgreSQL: throughput, reading, fail-over'
 	@echo 'make bench-openstack   servers on the real OpenStack of ../shared/openstack, beside a plain script'
 	@echo 'make docs              write docs/reference/cli.md and lint.md again'
 	@echo 'make pictures          draw docs/images from a real run again'
@@ -78,6 +79,9 @@ simulate: .venv/.synced
 bench: .venv/.synced
 	@.venv/bin/python -m benchmarks $(ARGS)
 
+bench-cluster: .venv/.synced
+	@.venv/bin/python -m benchmarks.on_cluster
+
 bench-openstack: .venv/.synced
 	@scripts/with-openstack .venv/bin/python -m benchmarks.on_openstack $(ARGS)
 
@@ -96,4 +100,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz simulate bench bench-openstack openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz simulate bench bench-cluster bench-openstack openstack docs pictures lock clean

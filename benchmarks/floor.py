@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 
+from mantle.lib.postgres import PostgresServer
 from mantle.model.event import Event
 from mantle.model.ids import EventId, ResourceId, StackId, Token
 from mantle.model.records import ResourceRecord
@@ -45,12 +47,17 @@ def floor(count: int) -> float:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         began = time.perf_counter()
-        _write(connection, INSERT, [_values(resource_values(row), RESOURCE) for row in rows])
+        _write(
+            connection,
+            INSERT,
+            [_values(_plain(row), RESOURCE) for row in rows],
+        )
         for start in range(0, count, BATCH):
             part = rows[start : start + BATCH]
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
-                UPDATE, [(*_values(resource_values(row), SAVED), row.id) for row in part]
+                UPDATE,
+                [(*_values(_plain(row), SAVED), row.id) for row in part],
             )
             events = [event_values(_event(row, status)) for row in part for status in ENDS]
             connection.executemany(EVENTS, [_values(event, EVENT) for event in events])
@@ -58,6 +65,33 @@ def floor(count: int) -> float:
         seconds = time.perf_counter() - began
         connection.close()
     return seconds
+
+
+def postgres_floor(server: PostgresServer, count: int) -> float:
+    """The same through psycopg, in a database of its own on that server."""
+    name = f"floor_{uuid.uuid4().hex}"
+    server.create_database(name)
+    database = Database(server.url(name))
+    database.create_tables()
+    database.close()
+    rows = [_row(number) for number in range(count)]
+    with psycopg.connect(server.url(name)) as connection, connection.cursor() as cursor:
+        insert, update, events = (
+            statement.replace("?", "%s") for statement in (INSERT, UPDATE, EVENTS)
+        )
+        began = time.perf_counter()
+        cursor.executemany(insert, [_values(_plain(row), RESOURCE) for row in rows])
+        connection.commit()
+        for start in range(0, count, BATCH):
+            part = rows[start : start + BATCH]
+            cursor.executemany(
+                update,
+                [(*_values(_plain(row), SAVED), row.id) for row in part],
+            )
+            said = [event_values(_event(row, status)) for row in part for status in ENDS]
+            cursor.executemany(events, [_values(event, EVENT) for event in said])
+            connection.commit()
+        return time.perf_counter() - began
 
 
 def _write(connection: sqlite3.Connection, statement: str, values: list[tuple[Any, ...]]) -> None:
@@ -68,9 +102,14 @@ def _write(connection: sqlite3.Connection, statement: str, values: list[tuple[An
 
 def _values(row: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(
-        msgspec.json.encode(value) if isinstance(value, dict | tuple) else value
+        msgspec.json.encode(value).decode() if isinstance(value, dict | tuple) else value
         for value in (row[name] for name in names)
     )
+
+
+def _plain(row: ResourceRecord) -> dict[str, Any]:
+    """As it is stored where nothing is secret."""
+    return resource_values(row, sealed=False)
 
 
 def _row(number: int) -> ResourceRecord:

@@ -16,7 +16,7 @@ from mantle.clouds import ports
 from mantle.clouds.ports import Clash, Missing, ObjectStatus, Power
 from mantle.engine.links import Links
 from mantle.model.event import Signal
-from mantle.resources.kit import Context, Delegate, Ref, Urls, Wait
+from mantle.resources.kit import Context, Delegate, Ref, Replace, Urls, Wait
 from mantle.resources.registry import default_registry
 
 POWER = {
@@ -248,7 +248,7 @@ class Row:
                 continue
             finally:
                 fresh = False
-            if isinstance(outcome, Delegate):
+            if isinstance(outcome, Delegate | Replace):
                 return outcome
             self.ref = replace(
                 self.ref,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mantle.model.event import Signal
 from mantle.model.software import SoftwareConfig
 from mantle.resources.heat.deriving import MissingInput, filled, judged, renewing, substituted
-from mantle.resources.kit import Delegate, Done, Failed
+from mantle.resources.kit import Delegate, Done, Failed, Replace
 from mantle.resources.registry import default_registry
 
 REGISTRY = default_registry()
@@ -243,8 +243,8 @@ def test_a_delete_may_be_deployed_first(deployed):
     assert isinstance(again.drive("delete"), Done)
 
 
-def test_a_changed_input_may_ask_for_a_deployment_anew(deployed):
-    """Taken away and made, each waited for by itself."""
+def test_a_changed_input_may_ask_for_another_deployment(deployed):
+    """As in Heat: nothing is deployed then, and the reason names the input."""
     shelf = Shelf(config(inputs=({"name": "a", "replace_on_change": True}, {"name": "b"})))
     given = {"actions": ["CREATE", "UPDATE", "DELETE"], "input_values": {"a": 1, "b": 1}}
     it = deployed(shelf, given, signals=(said(),))
@@ -253,12 +253,9 @@ def test_a_changed_input_may_ask_for_a_deployment_anew(deployed):
     it.update({**it.properties, "input_values": {"a": 1, "b": 2}})
     assert [action for action, _ in shelf.writes] == ["UPDATE", "UPDATE"]
     shelf.writes.clear()
-    start = it.now
-    answers = (said(start, deploy_stdout="away"), said(start + 1, deploy_stdout="made"))
-    outcome = it.update({**it.properties, "input_values": {"a": 2, "b": 2}}, signals=answers)
-    assert isinstance(outcome, Done)
-    assert [action for action, _ in shelf.writes] == ["DELETE", "DELETE", "CREATE", "CREATE"]
-    assert it.attributes()["deploy_stdout"] == "made"
+    outcome = it.update({**it.properties, "input_values": {"a": 2, "b": 2}})
+    assert outcome == Replace(reason="the input a changes, and has replace_on_change")
+    assert shelf.writes == []
 
 
 def test_a_config_that_is_not_there_is_told(deployed):

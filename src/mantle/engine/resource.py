@@ -36,7 +36,7 @@ from mantle.model.values import Unknown, unknowns_in
 from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
 from mantle.plan.binding import strays
 from mantle.plan.diff import changes_between, replacement_reason
-from mantle.plan.judge import policy_of
+from mantle.plan.judge import RENEW, policy_of
 from mantle.plan.stack import desired_properties, secrets_in
 from mantle.resources.kit import (
     Context,
@@ -46,6 +46,7 @@ from mantle.resources.kit import (
     Family,
     Outcome,
     Phase,
+    Replace,
     ResourceType,
     Wait,
     not_asked,
@@ -96,6 +97,10 @@ class Ended:
     interrupted: bool = False
     surprise: bool = False
     """An update that its exact values forbid in place; the next plan replaces."""
+
+
+class NeedsAnother(Exception):
+    """An update has found that its values ask for another resource; the text says why."""
 
 
 class Interrupted(Exception):
@@ -318,7 +323,7 @@ class Drive:
                 changes["resolved_type"] = definition.resolved_type
             if self.step.kind is StepKind.ADOPT:
                 data = {**data, **_name_it_has(attributes), ADOPTED: True}
-            data = {k: v for k, v in data.items() if k not in {"before", ADOPTS, ROUND}}
+            data = {k: v for k, v in data.items() if k not in {"before", ADOPTS, ROUND, RENEW}}
             if self.step.digest:
                 data["digest"] = self.step.digest
         if attributes is not None:
@@ -433,7 +438,7 @@ class Drive:
         attributes: Mapping[str, Any] | None = None
         if failure is None and self.step.kind is not StepKind.FORGET:
             outcome, attributes = await self.call()
-        if isinstance(outcome, Wait | Delegate):
+        if isinstance(outcome, Wait | Delegate | Replace):
             message = f"{self.row.resolved_type} waits although it says it needs no cloud"
             raise TypeError(message)
         if self.step.kind is StepKind.FORGET:
@@ -498,6 +503,8 @@ class Drive:
             outcome, attributes = await self._until_it_is_made()
         except Interrupted:
             return await self._given_up()
+        except NeedsAnother as found:
+            return await self._left_for_another(str(found))
         return await self.end(outcome, attributes)
 
     async def _given_up(self) -> Ended:
@@ -512,6 +519,23 @@ class Drive:
             waited = f" It was: {was}" if was not in {"", "state changed"} else ""
             await self.end(Failed(reason=f"{action} aborted ({why}).{waited}"), None)
         return Ended(interrupted=True)
+
+    async def _left_for_another(self, why: str) -> Ended:
+        """As it was before the update, with a note for the next plan, which replaces it."""
+        data = {key: value for key, value in self.row.data.items() if key != "before"}
+        self.row = replace(
+            self.row,
+            status=Status.COMPLETE,
+            reason=f"needs a new one: {why}",
+            properties=self._last_good(),
+            data={**data, RENEW: {"after": dict(self.after), "reason": why}},
+            updated_at=self.walk.now(),
+        )
+        await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
+        if self.walk.plan.binds:
+            part_of = self.walk.plan.part_of
+            return Ended(f"stopped, as plan {part_of} does not say so: it needs a new one: {why}")
+        return Ended(surprise=True)
 
     async def break_off(self) -> None:
         """Have the type take back what it waited for, where it has a way to say so."""
@@ -698,6 +722,8 @@ class Drive:
             match outcome:
                 case Done() | Failed():
                     return outcome, attributes
+                case Replace():
+                    raise NeedsAnother(outcome.reason)
                 case Delegate():
                     ended = await self._delegated(outcome)
                     if ended is not None:

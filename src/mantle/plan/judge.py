@@ -103,6 +103,11 @@ def _doubts(row: ResourceRecord) -> tuple[bool, bool, bool, float, str]:
     )
 
 
+RENEW = "renew"
+"""In a row's data: the properties that an update was asked for and found to need a new resource,
+and why it does."""
+
+
 def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
     """Apply the replacement rules, in order."""
     definition = wanted.definition
@@ -128,6 +133,11 @@ def judge(row: ResourceRecord, wanted: Wanted, mask: Mask) -> Verdict:
         return _replaced(f"it is {row.state}: {row.reason}")
     if wanted.facts.renewed and wanted.renews:
         return _replaced("every update makes a new one", changes)
+    found = row.data.get(RENEW)
+    if found is not None and not changes_between(
+        wanted.facts.schema, found["after"], wanted.properties
+    ):
+        return _replaced(str(found["reason"]), changes)
     return _changed(row, wanted, changes, mask)
 
 

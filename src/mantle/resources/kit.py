@@ -252,6 +252,18 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """Of an update phase that has touched nothing: the values ask for another resource instead.
+
+    For what properties alone do not tell, so that the plan could not say it (see
+    `TypeFacts.replace_when`). The operation plans again, and makes the new one before it deletes
+    the old one.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delegate:
     """The deed is a stack of its own. The engine starts it and waits for its end.
 
@@ -278,7 +290,7 @@ class Delegate:
     """After a round that is not the last."""
 
 
-Outcome = Done | Wait | Failed | Delegate
+Outcome = Done | Wait | Failed | Delegate | Replace
 Phase = Callable[[Context], Awaitable[Outcome]]
 Forget = Callable[[Session, Token, Mapping[str, Any]], Awaitable[Done | Wait | Failed]]
 """(project's view of the cloud, token of the copy, what was kept) -> whether the copy is gone."""

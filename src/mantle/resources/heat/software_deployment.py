@@ -26,16 +26,24 @@ from mantle.resources.heat.deriving import (
     substituted,
 )
 from mantle.resources.heat.signalled import LOOK_AGAIN_SECONDS, TEMP_URL_SECONDS
-from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Software, Wait
+from mantle.resources.kit import (
+    Context,
+    Done,
+    Failed,
+    Outcome,
+    Replace,
+    ResourceType,
+    Software,
+    Wait,
+)
 from mantle.resources.schemas import listing, mapping, schema, string
 
 NAMESPACE = uuid.UUID("5d1e1f0a-8f0e-4f3c-9d52-6d616e746c65")
 ACTIONS = ("CREATE", "UPDATE", "DELETE", "SUSPEND", "RESUME")
 TRANSPORTS = ("CFN_SIGNAL", "TEMP_URL_SIGNAL", "HEAT_SIGNAL", "NO_SIGNAL", "ZAQAR_SIGNAL")
 
-OUTPUTS_KEY, RENEWING, ANEW = "outputs", "renewing", "anew"
-"""In a row's data: what the last answer held; the inputs whose change asks for a deployment anew;
-and when an update began that does so."""
+OUTPUTS_KEY, RENEWING = "outputs", "renewing"
+"""In a row's data: what the last answer held; and the inputs whose change asks for another one."""
 
 NO_QUEUES = (
     "ZAQAR_SIGNAL needs a message queue, which no cloud here has. "
@@ -214,8 +222,8 @@ async def config_of(ctx: Context) -> SoftwareConfig | None:
     )
 
 
-async def deploy(ctx: Context, actions: tuple[str, ...], *, structured: bool) -> Outcome:
-    """The actions one after the other, each until the agent has answered."""
+async def deploy(ctx: Context, action: str, *, structured: bool) -> Outcome:
+    """One action, until the agent has answered; done at once where it is not run for that."""
     config = await config_of(ctx)
     if config is None:
         return Failed(
@@ -226,31 +234,12 @@ async def deploy(ctx: Context, actions: tuple[str, ...], *, structured: bool) ->
         return Failed(reason=NO_ACCOUNTS, remedy="Use CFN_SIGNAL or TEMP_URL_SIGNAL.")
     values = ctx.properties.get("input_values") or {}
     data = {**ctx.ref.data, DEPLOYMENT: ctx.ref.id, RENEWING: renewing(config.inputs, values)}
-    stages = [
-        Stage(ctx, config, action)
-        for action in actions
-        if applies(config, action, ctx.properties["actions"])
-    ]
-    for stage in await left(stages):
-        outcome = await run(stage, data, structured=structured, first=stage is stages[0])
-        if not isinstance(outcome, Done):
-            return outcome
-        data = dict(outcome.data or {})
-    return Done(physical_id=ctx.ref.id, data={k: v for k, v in data.items() if k != ANEW})
+    if not applies(config, action, ctx.properties["actions"]):
+        return Done(physical_id=ctx.ref.id, data=data)
+    return await run(Stage(ctx, config, action), data, structured=structured)
 
 
-async def left(stages: list[Stage]) -> list[Stage]:
-    """Those that are not over: the stored deployment is of the one that was begun last."""
-    if not stages:
-        return []
-    found = await stages[0].software.deployment(stages[0].ctx.ref.id)
-    ids = [stage.config_id for stage in stages]
-    return stages[ids.index(found.config_id) :] if found and found.config_id in ids else stages
-
-
-async def run(
-    stage: Stage, data: Mapping[str, Any], *, structured: bool, first: bool
-) -> Done | Failed | Wait:
+async def run(stage: Stage, data: Mapping[str, Any], *, structured: bool) -> Done | Failed | Wait:
     """One action: stored, and waited for."""
     ctx = stage.ctx
     try:
@@ -260,12 +249,8 @@ async def run(
             reason=str(error),
             remedy="Give it in input_values, or set input_values_validate to LAX.",
         )
-    if told.status == "IN_PROGRESS":
-        # What came before a second action was begun answered the first.
-        since = ctx.started_at if first else (told.updated_at or told.created_at)
-        signals = [each for each in ctx.signals if each.at > since or (first and each.at == since)]
-        if signals:
-            told = await stage.hear(told, signals[0].body)
+    if told.status == "IN_PROGRESS" and ctx.signals:
+        told = await stage.hear(told, ctx.signals[0].body)
     known = {**data, OUTPUTS_KEY: dict(told.output_values)}
     match told.status:
         case "COMPLETE":
@@ -302,16 +287,20 @@ async def break_off(ctx: Context) -> None:
 
 
 async def update(ctx: Context, *, structured: bool) -> Outcome:
-    """Run for UPDATE; taken away and run for CREATE when an input asks for that."""
+    """Run for UPDATE; another deployment takes its place when an input asks for that, as in Heat.
+
+    The new one is run for CREATE; then the old one, with its own values, for DELETE.
+    """
     config = await config_of(ctx)
     before = ctx.ref.data.get(RENEWING)
     values = ctx.properties.get("input_values") or {}
-    changed = config is not None and before not in (None, renewing(config.inputs, values))
-    if not changed and ctx.ref.data.get(ANEW) != ctx.started_at:
-        return await deploy(ctx, ("UPDATE",), structured=structured)
-    # The values that were before are overwritten as the phase goes on, so what they led to is kept.
-    noted = replace(ctx, ref=replace(ctx.ref, data={**ctx.ref.data, ANEW: ctx.started_at}))
-    return await deploy(noted, ("DELETE", "CREATE"), structured=structured)
+    if config is not None and before is not None:
+        after = renewing(config.inputs, values)
+        changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        if changed:
+            names = ", ".join(sorted(changed))
+            return Replace(reason=f"the input {names} changes, and has replace_on_change")
+    return await deploy(ctx, "UPDATE", structured=structured)
 
 
 async def delete(ctx: Context, *, structured: bool) -> Outcome:
@@ -319,7 +308,7 @@ async def delete(ctx: Context, *, structured: bool) -> Outcome:
     assert ctx.software is not None, "the engine gives it to every phase"
     was_made = DEPLOYMENT in ctx.ref.data
     if was_made and await config_of(ctx) is not None:
-        outcome = await deploy(ctx, ("DELETE",), structured=structured)
+        outcome = await deploy(ctx, "DELETE", structured=structured)
         if not isinstance(outcome, Done):
             return outcome
     await ctx.software.withdraw(ctx.ref.id)
@@ -339,8 +328,8 @@ Run = Callable[[Context], Awaitable[Outcome]]
 def deployment_type(kind: ResourceSchema, *, structured: bool) -> ResourceType:
     """A type of deployments."""
 
-    def on(*actions: str) -> Run:
-        return functools.partial(deploy, actions=actions, structured=structured)
+    def on(action: str) -> Run:
+        return functools.partial(deploy, action=action, structured=structured)
 
     return ResourceType(
         facts=TypeFacts(schema=kind, check_properties=check, open_attributes=True),

@@ -17,6 +17,7 @@ from mantle.store.tables import (
     software,
     stacks,
     sweeps,
+    trusts,
     writers,
 )
 from mantle.store.tables.base import metadata
@@ -36,5 +37,6 @@ __all__ = [
     "software",
     "stacks",
     "sweeps",
+    "trusts",
     "writers",
 ]

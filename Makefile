@@ -19,6 +19,7 @@ help:
 	@echo 'make test-openstack    the suites that need the real OpenStack of ../shared/openstack; starts and stops it'
 	@echo 'make test-postgres     the suites about stored rows, on a PostgreSQL of their own'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
+	@echo 'make test-storm        a cluster under load: 200 kills, 20 freezes, PostgreSQL restarted five times'
 	@echo 'make fuzz              hostile templates for SECONDS=120; what escapes is kept in var/fuzz'
 	@echo 'make simulate          whole clusters under seeds, SEEDS=0:100; a seed that fails prints a test'
 	@echo 'make bench             the benchmarks; results go to docs/benchmarks.md'
@@ -70,6 +71,10 @@ test-postgres: .venv/.synced
 test-long: .venv/.synced .venv-previous/.synced
 	@.venv/bin/pytest -q -m "slow and not clients and not openstack" --timeout 1800 $(ARGS)
 
+test-storm: .venv/.synced
+	@MANTLE_CLUSTER_KILLS=200 MANTLE_CLUSTER_FREEZES=20 MANTLE_CLUSTER_OUTAGES=5 \
+		.venv/bin/pytest -q tests/cluster -m slow --timeout 7200 $(ARGS)
+
 fuzz: .venv/.synced
 	@SECONDS_TO_FUZZ=$(SECONDS) .venv/bin/python -m fuzz
 
@@ -100,4 +105,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long fuzz simulate bench bench-cluster bench-openstack openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long test-storm fuzz simulate bench bench-cluster bench-openstack openstack docs pictures lock clean

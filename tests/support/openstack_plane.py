@@ -55,7 +55,7 @@ class Plane:
         command += ["--cloud", self.entry, *self.more]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             assert process.poll() is None, self.said()
             try:

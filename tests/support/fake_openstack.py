@@ -54,6 +54,8 @@ class FakeOpenStack:
             service = asked.path.split("/")[1]
             if asked.path.rstrip("/") in {f"/{service}", f"/{service}/v2", f"/{service}/v3"}:
                 return self._versions(service)
+            if asked.path.endswith("/extensions"):
+                return Answer(404, {"error": {}})  # it is not said what this Neutron has
             self.asked.append(asked)
             return self.answers.pop(0) if self.answers else self.otherwise(asked)
 

@@ -10,6 +10,7 @@ import pytest
 from mantle.clouds import ports as p
 from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.keeper.wire import LENGTH, SIGNATURES, Call, framed
+from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
 from mantle.lib.clock import SystemClock
 from mantle.model.ids import ProjectId, Token
@@ -36,7 +37,11 @@ def told(tmp_path, story, patience_seconds=0.0, **faults):
 def test_every_verb_of_the_port_has_a_signature():
     """A collection that is added to the port is served without a word here."""
     collections = {name for name, member in vars(p.Session).items() if isinstance(member, property)}
-    assert {name for name, _ in SIGNATURES if name} == collections - {"project_id"}
+    served = {name for name, _ in SIGNATURES if name}
+    assert {name for name in served if "/" not in name} == collections - {"project_id"}
+    assert {f"plain/{each}" for each in KINDS} | {f"settings/{each}" for each in SETTINGS} == {
+        name for name in served if "/" in name
+    }
     assert {method for name, method in SIGNATURES if name == "servers"} >= {
         *("create", "find", "get", "list", "update", "delete", "power", "rebuild", "console")
     }

@@ -257,7 +257,9 @@ class OpenStackCloud:
         if door.has(Service.NETWORK):
             with suppress(p.CloudError):
                 answer = await self._own.get(Service.NETWORK, "/extensions")
-                self._extensions = frozenset(each["alias"] for each in answer["extensions"])
+                if isinstance(answer, dict):
+                    listed = answer.get("extensions") or ()
+                    self._extensions = frozenset(each["alias"] for each in listed) or None
         self._known = door
 
     async def stop(self) -> None:

@@ -186,7 +186,7 @@ class Judge:
 
 EXPLAINED = (
     "resource broken", "resources.broken", "broken:", "Test resource", "No valid host",
-    "aborted (its stack is deleted)", "invalid for suspend", "was cancelled", "was overtaken", "stopped, as plan",
+    "aborted (its stack is deleted)", "aborted (user triggered cancel)", "invalid for suspend", "was cancelled", "was overtaken", "stopped, as plan",
 )  # fmt: skip
 
 

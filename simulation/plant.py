@@ -131,6 +131,8 @@ class Plant:
         self._done: Counter[tuple[str, ...]] = Counter()
         self._listening: dict[str, Control] = {}
         self.closing = False
+        self.over_at = 0.0
+        """When everybody is back who was away."""
 
     # --- what the doors tell -----------------------------------------------------------------
 
@@ -159,6 +161,10 @@ class Plant:
         self.apis.pop(slot, None)
         start = {"api": self.start_api, "eng": self.start_engine, "who": self.start_whole}[slot[:3]]
         self.loop.outside(lambda: self.loop.call_later(seconds, start, slot))
+
+    def lasts(self, seconds: float) -> None:
+        """A fault takes so long; the run does not end before."""
+        self.over_at = max(self.over_at, self.loop.time() + seconds)
 
     def done(self, step: tuple[str, ...]) -> None:
         """A step's end is durable; that happens once."""

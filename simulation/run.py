@@ -117,6 +117,9 @@ async def _story(plant: Plant) -> int:
     )
     await _quiet(plant, judge, None)
     plant.clear_up()
+    # Whoever was away comes back and finds everything gone; it is then that he could do harm.
+    await asyncio.sleep(max(0.0, plant.over_at - plant.loop.time()) + 3.0)
+    await _quiet(plant, judge, None)
     waited = 0.0
     while judge.copies() and waited < 600.0:
         await asyncio.sleep(5.0)

@@ -9,6 +9,7 @@ from mantle.access.trusts import Deferral, NoDeferral
 from mantle.clouds.ports import Cloud, FarStacks, Personal, Session
 from mantle.engine.delegates import Delegates
 from mantle.engine.links import Links
+from mantle.engine.membership import Membership
 from mantle.engine.nudges import Nudges
 from mantle.engine.settings import Settings
 from mantle.engine.software import SoftwareRecords
@@ -78,6 +79,7 @@ class Machine:
     """Set once by the wiring, when the stacks domain exists."""
     deferral: Deferral = field(default_factory=NoDeferral)
     """How what users ask for goes on after their tokens have expired."""
+    membership: Membership = field(default_factory=Membership)
     nudges: Nudges = field(default_factory=Nudges)
     journal: Journal = field(init=False)
     handovers: OrderedDict[OperationId, Handover] = field(default_factory=OrderedDict)

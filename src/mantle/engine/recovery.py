@@ -82,7 +82,10 @@ class Engine:
                 await machine.database.write(event_rows.stop_engine, engine, machine.clock.now())
         else:
             await self.runtime.open(self._perform, machine.id, ())
-            await machine.database.write(leases.beat, machine.id, machine.clock.now())
+            machine.membership.lease_seconds = machine.settings.lease_seconds
+            asked_at = machine.clock.now()
+            await machine.database.write(leases.beat, machine.id, asked_at)
+            machine.membership.spoke(asked_at)
             count = await self._take_over()
         if count:
             log.info("operations taken over", count=count)
@@ -154,10 +157,10 @@ class Engine:
         lease = self.machine.settings.lease_seconds
         while True:
             await asyncio.sleep(BEAT_SECONDS if self.alone else lease / 3)
+            asked_at = self.machine.clock.now()
             try:
-                known = await self.machine.database.write(
-                    leases.beat, self.machine.id, self.machine.clock.now()
-                )
+                known = await self.machine.database.write(leases.beat, self.machine.id, asked_at)
+                self.machine.membership.spoke(asked_at, given_up=not known)
                 if not self.alone:
                     if not known:
                         log.warning("this engine had been given up; what it held is elsewhere now")

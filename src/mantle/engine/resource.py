@@ -582,6 +582,8 @@ class Drive:
                 return Delegate(template={}), None
             delegates = self.walk.machine.delegates
             family = await delegates.family(delegates.child_id(self.row))
+        if not self.type.needs_no_cloud:
+            await self._proved()
         context = self.context(signals, family)
         self._calls += 1
         outcome = await self._phase()(context)
@@ -595,6 +597,18 @@ class Drive:
         physical_id = outcome.physical_id or self.row.physical_id
         known = replace(context.ref, physical_id=physical_id, data=data)
         return outcome, await self.type.attributes(replace(context, ref=known))
+
+    async def _proved(self) -> None:
+        """Go on only when the operation is surely this engine's (see `membership`)."""
+        walk, membership = self.walk, self.walk.machine.membership
+        while not (membership.sure(walk.now()) and walk.proved == membership.lapses):
+            if walk.interrupted:
+                raise Interrupted
+            if membership.sure(walk.now()):
+                await walk.write(entry_of(walk))
+            else:
+                # The heart beats on its own as soon as the database answers.
+                await walk.rest(membership.lease_seconds / 10)
 
     def _phase(self) -> Phase:
         definition = self._definition()

@@ -113,6 +113,8 @@ class Walk:
         self.current = current_rows(plan, self.rows, self.skipped)
         self.lookup = RowLookup(self.current, reference_of(machine.registry, stack))
         self.cancel: Cancel | None = operation.cancel
+        self.proved = -1
+        """The engine's lapses up to which the operation was surely still ours."""
         self.done_count = 0
         self.failures: dict[StepKey, tuple[str, str]] = {}
         """Resource name and reason."""
@@ -220,16 +222,26 @@ class Walk:
             self._refresh(row)
         if row.state == "DELETE_COMPLETE" and row.replaces is not None:
             self._gives_back(row, entry.resources)
-        future = self.machine.journal.write(entry)
-        future.add_done_callback(self._heard)
+        future = self._sent(entry)
         self._unwritten.append(future)
         return future
 
     async def write(self, entry: Entry) -> None:
         """Write what a request led to; durable when this returns."""
+        await self._sent(entry)
+
+    def _sent(self, entry: Entry) -> "asyncio.Future[Cancel | None]":
+        """To the journal; what passes the fence proves that the operation was ours meanwhile."""
+        lapses = self.machine.membership.lapses
+
+        def proves(future: "asyncio.Future[Cancel | None]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                self.proved = max(self.proved, lapses)
+
         future = self.machine.journal.write(entry)
+        future.add_done_callback(proves)
         future.add_done_callback(self._heard)
-        await future
+        return future
 
     def note(self, look: Look) -> None:
         """Write how a step's waiting goes; nobody waits for that to be durable."""

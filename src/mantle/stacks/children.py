@@ -37,6 +37,7 @@ from mantle.store import resources as resource_rows
 from mantle.store import sinks as sink_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
+from mantle.store.journal import Fenced
 from mantle.template.validate import Loaded
 
 
@@ -297,6 +298,10 @@ class Children:
         overtakes = Cancel.INTERRUPT if errand.action is Action.DELETE else Cancel.SUPERSEDE
 
         def store(connection: Connection) -> None:
+            holder = operation_rows.get(connection, errand.operation.id)
+            if holder is None or holder.epoch != errand.operation.epoch:
+                # Whoever took the parent's operation over begins this one, if it is still wanted.
+                raise Fenced
             stack = child
             if loaded is not None:
                 self._check_tree(connection, stack, len(loaded.graph.resources))

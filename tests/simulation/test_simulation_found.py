@@ -1,0 +1,102 @@
+"""What the simulation found, each as a story of its own."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from simulation.doors import JournalDoor
+from simulation.plant import Doors
+from simulation.run import apart, simulate
+from simulation.schedule import Rates, Request, Schedule, Setting, Verb
+from simulation.shapes import Shape
+
+from mantle.engine.membership import Membership
+
+AWAY_SECONDS = 30.0
+
+
+@pytest.fixture(autouse=True)
+def on_sqlite(monkeypatch):
+    """A server has no place in virtual time."""
+    monkeypatch.delenv("MANTLE_TEST_POSTGRES", raising=False)
+
+
+def freezing(chosen, *, before):
+    """A door at which the first engine to write this is frozen for long."""
+    struck = []
+
+    class Freezing(JournalDoor):
+        async def _write(self, engine, function, *args, **kwargs):
+            if before:
+                await self._strike(function)
+            answer = await super()._write(engine, function, *args, **kwargs)
+            if not before:
+                await self._strike(function)
+            return answer
+
+        async def _strike(self, function):
+            if chosen(function) and not struck:
+                struck.append(function)
+                self.witness.lasts(AWAY_SECONDS)
+                self.process.freeze(AWAY_SECONDS)
+                await asyncio.sleep(0)
+
+    return Doors(database=Freezing)
+
+
+def story(shape):
+    """Created, and deleted while whoever began with it is away."""
+    return Schedule(
+        seed=1,
+        setting=Setting(engines=2, lease_seconds=1.5, build_seconds=0.0, delete_seconds=0.0),
+        rates=Rates(),
+        requests=(
+            Request(stack="s0", verb=Verb.CREATE, shape=shape),
+            Request(stack="s0", verb=Verb.DELETE, settled=False, pause_seconds=8.0),
+        ),
+    )
+
+
+def wrongs(shape, doors):
+    report = apart(lambda: simulate(story(shape), (), doors=doors))
+    assert report.virtual_seconds > AWAY_SECONDS
+    return report.wrongs
+
+
+@pytest.mark.proves("beyond: an engine that was frozen does no deed in doubt")
+def test_an_engine_that_was_frozen_before_a_deed_leaves_nothing_behind():
+    """It wakes when its successor has made the object and deleted it again, and asks first."""
+    doors = freezing(lambda function: function.__name__ == "_commit", before=False)
+    assert wrongs(Shape(mark="s0", nets=1), doors) == ()
+
+
+def test_an_engine_that_was_frozen_begins_no_stack_inside_any_more():
+    """What it would begin belongs to an operation that is another's, or over."""
+    doors = freezing(lambda function: "Children" in function.__qualname__, before=True)
+    assert wrongs(Shape(mark="s0", nets=1, inner=1), doors) == ()
+
+
+def test_an_engine_is_sure_for_a_lease_from_when_it_asked():
+    """Nobody gives it up before; behind that it may have lapsed, whatever it hears."""
+    member = Membership(lease_seconds=12.0)
+    member.spoke(100.0)
+    known = member.lapses
+    assert (member.sure(111.9), member.sure(112.0)) == (True, False)
+    member.spoke(104.0)
+    assert member.lapses == known
+    member.spoke(117.0)
+    assert member.lapses == known + 1
+    member.spoke(118.0, given_up=True)
+    assert member.lapses == known + 2
+
+
+def test_an_engine_alone_never_lapses():
+    """There is nobody who could take over."""
+    member = Membership()
+    assert member.sure(4e9)
+    member.spoke(4e9)
+    assert member.lapses == 0

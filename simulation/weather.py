@@ -71,10 +71,10 @@ _POSSIBLE: Mapping[tuple[Place, Side], tuple[Kind, ...]] = {
         Kind.CRASH, Kind.FREEZE, Kind.PARTITION, Kind.SLOW, Kind.AGAIN,
     ),
     (Place.WRITE, Side.AFTER): (Kind.CRASH, Kind.FREEZE, Kind.PARTITION, Kind.SLOW),
-    # What has left for a cloud cannot be called back: a freeze is after it, or before the
-    # write before it.
+    # What has left for a cloud cannot be called back, and clouds have no fences: a freeze is at a
+    # read or a write of the database (see docs/reliability.md).
     (Place.CLOUD, Side.BEFORE): (Kind.CRASH, Kind.SLOW, Kind.LOST_REQUEST),
-    (Place.CLOUD, Side.AFTER): (Kind.CRASH, Kind.FREEZE, Kind.SLOW, Kind.LOST_REPLY),
+    (Place.CLOUD, Side.AFTER): (Kind.CRASH, Kind.SLOW, Kind.LOST_REPLY),
 }  # fmt: skip
 
 

@@ -56,6 +56,7 @@ class Door(CutDatabase):
         self.shared = shared
         self.open = True
         self.url = shared.url
+        self.reads, self.writes = shared.reads, shared.writes
 
     async def read(self, function, *args, **kwargs):
         await self._pass()

@@ -5,6 +5,7 @@ password hash is cheaper than in earnest.
 """
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from argon2 import PasswordHasher
 
@@ -31,6 +33,9 @@ from mantle.store import software as software_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
 from mantle.wiring import assemble
+
+# The server is in this process: what it logs of every request is no output of a command.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 PASSWORD = "correct horse"
 PEOPLE = {

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from power import CALLER, Plant, quiet
 
-from mantle.engine.resource import doubtful
+from mantle.engine.deeds import doubtful
 from mantle.model.errors import Conflict, NotFound
 from mantle.model.graph import TemplateSource
 from mantle.model.saved import PlanStatus

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mantle.engine.again import AGAIN, again_of
-from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
+from mantle.engine.deeds import ACTIONS, Ended, entry_of
+from mantle.engine.resource import Drive
 from mantle.engine.shelter import is_container
 from mantle.model.interventions import WHOLE, Intervention, Verb
 from mantle.model.plan import Step

@@ -18,12 +18,12 @@ from logging import DEBUG, INFO
 
 import structlog
 
+from mantle.engine.deeds import backoff
 from mantle.engine.drifting import rows_to_correct
 from mantle.engine.finish import Verdict, finish
 from mantle.engine.keeping import Keeping, keeping_of
 from mantle.engine.machine import Machine
 from mantle.engine.operation import load, make_plan, new_rows
-from mantle.engine.resource import backoff
 from mantle.engine.walk import Walk, Walked, summary
 from mantle.lib import logs, tracing
 from mantle.lib.measures import QUEUE_SECONDS

@@ -8,7 +8,7 @@ intent and its end are one write.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +16,36 @@ import structlog
 
 from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.again import AGAIN, Again, again_of
-from mantle.engine.delegates import Errand
+from mantle.engine.deeds import (
+    ACTIONS,
+    CLASH_RETRIES,
+    FORWARD,
+    OWN_NOTES,
+    ROUND,
+    Ended,
+    Interrupted,
+    NeedsAnother,
+    backoff,
+    doubtful,
+    name_hint,
+    name_it_has,
+    phase_of,
+)
+from mantle.engine.handing_over import delegated
 from mantle.engine.hooks import hold, hook_of
 from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
-from mantle.engine.operation import OUTPUT_ERRORS, ref_of, type_of
+from mantle.engine.operation import ref_of, type_of
 from mantle.engine.software import WalkSoftware
 from mantle.lib import tracing
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
-from mantle.model.ids import OperationId, Token
-from mantle.model.interventions import Look
+from mantle.model.ids import Token
 from mantle.model.masking import mask_of
 from mantle.model.plan import Step, StepKind
-from mantle.model.records import OperationRecord, ResourceRecord
-from mantle.model.status import Action, OperationStatus, Status
+from mantle.model.records import ResourceRecord
+from mantle.model.status import Action, Status
 from mantle.model.values import Unknown, unknowns_in
 from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
 from mantle.plan.binding import strays
@@ -49,79 +63,15 @@ from mantle.resources.kit import (
     Replace,
     ResourceType,
     Wait,
-    not_asked,
 )
 from mantle.store import events as event_rows
-from mantle.store import operations as operation_rows
 from mantle.store.database import Connection
-from mantle.store.journal import Entry
 from mantle.template.resolve import resolve, scope_of
 
 if TYPE_CHECKING:
     from mantle.engine.walk import Walk
 
 log = structlog.get_logger()
-
-ACTIONS: Mapping[StepKind, Action] = {
-    StepKind.CREATE: Action.CREATE,
-    StepKind.ADOPT: Action.ADOPT,
-    StepKind.UPDATE: Action.UPDATE,
-    StepKind.DELETE: Action.DELETE,
-    StepKind.FORGET: Action.DELETE,
-    StepKind.CHECK: Action.CHECK,
-    StepKind.SUSPEND: Action.SUSPEND,
-    StepKind.RESUME: Action.RESUME,
-    StepKind.SNAPSHOT: Action.SNAPSHOT,
-    StepKind.RESTORE: Action.RESTORE,
-}
-
-FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
-"""Steps that bring a resource to what the template says."""
-
-ROUND = "round"
-OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN, ROUND)
-"""What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
-definition, the properties before an update that has not ended well, and how often a create was
-begun again."""
-
-CLASH_RETRIES = 60
-"""How often a conflicting state is waited out: a load balancer that is being changed, a port in
-use until its server is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A step's end: a failure has a reason."""
-
-    failure: str | None = None
-    interrupted: bool = False
-    surprise: bool = False
-    """An update that its exact values forbid in place; the next plan replaces."""
-
-
-class NeedsAnother(Exception):
-    """An update has found that its values ask for another resource; the text says why."""
-
-
-class Interrupted(Exception):
-    """Somebody does not want to wait any longer: give up this wait."""
-
-
-def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
-    """The function a kind of step calls."""
-    phases: dict[StepKind, Phase] = {
-        StepKind.CREATE: resource_type.create,
-        StepKind.ADOPT: resource_type.check,
-        StepKind.UPDATE: resource_type.update,
-        StepKind.DELETE: resource_type.delete,
-        StepKind.FORGET: not_asked,
-        StepKind.CHECK: resource_type.check,
-        StepKind.SUSPEND: resource_type.suspend,
-        StepKind.RESUME: resource_type.resume,
-        StepKind.SNAPSHOT: resource_type.snapshot,
-        StepKind.RESTORE: resource_type.restore,
-    }
-    return phases[kind]
 
 
 class Drive:
@@ -265,7 +215,7 @@ class Drive:
         if self.step.kind in {StepKind.CREATE, StepKind.ADOPT}:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
-            definition = self._definition()
+            definition = self.definition()
             if definition is not None:
                 changes["deletion_policy"] = policy_of(definition)
                 if definition.external_id is not None:
@@ -289,7 +239,7 @@ class Drive:
 
     @property
     def _makes_an_object(self) -> bool:
-        definition = self._definition()
+        definition = self.definition()
         ours = definition is None or definition.external_id is None
         return self.step.kind is StepKind.CREATE and ours and not self._container
 
@@ -315,14 +265,14 @@ class Drive:
         if self.step.kind in FORWARD:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
-            definition = self._definition()
+            definition = self.definition()
             if definition is not None:
                 changes["requires"] = definition.references
                 changes["deletion_policy"] = policy_of(definition)
                 changes["type"] = definition.type
                 changes["resolved_type"] = definition.resolved_type
             if self.step.kind is StepKind.ADOPT:
-                data = {**data, **_name_it_has(attributes), ADOPTED: True}
+                data = {**data, **name_it_has(attributes), ADOPTED: True}
             data = {k: v for k, v in data.items() if k not in {"before", ADOPTS, ROUND, RENEW}}
             if self.step.digest:
                 data["digest"] = self.step.digest
@@ -331,12 +281,13 @@ class Drive:
         reason = self.told(outcome.note) if outcome.note else "state changed"
         return replace(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
 
-    def _definition(self) -> Any:
+    def definition(self) -> Any:
+        """What the template says of the resource; None when it says nothing."""
         loaded = self.walk.loaded
         return loaded.graph.resources.get(self.step.resource) if loaded else None
 
     def _update_policy(self) -> Mapping[str, Any]:
-        definition = self._definition()
+        definition = self.definition()
         if definition is None or not definition.update_policy:
             return {}
         assert self.walk.loaded is not None
@@ -407,11 +358,11 @@ class Drive:
 
         A cloud quotes what it refuses, and so does a schema.
         """
-        return mask_of(self._secrets()).text(text)
+        return mask_of(self.secrets()).text(text)
 
-    def _secrets(self) -> list[str]:
+    def secrets(self) -> list[str]:
         """Those that can be in the resource's values: its own, and of what it refers to."""
-        walk, definition = self.walk, self._definition()
+        walk, definition = self.walk, self.definition()
         needed = self.row.requires if definition is None else definition.references
         rows = [walk.lookup.rows[name] for name in needed if name in walk.lookup.rows]
         facts = walk.machine.registry.facts
@@ -611,7 +562,7 @@ class Drive:
                 await walk.rest(membership.lease_seconds / 10)
 
     def _phase(self) -> Phase:
-        definition = self._definition()
+        definition = self.definition()
         if again_of(self.row).clearing:
             return self.type.delete
         if self.step.kind is StepKind.CREATE and definition is not None and definition.external_id:
@@ -739,7 +690,7 @@ class Drive:
                 case Replace():
                     raise NeedsAnother(outcome.reason)
                 case Delegate():
-                    ended = await self._delegated(outcome)
+                    ended = await delegated(self, outcome)
                     if ended is not None:
                         return ended
                 case Wait():
@@ -792,155 +743,3 @@ class Drive:
 
     def _no_longer(self, idle: bool) -> bool:
         return self.walk.lets_go if idle else self.walk.interrupted
-
-    # --- stacks of its own -------------------------------------------------------------------
-
-    def _round(self, delegate: Delegate) -> Mapping[str, Any] | None:
-        """Which round the delegate is, for a step that goes in rounds; None for all others.
-
-        Note: killed between two rounds. The phase is called anew and may see what the last round
-        left, and call for the next; but the round noted in the row has not been ended there. That
-        round's operation is found by its number, and whether it was the last is what was noted
-        when it was begun, not what the phase says now.
-        """
-        noted: Mapping[str, Any] | None = self.row.data.get(ROUND)
-        if noted is not None and noted["plan"] == self.row.plan_id:
-            if noted["begun"]:
-                return noted
-            return {**noted, "begun": True, "last": delegate.last}
-        if delegate.last:
-            return None
-        return {"plan": self.row.plan_id, "number": 0, "begun": True, "last": False}
-
-    async def _delegated(
-        self, delegate: Delegate
-    ) -> tuple[Done | Failed, Mapping[str, Any] | None] | None:
-        """The end of the step, or None when one round of it has ended and another follows."""
-        machine = self.walk.machine
-        wanted = self.step.kind in FORWARD
-        child = machine.delegates.child_id(self.row)
-        data = self.row.data if delegate.data is None else {**self.row.data, **delegate.data}
-        in_round = self._round(delegate) if wanted else None
-        if in_round is not None:
-            data = {**data, ROUND: in_round}
-        if wanted and (self.row.physical_id != child or data != self.row.data):
-            self.row = replace(self.row, physical_id=child, data=data)
-            await self.walk.record(self, [])
-        try:
-            operation_id = await machine.delegates.begin(
-                Errand(
-                    parent=self.walk.stack,
-                    operation=self.walk.operation,
-                    step=self.step,
-                    row=self.row,
-                    action=ACTIONS[self.step.kind],
-                    delegate=delegate if wanted else None,
-                    definition=self._definition() if wanted else None,
-                    loaded=self.walk.loaded,
-                    round=in_round["number"] if in_round is not None else 0,
-                    part_of=self.walk.plan.part_of,
-                    corrects=self.walk.plan.corrects,
-                    secrets=tuple(self._secrets()) if wanted else (),
-                )
-            )
-        except MantleError as error:
-            return Failed(reason=error.message, remedy=error.remedy), None
-        if operation_id is None:
-            return Done(), None
-        self.walk.note(
-            Look(
-                operation_id=self.walk.operation.id,
-                step=self.step.key,
-                calls=1,
-                looked_at=self.walk.now(),
-                inner=operation_id,
-            )
-        )
-        self.walk.awaited.add(operation_id)
-        ended = await self._until_child_ends(operation_id)
-        self.walk.awaited.discard(operation_id)
-        if ended.status is OperationStatus.CANCELLED and self.walk.lets_go:
-            raise Interrupted
-        if ended.status is not OperationStatus.COMPLETE:
-            return Failed(reason=f"resources.{self.row.name}: {ended.reason}"), None
-        if self.step.kind is StepKind.DELETE:
-            return Done(), None
-        if in_round is not None and not in_round["last"]:
-            following = {**in_round, "number": in_round["number"] + 1, "begun": False}
-            self.row = replace(self.row, data={**self.row.data, ROUND: following})
-            await self.walk.record(self, [])
-            await self.walk.rest(delegate.rest_seconds, idle=True)
-            if self.walk.lets_go:
-                raise Interrupted
-            return None
-        family = await machine.delegates.family(child)
-        assert family is not None, "a child whose operation ended is there"
-        assert self.type.family_attributes is not None, "a type that delegates says what it answers"
-        attributes = self.type.family_attributes(self.context(family=family), family)
-        data = {key: value for key, value in self.row.data.items() if key != OUTPUT_ERRORS}
-        if family.output_errors:
-            data[OUTPUT_ERRORS] = dict(family.output_errors)
-        return Done(physical_id=child, data=data), attributes
-
-    async def _until_child_ends(self, operation_id: OperationId) -> OperationRecord:
-        machine = self.walk.machine
-        passed_on = None
-        while True:
-            ticket = machine.nudges.ticket(operation_id)
-            operation = await machine.database.read(operation_rows.get, operation_id)
-            assert operation is not None, "a child's operation is stored before it is waited for"
-            if operation.status.ended:
-                return operation
-            if self.walk.broken is not None:
-                raise Interrupted
-            if self.walk.cancel is not None and passed_on != self.walk.cancel:
-                passed_on = self.walk.cancel
-                await machine.database.write(
-                    operation_rows.ask_to_cancel, operation_id, self.walk.child_cancel()
-                )
-                machine.nudges.nudge(("cancel", operation_id))
-            await machine.nudges.sleep(ticket, 1.0)
-
-
-def _name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:
-    """An adopted object keeps the name that its maker gave it, when the template gives none."""
-    shown = (attributes or {}).get("show")
-    name = shown.get("name") if isinstance(shown, Mapping) else None
-    return {NAMED: name} if isinstance(name, str) else {}
-
-
-def doubtful(
-    good: Mapping[str, Any], tried: Mapping[str, Any], after: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """What the object may have before an update, so that nothing half done passes for done.
-
-    An earlier update that ended badly may have changed a property or not. So each that differs from
-    what was good last or from what was tried last counts as changed.
-    """
-    if good == tried:
-        return tried
-    return {
-        name: tried.get(name) if good.get(name) == after.get(name) else good.get(name)
-        for name in {**good, **tried}
-    }
-
-
-def backoff(first: float, most: float, tries: int, jitter: float) -> float:
-    """Seconds until try number `tries`; `jitter` is 0 to 1 and spreads them over a half."""
-    return float(min(first * 2.0 ** (tries - 1), most) * (0.75 + jitter / 2))
-
-
-def name_hint(stack: str, resource: str, token: str, limit: int) -> str:
-    """The physical name: `{stack}-{resource}-{12 characters}`, cut in the middle to the limit.
-
-    Heat keeps the first two characters, a hyphen and the tail of a name that is too long.
-    """
-    name = f"{stack}-{resource}-{token.replace('-', '')[-12:]}"
-    return name if len(name) <= limit else f"{name[:2]}-{name[-(limit - 3) :]}"
-
-
-def entry_of(walk: "Walk") -> Entry:
-    """An empty entry of this walk's operation."""
-    return Entry(
-        operation_id=walk.operation.id, epoch=walk.operation.epoch, steps_done=walk.done_count
-    )

@@ -19,12 +19,13 @@ from typing import Any
 
 import structlog
 
+from mantle.engine.deeds import ACTIONS, Ended, entry_of
 from mantle.engine.hooks import hook_of
 from mantle.engine.intervening import Intervening
 from mantle.engine.keeping import Keeping
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
-from mantle.engine.resource import ACTIONS, Drive, Ended, entry_of
+from mantle.engine.resource import Drive
 from mantle.model.event import Event
 from mantle.model.ids import OperationId, ResourceId, StepKey
 from mantle.model.interventions import Intervention, Look

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mantle.engine.resource import OWN_NOTES
+from mantle.engine.deeds import OWN_NOTES
 from mantle.model.records import StackRecord
 from mantle.stacks.control import Control
 from mantle.stacks.queries import list_resources, stack_source

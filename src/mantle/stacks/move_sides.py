@@ -6,9 +6,9 @@ Unless a plan is empty, the move is refused, and said whose fault the changes ar
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from mantle.engine.deeds import name_hint
 from mantle.engine.finish import outputs_of
 from mantle.engine.operation import load
-from mantle.engine.resource import name_hint
 from mantle.model.errors import Conflict, Findings
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ResourceId

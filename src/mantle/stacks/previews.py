@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mantle.engine.deeds import name_hint
 from mantle.engine.drifting import seen_rows
 from mantle.engine.operation import computed, make_plan, size_of
-from mantle.engine.resource import name_hint
 from mantle.model.drift import Finding
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.ids import ResourceId, StackId, Token

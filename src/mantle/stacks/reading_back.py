@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from mantle.clouds.ports import CloudError, CloudObject, Missing
+from mantle.engine.deeds import name_hint
 from mantle.engine.operation import ref_of
-from mantle.engine.resource import name_hint
 from mantle.model.drift import GONE, STATUS, Finding
 from mantle.model.errors import MantleError
 from mantle.model.records import ResourceRecord, StackRecord

@@ -9,9 +9,9 @@ An operation of a stack inside goes on together with the steps of its parents th
 
 from dataclasses import dataclass, replace
 
+from mantle.engine.deeds import ACTIONS
 from mantle.engine.intervening import begun_again, given_up
 from mantle.engine.machine import Machine
-from mantle.engine.resource import ACTIONS
 from mantle.engine.shelter import is_container
 from mantle.model.errors import Conflict
 from mantle.model.ids import OperationId, StepKey

@@ -27,6 +27,7 @@ from mantle.engine.deeds import (
     NeedsAnother,
     backoff,
     doubtful,
+    entry_of,
     name_hint,
     name_it_has,
     phase_of,

@@ -38,6 +38,7 @@ from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
+from mantle.store.database import Connection
 from mantle.store.journal import Entry, Fenced
 from mantle.template.environment import Environment, load_environment
 from mantle.template.validate import Loaded
@@ -140,8 +141,7 @@ async def _pause(machine: Machine, tries: int) -> None:
 
 async def _performed(machine: Machine, operation: OperationRecord) -> None:
     operation = await _turn(machine, operation)
-    stack = await machine.database.read(stack_rows.get, operation.stack_id)
-    assert stack is not None, "an operation's stack is never deleted from the table"
+    operation, stack = await machine.database.read(_with_its_stack, operation)
     structlog.contextvars.bind_contextvars(stack=stack.name, project=stack.project_id)
     tracing.note(stack=stack.name)
     log.log(DEBUG if operation.parent_id else INFO, "operation begins", epoch=operation.epoch)
@@ -185,6 +185,23 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
         # One part of a plan has no way back of its own; it stops where it stands.
         verdict = replace(verdict, cancelled=verdict.cancelled or Cancel.STOP)
     await finish(machine, frame.operation, stack, verdict, frame.loaded, frame.rows)
+
+
+def _with_its_stack(
+    connection: Connection, operation: OperationRecord
+) -> tuple[OperationRecord, StackRecord]:
+    """Both as of one moment.
+
+    Note: overtaken in between. The operation was read as not cancelled; then a newer one was
+    accepted, which asks this one to stop and puts its own template in force; then the stack was
+    read. This one's plan would be carried out with the other's template.
+    """
+    now = operation_rows.get(connection, operation.id)
+    if now is None or now.epoch != operation.epoch:
+        raise Fenced
+    stack = stack_rows.get(connection, operation.stack_id)
+    assert stack is not None, "an operation's stack is never deleted from the table"
+    return now, stack
 
 
 async def _standing(machine: Machine, frame: Frame) -> Standing:

@@ -29,7 +29,6 @@ from mantle.clouds.ports import Anew, Missing, PlainObject, PlainSpec, Refused, 
 from mantle.model.schema import Neighbourhood, ResourceSchema, TypeFacts
 from mantle.resources import cloud_object as generic
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
-from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import find_id, name_of
 from mantle.resources.unique import had_once
@@ -140,20 +139,6 @@ async def spec_of(sheet: Sheet, ctx: Context) -> PlainSpec:
         prop, resolve = sheet.parent
         parent_id = await resolve(ctx, ctx.properties[prop])
     return PlainSpec(name=name_of(ctx) if sheet.named else "", fields=fields, parent_id=parent_id)
-
-
-def written(sheet: Sheet, found: PlainObject, peer: Peers) -> Mapping[str, Any]:
-    """The properties that ask for this object."""
-    values: dict[str, Any] = {"name": found.name} if sheet.named else {}
-    for name, target in sheet.fields.items():
-        if isinstance(target, str):
-            values[name] = found.spec.fields.get(target)
-        else:
-            held = found.spec.fields.get(target.name)
-            values[name] = peer(target.kind, held) if target.kind else held
-    if sheet.parent is not None:
-        values[sheet.parent[0]] = found.spec.parent_id
-    return values
 
 
 async def _attributes(sheet: Sheet, ctx: Context, found: PlainObject) -> Mapping[str, Any]:

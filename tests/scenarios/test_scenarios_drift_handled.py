@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -652,6 +653,7 @@ def test_of_engines_with_clocks_apart_the_servers_clock_decides():
 
     class File:
         dialect = Dialect("sqlite")
+        info: ClassVar[dict[str, float]] = {}
 
     assert moments.database_time(Server(), 5.0) == 1_900_000_000.5
     assert moments.database_time(File(), 5.0) == 5.0

@@ -210,6 +210,17 @@ OWN = [
     ("GET", "/clouds/simulated/unmanaged", "clouds:unmanaged"),
     ("POST", "/clouds/simulated/generate", "clouds:generate"),
     ("POST", "/clouds/simulated/adopt", "stacks:create"),
+    ("GET", "/clouds/simulated/hosts", "hosts:index"),
+    ("GET", "/clouds/simulated/hosts/nobody/servers", "hosts:index"),
+    ("GET", "/clouds/simulated/services", "hosts:index"),
+    ("POST", "/clouds/simulated/services/nobody", "hosts:set"),
+    ("GET", "/servers", "servers:index"),
+    ("GET", "/sweeps", "sweeps:index"),
+    ("POST", "/sweeps", "sweeps:power"),
+    ("GET", "/sweeps/none", "sweeps:show"),
+    ("GET", "/sweeps/none/stream", "sweeps:show"),
+    ("POST", "/sweeps/none/apply", "sweeps:power"),
+    ("POST", "/sweeps/none/cancel", "sweeps:cancel"),
     ("GET", "/limits", "limits:index"),
     ("PUT", "/limits/none/nobody", "limits:set"),
     ("DELETE", "/limits/none/nobody", "limits:set"),
@@ -219,6 +230,8 @@ OWN = [
     ("GET", "/whoami", "self:show"),
 ]
 BODIES = {
+    ("POST", "/clouds/simulated/services/nobody"): {"enabled": False, "reason": "r"},
+    ("POST", "/sweeps"): {"verb": "reboot", "selector": {"names": ["nobody"]}},
     ("POST", "/secrets"): {"name": "", "payload": "x"},
     ("PUT", "/limits/none/nobody"): {"limit": 1},
     ("POST", "/admin/purge"): {"older_than_seconds": 1e9},
@@ -267,7 +280,11 @@ def test_the_table_of_own_routes_is_complete(server):
             .replace("{project_id}", "{id}")
             .replace("{plan_id}", "{id}")
             .replace("{move_id}", "{id}")
-            .replace("{operation_id}", "{id}"),
+            .replace("{operation_id}", "{id}")
+            .replace("{sweep_id}", "{id}")
+            .replace("{cloud}", "{name}")
+            .replace("{host}", "{name}")
+            .replace("{service}", "{name}"),
         )
         for method, path in served
     }

@@ -12,5 +12,5 @@ before, and says when it has to grow.
 FIRST_FORMAT = 1
 """Of operations that carry none: they were accepted before there were formats."""
 
-OPERATION_FORMAT = 2
+OPERATION_FORMAT = 3
 """Of this release."""

@@ -7,6 +7,7 @@ password hash is cheaper than in earnest.
 import asyncio
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,11 @@ from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
 from mantle.wiring import assemble
 
-# The server is in this process: what it logs of every request is no output of a command.
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+# The server is in this process: what it logs is no output of a command.
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+)
 
 PASSWORD = "correct horse"
 PEOPLE = {

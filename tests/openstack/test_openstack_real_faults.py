@@ -263,6 +263,7 @@ def test_a_clock_that_is_wrong_changes_nothing(project, hours):
 @pytest.mark.proves("life cycle: kill -9 of the engine")
 def test_thirty_kills_make_twenty_servers_and_no_more(plane, project, tmp_path):
     """Kill -9 again and again while twenty servers with ports are made: each is made once."""
+    openstack_lab.connect().compute.update_quota_set(project.mine, instances=40, cores=80)
     begin(plane, tmp_path, template(20))
     for number in range(30):
         time.sleep(0.2 + 0.1 * (number % 15))

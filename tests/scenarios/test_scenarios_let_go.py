@@ -402,8 +402,8 @@ async def operations(control, stack):
 
 def asked(plant):
     """Whether the request to cancel was durable before the power went."""
+    stack = plant.stack("s")
+    assert stack is not None
     with plant.database.engine.connect() as connection:
-        stack = plant.stack("s")
-        assert stack is not None
         (operation,) = operation_rows.listing(connection, stack_id=stack.id)
         return operation.cancel is not None

@@ -228,7 +228,8 @@ def end_elsewhere(folder: Path, document) -> None:
     names.mkdir()
     for database in (folder / "first").glob("*.sqlite*"):
         shutil.copy(database, names)
-    shutil.copy(folder / "first" / "clouds.yaml", names)
+    for secret in ("clouds.yaml", "keys"):
+        shutil.copy(folder / "first" / secret, names)
     identity = Story(names, MANTLE_LOOPBACK_BLOCK="127.15.0.0/16")
     keystone = f"{identity.plane.url}/identity/v3"
     cloud = folder / "second" / "local-cloud"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mantle.clouds.local import processes
-from mantle.clouds.ports import ObjectStatus
+from mantle.clouds.ports import Nic, ObjectStatus, PortSpec
 from mantle.model.ids import Token
 
 STORY = """
@@ -123,6 +123,26 @@ def test_a_file_cut_short_is_as_if_never_written(one_world):
         return found.id == server.id, list(folder.glob("*.part"))
 
     assert asyncio.run(story()) == (True, [])
+
+
+def test_a_port_taken_for_a_server_that_was_never_recorded_is_free_again(one_world):
+    """The port is taken first; killed before the server's record, the same request comes again."""
+
+    async def story():
+        ports = one_world.session.ports
+        port = await ports.create(PortSpec(name="p", network_id="private"), Token("p"))
+        named = await ports.create(
+            PortSpec(name="n", network_id="private", device_id="theirs"), Token("n")
+        )
+        one_world.session.servers._ports.bind(port.id, "never-recorded", "compute:local")
+        one_world.restart()
+        await one_world.cloud.start()
+        server = await one_world.boot("web", nics=(Nic(port_id=port.id),))
+        ports = one_world.session.ports
+        devices = [(await ports.get(each.id)).device_id for each in (port, named)]
+        return devices == [server.id, "theirs"]
+
+    assert asyncio.run(story())
 
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")

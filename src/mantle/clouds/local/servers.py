@@ -119,9 +119,13 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             self._settle(entry.object.id)
         for port in self._project.ports:
             server = self._shelf.get(port.object.device_id)
-            owned = port.notes.owned and port.object.device_owner == DEVICE_OWNER
-            if owned and (server is None or port.object.id not in server.notes.port_ids):
-                self._project.ports.drop(port.object.id)
+            # A port is taken before its server's record is written. One whose device was only
+            # named by whoever made the port is theirs to name.
+            taken = port.object.device_owner == DEVICE_OWNER and (
+                port.notes.owned or port.object.device_id != port.object.spec.device_id
+            )
+            if taken and (server is None or port.object.id not in server.notes.port_ids):
+                self._ports.release(port.object.id)
 
     # --- what a server is --------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ help:
 	@echo 'make check             lint, format, types, import contracts'
 	@echo 'make test-clients      the suites that drive the stock OpenStack clients'
 	@echo 'make test-openstack    the suites that need the real OpenStack of ../shared/openstack; starts and stops it'
+	@echo 'make test-openstack-long  thirty kills, services killed and restarted, a minute of refused connections'
 	@echo 'make test-postgres     the suites about stored rows, on a PostgreSQL of their own'
 	@echo 'make test-long         the long suites: crashes, kills, whole stories'
 	@echo 'make test-storm        a cluster under load: 200 kills, 20 freezes, PostgreSQL restarted five times'
@@ -63,7 +64,10 @@ test-clients: .venv/.synced .venv-clients/.synced
 	@.venv/bin/pytest -q -m "clients" $(ARGS)
 
 test-openstack: .venv/.synced .venv-clients/.synced
-	@scripts/with-openstack .venv/bin/pytest -q -m openstack $(ARGS)
+	@scripts/with-openstack .venv/bin/pytest -q -m "openstack and not slow" --durations 15 $(ARGS)
+
+test-openstack-long: .venv/.synced .venv-clients/.synced
+	@scripts/with-openstack .venv/bin/pytest -q -m "openstack and slow" --durations 15 --timeout 1800 $(ARGS)
 
 test-postgres: .venv/.synced
 	@.venv/bin/python scripts/test_postgres.py $(ARGS)
@@ -105,4 +109,4 @@ lock:
 clean:
 	rm -rf .venv .venv-clients .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-long test-storm fuzz simulate bench bench-cluster bench-openstack openstack docs pictures lock clean
+.PHONY: help setup demo demo-down up cluster check test test-clients test-openstack test-openstack-long test-long test-storm fuzz simulate bench bench-cluster bench-openstack openstack docs pictures lock clean

@@ -18,11 +18,12 @@ from mantle.template.environment import load_environment
 from mantle.template.lint.fix import fixed
 from mantle.template.lint.run import lint
 from mantle.template.load import parse
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.loaded import NothingYet
+from mantle.template.resolve import resolve
 from mantle.template.rewrite.convert import converted
 from mantle.template.rewrite.layout import formatted
 from mantle.template.rewrite.summary import drawn, summary, told
-from mantle.template.validate import NothingYet, load_template
+from mantle.template.validate import load_template
 
 SECONDS_EACH = 10
 """For one input through all targets: ten times what the slowest honest one takes."""
@@ -104,7 +105,7 @@ def whole(text: str, environment: str, child: str) -> None:
         project_id="p",
         require_values=False,
     )
-    scope = scope_of(loaded, NothingYet())
+    scope = loaded.scope(NothingYet())
     for definition in loaded.graph.resources.values():
         resolve(definition.properties, scope)
         resolve(definition.metadata, scope)

@@ -15,8 +15,9 @@ from mantle.model.schema import Attribute, Kind, OnChange, Property, ResourceSch
 from mantle.model.status import Action, Status
 from mantle.model.values import unknowns_in, walk
 from mantle.plan.stack import Settled, desired_properties, plan_stack
-from mantle.template.resolve import resolve, scope_of
-from mantle.template.validate import Loaded, load_template
+from mantle.template.loaded import Loaded
+from mantle.template.resolve import resolve
+from mantle.template.validate import load_template
 
 UPDATE = OnChange.UPDATE
 
@@ -165,7 +166,7 @@ class World:
         assert not unknowns_in(properties), f"{step.key} is carried out too early"
         old = {row.id: row for row in self.rows}.get(step.resource_id)
         physical = (old.physical_id if old else None) or f"{step.resource}-{step.token}"
-        metadata = resolve(definition.metadata, scope_of(loaded, lookup))
+        metadata = resolve(definition.metadata, loaded.scope(lookup))
         row = ResourceRecord(
             id=step.resource_id,
             stack_id=StackId("s"),

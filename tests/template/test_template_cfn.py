@@ -12,7 +12,7 @@ from mantle.model.schema import Attribute, Kind, OnChange, Property, ResourceSch
 from mantle.model.values import Unknown
 from mantle.template.functions import condition_functions_of, functions_of
 from mantle.template.hot.versions import DATES, known_versions
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.resolve import resolve
 from mantle.template.validate import load_template
 
 pytestmark = pytest.mark.proves("format: CFN")
@@ -60,7 +60,7 @@ def template(expression, head=HEAT):
 def value(expression, head=HEAT):
     loaded = load(template(expression, head))
     found = loaded.graph.resources["t"].properties.get("value")
-    return resolve(found, scope_of(loaded, There()))
+    return resolve(found, loaded.scope(There()))
 
 
 GIVES = [
@@ -128,7 +128,7 @@ def test_hot_lost_cfns_functions_version_by_version(version, expression, expecte
         return
     loaded = load(text)
     found = loaded.graph.resources["t"].properties["value"]
-    assert resolve(found, scope_of(loaded, There())) == expected
+    assert resolve(found, loaded.scope(There())) == expected
 
 
 def test_the_parts_of_a_resource():

@@ -7,7 +7,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.schema import Attribute, Kind, OnChange, Property, ResourceSchema, TypeFacts
 from mantle.model.values import Unknown
 from mantle.template.lint.run import lint
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.resolve import resolve
 from mantle.template.rewrite.convert import converted
 from mantle.template.validate import load_template
 
@@ -61,7 +61,7 @@ def template(expression, head=HEAT, conditions=""):
 def values(text):
     loaded = load(text)
     return {
-        name: resolve(found.properties, scope_of(loaded, There()))
+        name: resolve(found.properties, loaded.scope(There()))
         for name, found in loaded.graph.resources.items()
     }
 

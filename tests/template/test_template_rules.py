@@ -13,7 +13,7 @@ from mantle.model.values import Unknown
 from mantle.template.environment import load_environment
 from mantle.template.load import parse
 from mantle.template.properties import coerce_properties
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.resolve import resolve
 from mantle.template.validate import load_template
 
 KINDS = {
@@ -102,7 +102,7 @@ def value_of(row, loaded):
     if definition is None or not {"value", "cfn", "aws"} & set(row):
         return loaded.graph.parameter_values.get("p")
     findings = Findings()
-    given = resolve(definition.properties, scope_of(loaded, There()))
+    given = resolve(definition.properties, loaded.scope(There()))
     values = coerce_properties(TYPES["Any"].schema, given, (), findings)
     findings.raise_if_any()
     found = values[row.get("property", "value")]

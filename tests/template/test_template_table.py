@@ -18,7 +18,7 @@ from mantle.model.values import Unknown
 from mantle.template.functions import condition_functions_of, functions_of
 from mantle.template.hot.versions import known_versions
 from mantle.template.load import parse
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.resolve import resolve
 from mantle.template.validate import load_template
 
 ANY = TypeFacts(
@@ -77,7 +77,7 @@ def value(expression, version="2018-08-31", **options):
     )
     loaded = load(text, **options)
     found = loaded.graph.resources["t"].properties.get("value")
-    return resolve(found, scope_of(loaded, There()))
+    return resolve(found, loaded.scope(There()))
 
 
 GIVES = [

@@ -14,7 +14,7 @@ from mantle.model.plan import Step
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
 from mantle.model.status import Action
 from mantle.resources.kit import Delegate, Family
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,8 @@ from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry
-from mantle.template.resolve import resolve, scope_of
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
+from mantle.template.resolve import resolve
 
 log = structlog.get_logger()
 
@@ -264,7 +264,7 @@ def outputs_now(
     if loaded is None or not loaded.graph.outputs:
         return Outputs()
     there = {row.name: row for row in rows if row.replaced_by is None and row.is_there}
-    scope = scope_of(loaded, RowLookup(there, reference_of(machine.registry, stack)))
+    scope = loaded.scope(RowLookup(there, reference_of(machine.registry, stack)))
     for name, output in loaded.graph.outputs.items():
         values[name] = None
         if not output.enabled:

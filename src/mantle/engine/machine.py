@@ -22,7 +22,7 @@ from mantle.model.status import Action, Status
 from mantle.resources.registry import Registry
 from mantle.store.database import Database
 from mantle.store.journal import Entry, Journal
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 KEPT_HANDOVERS = 64
 

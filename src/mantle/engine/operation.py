@@ -27,7 +27,8 @@ from mantle.resources.registry import Registry
 from mantle.store import policies as policy_rows
 from mantle.template.asked import Asked
 from mantle.template.environment import Environment
-from mantle.template.validate import Loaded, load_template
+from mantle.template.loaded import Loaded
+from mantle.template.validate import load_template
 
 T = TypeVar("T")
 

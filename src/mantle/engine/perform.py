@@ -41,7 +41,7 @@ from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry, Fenced
 from mantle.template.environment import Environment, load_environment
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 log = structlog.get_logger()
 

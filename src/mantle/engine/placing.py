@@ -13,7 +13,7 @@ from mantle.model.policies import PolicyVerdict
 from mantle.model.records import StackRecord
 from mantle.store import stacks as stack_rows
 from mantle.template.load import Document, parse
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 async def placed(

@@ -67,7 +67,7 @@ from mantle.resources.kit import (
 )
 from mantle.store import events as event_rows
 from mantle.store.database import Connection
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.resolve import resolve
 
 if TYPE_CHECKING:
     from mantle.engine.walk import Walk
@@ -128,7 +128,7 @@ class Drive:
         try:
             self.after = desired_properties(walk.loaded, name, walk.lookup)
             self.metadata = (
-                resolve(definition.metadata, scope_of(walk.loaded, walk.lookup))
+                resolve(definition.metadata, walk.loaded.scope(walk.lookup))
                 if definition.metadata
                 else {}
             )
@@ -292,9 +292,7 @@ class Drive:
         if definition is None or not definition.update_policy:
             return {}
         assert self.walk.loaded is not None
-        resolved = resolve(
-            dict(definition.update_policy), scope_of(self.walk.loaded, self.walk.lookup)
-        )
+        resolved = resolve(dict(definition.update_policy), self.walk.loaded.scope(self.walk.lookup))
         return resolved if isinstance(resolved, dict) else {}
 
     def context(self, signals: tuple[Any, ...] = (), family: Family | None = None) -> Context:

@@ -39,8 +39,8 @@ from mantle.store import operations as operation_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry, Fenced
 from mantle.template.environment import Environment
+from mantle.template.loaded import Loaded
 from mantle.template.operator import handed_on
-from mantle.template.validate import Loaded
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from mantle.model.errors import MantleError
 from mantle.model.ids import ResourceId, StackId, Token
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 ADOPTS = "adopts"
 """In the data of such a row, until it has: `resource_id`, and `resources` of the stack inside."""

@@ -14,7 +14,7 @@ from mantle.model.graph import ResourceDefinition
 from mantle.model.schema import Property, ResourceSchema
 from mantle.model.values import Call, Unknown
 from mantle.plan.masking import can_hide, secret_keeper
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 def holds_secrets(loaded: Loaded, patterns: Iterable[str] = ()) -> bool:

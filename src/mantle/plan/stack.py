@@ -26,9 +26,9 @@ from mantle.plan.judge import EXTERNAL, Fate, Verdict, Wanted, choose
 from mantle.plan.masking import Mask, SecretKeeper, mask_of, secret_keeper
 from mantle.plan.order import dependencies_first
 from mantle.plan.removal import Doomed, removal_steps
+from mantle.template.loaded import Loaded
 from mantle.template.properties import coerce_properties
-from mantle.template.resolve import Lookup, resolve, scope_of
-from mantle.template.validate import Loaded
+from mantle.template.resolve import Lookup, resolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def desired_properties(loaded: Loaded, name: str, lookup: Lookup) -> dict[str, V
     if settled is not None:
         return dict(settled)
     definition = loaded.graph.resources[name]
-    resolved = resolve(dict(definition.properties), scope_of(loaded, lookup))
+    resolved = resolve(dict(definition.properties), loaded.scope(lookup))
     findings = Findings()
     properties = coerce_properties(
         loaded.facts[definition.resolved_type].schema,
@@ -283,7 +283,7 @@ class _Planning:
             definition=definition,
             facts=self.loaded.facts[definition.resolved_type],
             properties=desired_properties(self.loaded, definition.name, settled),
-            metadata=resolve(metadata, scope_of(self.loaded, settled)) if metadata else {},
+            metadata=resolve(metadata, self.loaded.scope(settled)) if metadata else {},
             digest=digest_of(self.loaded, definition),
             renews=self.updating and not self.again,
         )

@@ -26,7 +26,7 @@ from mantle.store import sinks as sink_rows
 from mantle.store.database import Connection
 from mantle.store.held import refuse_held
 from mantle.store.sealed import mark_confidential
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

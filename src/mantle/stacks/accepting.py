@@ -42,8 +42,8 @@ from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.sealed import mark_confidential
 from mantle.template.load import parse
+from mantle.template.loaded import Loaded
 from mantle.template.rewrite.edit import put_value, with_value
-from mantle.template.validate import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

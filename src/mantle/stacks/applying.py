@@ -43,7 +43,7 @@ from mantle.store import resources as resource_rows
 from mantle.store import saved_plans as saved_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 MOST_REQUESTS = 50
 """Request ids kept with a plan."""

@@ -31,7 +31,7 @@ from mantle.template.asked import (
     Offered,
     Place,
 )
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 PATIENCE_SECONDS = 15.0
 """For one list call, while a person waits for the answer."""

@@ -38,7 +38,7 @@ from mantle.store import sinks as sink_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Fenced
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 class Children:

@@ -32,7 +32,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 WANTED = (DriftPolicy.ALERT, DriftPolicy.ACCEPT, DriftPolicy.CORRECT)
 """What is corrected when somebody asks for it: all but what is ignored."""

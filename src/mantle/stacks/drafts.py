@@ -31,7 +31,7 @@ from mantle.stacks.previews import Preview, with_children
 from mantle.stacks.update import UpdateRequest, wanted_update
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

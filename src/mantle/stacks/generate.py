@@ -37,7 +37,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.create import CreateRequest, check_room, draft
 from mantle.stacks.remembered import Remembered
 from mantle.stacks.unmanaged import made_on_the_way, unmanaged_objects
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 VERSION = "2018-08-31"
 

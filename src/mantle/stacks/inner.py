@@ -20,9 +20,10 @@ from mantle.stacks.accept import check_size
 from mantle.stacks.asking import Catalogue, catalogue_of, load_asking, with_cloud
 from mantle.stacks.control import Control
 from mantle.template.asked import Asked
+from mantle.template.loaded import Loaded, NothingYet
 from mantle.template.operator import handed_on
-from mantle.template.resolve import resolve, scope_of
-from mantle.template.validate import Loaded, NothingYet, load_template
+from mantle.template.resolve import resolve
+from mantle.template.validate import load_template
 
 TYPE = "OS::Heat::Stack"
 
@@ -55,7 +56,7 @@ def check_rests(control: Control, stack: StackRecord, loaded: Loaded, *, making:
         facts = loaded.facts.get(definition.resolved_type)
         if facts is None or facts.rests is None or not definition.update_policy:
             continue
-        scope = scope_of(loaded, NothingYet())
+        scope = loaded.scope(NothingYet())
         policy = resolve(definition.update_policy, scope)
         properties = resolve(definition.properties, scope)
         if not isinstance(policy, dict) or not isinstance(properties, dict):
@@ -113,7 +114,7 @@ async def _check(
     definition: ResourceDefinition,
     catalogue: Catalogue,
 ) -> None:
-    properties = resolve(definition.properties, scope_of(loaded, NothingYet()))
+    properties = resolve(definition.properties, loaded.scope(NothingYet()))
     if not isinstance(properties, dict):
         return
     context = properties.get("context") or {}

@@ -24,8 +24,8 @@ from mantle.store import resources as resource_rows
 from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
+from mantle.template.loaded import Loaded
 from mantle.template.rewrite.cut import refuse_cfn
-from mantle.template.validate import Loaded
 
 
 @dataclass(frozen=True, slots=True)

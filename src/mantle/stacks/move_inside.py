@@ -33,7 +33,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

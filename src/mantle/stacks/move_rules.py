@@ -15,7 +15,7 @@ from mantle.plan.moving_rules import Mover, judge_move
 from mantle.plan.policy import denials
 from mantle.stacks.control import Control
 from mantle.store import policies as policy_rows
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 async def ask_rules(

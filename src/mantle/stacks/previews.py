@@ -25,8 +25,9 @@ from mantle.stacks.control import Control
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.template.contents import stand_in
-from mantle.template.resolve import resolve, scope_of
-from mantle.template.validate import Loaded, NothingYet, load_template
+from mantle.template.loaded import Loaded, NothingYet
+from mantle.template.resolve import resolve
+from mantle.template.validate import load_template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ def _context(
         project_id=stack.project_id,
         token=Token(control.new_id()),
     )
-    policy = resolve(definition.update_policy, scope_of(preview.loaded, NothingYet()))
+    policy = resolve(definition.update_policy, preview.loaded.scope(NothingYet()))
     return Context(
         ref=ref,
         properties=properties,

@@ -23,7 +23,7 @@ from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.horizon import horizon
 from mantle.store.stacks import StackQuery
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 __all__ = ["EventQuery", "EventView", "OutputView", "ResourceView", "StackQuery"]
 

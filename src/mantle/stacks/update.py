@@ -26,7 +26,7 @@ from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.template.environment import load_environment
 from mantle.template.load import parse
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from mantle.template.asked import Asked
 from mantle.template.lint.rule import Severity, Warned
 from mantle.template.lint.rules import ASKED_OF_THE_CLOUD
 from mantle.template.lint.run import lint
-from mantle.template.validate import Loaded, load_template
+from mantle.template.loaded import Loaded
+from mantle.template.validate import load_template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,28 +1,13 @@
 """Values out of calls: the one resolver of planner, engine and outputs."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mantle.model.values import OMITTED, Call, Unknown, Value
 from mantle.template.functions import functions_in
 from mantle.template.functions.base import Lookup, Scope, wrong
 
-if TYPE_CHECKING:
-    from mantle.template.validate import Loaded
-
-__all__ = ["Lookup", "Scope", "resolve", "scope_of"]
-
-
-def scope_of(loaded: "Loaded", lookup: Lookup | None) -> Scope:
-    """What a loaded template's values are resolved against."""
-    return Scope(
-        version=loaded.graph.version,
-        parameters=loaded.graph.parameter_values,
-        files=loaded.source.files,
-        lookup=lookup,
-        conditions=loaded.graph.conditions,
-        facade=loaded.facade,
-    )
+__all__ = ["Lookup", "Scope", "resolve"]
 
 
 def resolve(value: Value, scope: Scope) -> Value:

@@ -14,7 +14,7 @@ from mantle.model.values import Call, Unknown
 from mantle.stacks.control import Control
 from mantle.stacks.previews import Preview
 from mantle.stacks.queries import list_resources
-from mantle.template.validate import Loaded
+from mantle.template.loaded import Loaded
 
 
 def preview_view(root: str, preview: Preview, control: Control) -> dict[str, Any]:

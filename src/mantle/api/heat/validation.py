@@ -12,8 +12,8 @@ from mantle.model.errors import Invalid
 from mantle.model.graph import ParameterDefinition, ParameterType, ResourceDefinition
 from mantle.model.values import Unknown
 from mantle.stacks.validate import validate_template
-from mantle.template.resolve import resolve, scope_of
-from mantle.template.validate import Loaded, NothingYet
+from mantle.template.loaded import Loaded, NothingYet
+from mantle.template.resolve import resolve
 
 TYPES = {
     ParameterType.STRING: "String",
@@ -82,7 +82,7 @@ def _templates(loaded: Loaded) -> list[ResourceDefinition]:
 def _handed_down(loaded: Loaded, definition: ResourceDefinition) -> Mapping[str, Any]:
     """The values a nested template gets, as far as they are known without any resource."""
     try:
-        properties = resolve(definition.properties, scope_of(loaded, NothingYet()))
+        properties = resolve(definition.properties, loaded.scope(NothingYet()))
     except Invalid:
         return {}
     if not isinstance(properties, dict):

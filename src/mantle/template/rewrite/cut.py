@@ -15,12 +15,12 @@ from mantle.model.graph import TemplateSource
 from mantle.model.values import Call, Unknown, Value, unknowns_in
 from mantle.template.cfn.shape import is_cfn
 from mantle.template.functions.base import Lookup
-from mantle.template.resolve import resolve, scope_of
+from mantle.template.loaded import Loaded
+from mantle.template.resolve import resolve
 from mantle.template.rewrite.calls import KEPT, Change, as_calls, type_for, walked, word
 from mantle.template.rewrite.carry import Carrier
 from mantle.template.rewrite.luggage import pack
 from mantle.template.rewrite.side import Side, document_in
-from mantle.template.validate import Loaded
 
 NAMES_THE_STACK = ("OS::stack_name", "OS::stack_id")
 """Pseudo parameters whose value is another one in another stack."""
@@ -324,7 +324,7 @@ class Cutting:
         loaded = self.source.loaded
         call = Call(name, as_calls(argument, path, self.source.functions), path)
         try:
-            value = resolve(call, scope_of(loaded, self.answers))
+            value = resolve(call, loaded.scope(self.answers))
         except Invalid as error:
             self.findings.problems.extend(error.problems)
             return Unknown(()), False

@@ -13,9 +13,9 @@ from typing import Any
 from mantle.model.errors import Path
 from mantle.model.graph import ResourceDefinition
 from mantle.template.environment import SUFFIXES, Environment
+from mantle.template.loaded import Loaded
 from mantle.template.rewrite.carry import Carrier
 from mantle.template.rewrite.side import document_in
-from mantle.template.validate import Loaded
 
 REGISTRY, RESOURCES, DEFAULTS = "resource_registry", "resources", "parameter_defaults"
 

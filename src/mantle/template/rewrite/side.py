@@ -8,8 +8,8 @@ from mantle.model.graph import TemplateSource
 from mantle.template.environment import Environment, load_environment
 from mantle.template.functions import callable_in
 from mantle.template.load import Document, document_of, parse
+from mantle.template.loaded import Loaded
 from mantle.template.rewrite.relined import relined, written
-from mantle.template.validate import Loaded
 
 
 class Side:

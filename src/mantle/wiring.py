@@ -85,6 +85,9 @@ from mantle.store.trusts import Trusted
 REQUEST_PATIENCE_SECONDS = 20.0
 """How long a request waits for a database that is away; then it is answered 503."""
 
+START_PATIENCE_SECONDS = 60.0
+"""How long a process that starts waits for the database; then it ends, and says so."""
+
 OWN_CONCERNS = ("sinks", "upkeep", "forgetting")
 """Loops that every engine has: what one engine nudges, its own loop looks after."""
 
@@ -289,6 +292,7 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
     """
     database = database_of(options, math.inf if performs else REQUEST_PATIENCE_SECONDS)
     try:
+        await asyncio.to_thread(database.wait, START_PATIENCE_SECONDS)
         keys = await asyncio.to_thread(keys_of, options, database)
         await asyncio.to_thread(check_revision, database)
         await use_keys_of(options, database, keys)

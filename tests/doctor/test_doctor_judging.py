@@ -114,6 +114,21 @@ def test_disk_and_modes_and_backups():
     assert [each.remedy.split(",")[0] for each in found[4:6]] == ["chmod 600 /x", "chmod 700 /x"]
 
 
+@pytest.mark.parametrize(
+    ("haproxy", "caddy", "level", "said"),
+    [
+        ("/h", "/c", "ok", "HAProxy at /h is used; Caddy at /c would stand in"),
+        ("/h", None, "ok", "HAProxy at /h is used; there is no Caddy to stand in"),
+        (None, "/c", "warn", "there is no HAProxy on this machine; Caddy at /c is used"),
+        (None, None, "fail", "there is neither HAProxy nor Caddy on this machine"),
+    ],
+)
+def test_which_load_balancer_is_used(haproxy, caddy, level, said):
+    """HAProxy where it is installed, else Caddy, which comes as a wheel; one of them must be."""
+    found = judging.judge_balancer(haproxy, caddy)
+    assert (found.level.value, found.what) == (level, said)
+
+
 def test_what_is_not_well_says_why_and_what_to_do():
     """Each such finding has all three, for people and for programs."""
     found = list(

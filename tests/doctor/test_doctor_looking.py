@@ -20,6 +20,7 @@ from databases import empty_database_url
 from mantle.__main__ import build
 from mantle.cli.app import run
 from mantle.clouds.keeper import KeeperServer
+from mantle.clouds.local.cloud import choose_program
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.lib import key_file
 from mantle.lib.clock import SystemClock
@@ -201,6 +202,16 @@ def test_a_cloud_that_cannot_be_reached(folder, capsys):
 def test_backups_that_are_not_taken(folder, capsys):
     """One a day is wanted, and there is none."""
     assert checks(doctor(capsys, folder, "--backup-every", "1d")) == (0, ["backups warn"])
+
+
+def test_the_load_balancer_of_this_machine_is_told(folder, capsys):
+    """The one that the local cloud takes here, whichever that is."""
+    chosen, _ = choose_program(None)
+    run(build(), ["doctor", "--data-dir", str(folder), "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    (told,) = [each["what"] for each in found if each["check"] == "load balancer"]
+    assert f"{chosen.name.lower()} at" in told.lower()
+    assert " is used" in told
 
 
 @needs_postgres

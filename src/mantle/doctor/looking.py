@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from mantle.clouds.keeper import connect
+from mantle.clouds.local import find_caddy, find_haproxy
 from mantle.clouds.openstack import OpenStackCloud
 from mantle.clouds.ports import CloudError
 from mantle.config import Configuration, ServerOptions
@@ -41,7 +42,7 @@ def look(found: Configuration, options: Options, environ: Mapping[str, str]) -> 
     yield from _files(found, options)
     yield from _disk(options)
     yield from judging.judge_ports([_port(*each) for each in _addresses(options)])
-    yield from _balancer()
+    yield judging.judge_balancer(find_haproxy(), find_caddy())
     yield from _database(options)
     yield from _keeper(options)
     for entry in options.openstack:
@@ -188,19 +189,6 @@ def _is_mantle(where: str) -> bool:
         if path == "/v1/" and "x-openstack-request-id" in answer.headers:
             return True
     return False
-
-
-def _balancer() -> Iterator[Finding]:
-    if found := shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
-        yield ok("load balancer", f"HAProxy at {found}")
-        return
-    yield warn(
-        "load balancer",
-        "there is no HAProxy on this machine",
-        "Load balancers of the local cloud fall back to Caddy, which can lose requests when "
-        "members change; without either they cannot be made.",
-        "Install the system's package `haproxy`.",
-    )
 
 
 def _database(options: Options) -> Iterator[Finding]:

@@ -22,12 +22,16 @@ from typing import Any, Protocol
 import structlog
 
 from mantle.model.ids import OperationId
+from mantle.store.transactions import means_away
 
 Perform = Callable[[OperationId, int | None], Awaitable[None]]
 """Takes the operation, and the attempt: the epoch that it is to be claimed from."""
 
 _APPLICATION_VERSION = "1"
 """Constant: what is stored is rows, not a sequence of steps, so any version can go on."""
+
+AGAIN_SECONDS = 2.0
+"""Until DBOS is launched again, when its database was away."""
 
 log = structlog.get_logger()
 
@@ -200,7 +204,18 @@ class DbosRuntime:
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
         self._workflow = operation
-        await asyncio.to_thread(DBOS.launch)
+        while True:
+            try:
+                await asyncio.to_thread(DBOS.launch)
+                break
+            except Exception as error:
+                if not means_away(error):
+                    raise
+                log.warning("the durable engine waits for its database", error=str(error))
+            # What was half launched is of no use; what is registered stays.
+            await asyncio.to_thread(DBOS.destroy)
+            await asyncio.sleep(AGAIN_SECONDS)
+            DBOS(config=config)
         if earlier:
             await self.recover(earlier)
 

@@ -143,6 +143,13 @@ class Database:
 
         return await self.writes.pass_through(self._writer, work)
 
+    def wait(self, seconds: float) -> None:
+        """Until the server answers, on this thread; `Unavailable` when it does not in that time."""
+        patience = Patience(seconds=seconds, over=self._patience.over)
+        look(
+            self._reader_engine, lambda connection: connection.exec_driver_sql("SELECT 1"), patience
+        )
+
     @contextlib.contextmanager
     def moment(self) -> Iterator[Connection]:
         """One reading transaction on this thread, which sees one moment as long as it is open."""

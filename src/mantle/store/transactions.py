@@ -112,6 +112,11 @@ def is_away(error: DBAPIError) -> bool:
     return str(code).startswith(CONNECTION)
 
 
+def means_away(error: BaseException) -> bool:
+    """The same of anything that was raised, for those who do not know SQLAlchemy."""
+    return isinstance(error, DBAPIError) and is_away(error)
+
+
 class _Waiting:
     """One wait for the database, told in the log when it takes long."""
 

@@ -19,6 +19,6 @@ Files, below the data folder: `projects/<hex of project id>/<collection>/<id>.js
 server `machines/<id>/` with its `root/` and its supervisor's `run/`.
 """
 
-from mantle.clouds.local.cloud import LocalCloud, LocalSession
+from mantle.clouds.local.cloud import LocalCloud, LocalSession, find_caddy, find_haproxy
 
-__all__ = ["LocalCloud", "LocalSession"]
+__all__ = ["LocalCloud", "LocalSession", "find_caddy", "find_haproxy"]

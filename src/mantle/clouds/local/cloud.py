@@ -269,7 +269,7 @@ class LocalCloud:
 
 def choose_program(forced: str | None) -> tuple[Program, str]:
     """The load balancer program and why: HAProxy where installed, else the Caddy wheel."""
-    haproxy = shutil.which("haproxy") or _first_file(SYSTEM_FOLDERS, "haproxy")
+    haproxy = find_haproxy()
     if forced in (None, "haproxy") and haproxy is not None:
         return HAProxy(haproxy), f"found at {haproxy}"
     if forced not in (None, "caddy"):
@@ -286,6 +286,11 @@ def choose_program(forced: str | None) -> tuple[Program, str]:
         if forced is None
         else "asked for"
     )
+
+
+def find_haproxy() -> str | None:
+    """The system's package, also where its folder is not on the user's PATH."""
+    return shutil.which("haproxy") or _first_file(SYSTEM_FOLDERS, "haproxy")
 
 
 def _first_file(folders: Sequence[str], name: str) -> str | None:

@@ -38,6 +38,8 @@ class PlainKind:
     """Fields that are told and never shown."""
     given_id: str = ""
     """The field whose value is the id, where people choose it."""
+    tells: Mapping[str, str] = field(default_factory=dict)
+    """Field to kind of setting: what is set by requests of its own and told with the object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         types=("OS::Neutron::Trunk",),
         refers={"port_id": "ports"},
         extension="trunk",
+        tells={"sub_ports": "trunk_ports"},
     ),
     PlainKind(
         name="metering_labels",
@@ -168,6 +171,7 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         service=COMPUTE,
         types=("OS::Nova::Flavor",),
         everybodys=True,
+        tells={"extra_specs": "flavor_specs"},
     ),
     PlainKind(
         name="host_aggregates",
@@ -176,6 +180,7 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         types=("OS::Nova::HostAggregate",),
         once=("name",),
         everybodys=True,
+        tells={"hosts": "aggregate_hosts", "metadata": "aggregate_metadata"},
     ),
     # --- Cinder ------------------------------------------------------------------------------
     PlainKind(
@@ -184,6 +189,7 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         service=VOLUME,
         types=("OS::Cinder::VolumeType",),
         everybodys=True,
+        tells={"extra_specs": "type_specs"},
     ),
     PlainKind(
         name="qos_specs",
@@ -192,6 +198,7 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         types=("OS::Cinder::QoSSpecs",),
         once=("name",),
         everybodys=True,
+        tells={"specs": "qos_specs_values"},
     ),
     # --- Glance ------------------------------------------------------------------------------
     PlainKind(name="images", noun="image", service=IMAGE, types=("OS::Glance::WebImage",)),
@@ -272,6 +279,9 @@ KINDS: Mapping[str, PlainKind] = _by_name(
         given_id="name",
     ),
 )
+
+CLOUDWIDE = frozenset(name for kind in KINDS.values() if kind.everybodys for name in kind.types)
+"""Types whose objects are the cloud's and not a project's: all projects see the same ones."""
 
 SETTINGS: Mapping[str, SettingKind] = {
     each.name: each

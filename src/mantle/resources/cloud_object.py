@@ -30,7 +30,7 @@ from mantle.clouds.ports import (
     Session,
 )
 from mantle.model.schema import TypeFacts
-from mantle.resources.inverse import Inverse, Peers, nothing_elsewhere
+from mantle.resources.inverse import Inverse, Peers, flat, nothing_elsewhere
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 
 SpecT = TypeVar("SpecT")
@@ -203,8 +203,10 @@ async def attributes(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Mapp
 def shown(found: CloudObject) -> dict[str, Any]:
     """An object as a JSON map, its spec's fields beside its own."""
     fields: dict[str, Any] = msgspec.to_builtins(found)
-    spec: dict[str, Any] = fields.pop("spec", {})
-    return {name: value for name, value in {**spec, **fields}.items() if name not in HIDDEN_FIELDS}
+    spec = flat(fields.pop("spec", {}))
+    told: dict[str, Any] = fields.pop("told", {})
+    every = {**told, **spec, **fields}
+    return {name: value for name, value in every.items() if name not in HIDDEN_FIELDS}
 
 
 def _state(blueprint: Blueprint[SpecT, ObjectT], found: CloudObject) -> str:

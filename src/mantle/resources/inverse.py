@@ -66,15 +66,22 @@ class Inverse:
 
     def differing(self, asked: Any, found: Any, peers: Peers) -> list[str]:
         """Fields of the object that its properties do not ask for; empty when all is said."""
-        wanted = msgspec.to_builtins(asked)
+        wanted = flat(msgspec.to_builtins(asked))
         there = msgspec.to_builtins(found)
-        fields = {**there, **(there.get("spec") or {})}
+        fields = {**there, **flat(there.get("spec") or {})}
         skipped = {"extra"} | self.unseen | self.elsewhere(found, peers)
         return sorted(
             name
             for name, value in wanted.items()
             if name in fields and name not in skipped and not _same(value, fields[name])
         )
+
+
+def flat(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as one map: a plain object's fields are beside its name."""
+    own = dict(spec)
+    fields = own.pop("fields", None) or {}
+    return {**own, **fields}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -21,66 +21,22 @@ Without the note a delete that knows no id has nothing to delete.
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.clouds.ports import Anew, Missing, PlainObject, PlainSpec, Refused, Session
 from mantle.model.schema import Neighbourhood, ResourceSchema, TypeFacts
 from mantle.resources import cloud_object as generic
+from mantle.resources import plain_back
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.kit import Context, Done, Failed, Outcome, ResourceType, Wait
 from mantle.resources.names import find_id, name_of
+from mantle.resources.plain_sheets import Resolve, Sheet, To
 from mantle.resources.unique import had_once
-
-Resolve = Callable[[Context, Any], Awaitable[Any]]
 
 CLEARED = "none_before"
 """In a row's data: there was no object of this like before ours was asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class To:
-    """The field that a property becomes, and how its value becomes the field's."""
-
-    name: str
-    resolve: Resolve
-    kind: str = ""
-    """The resource type that an id there is of, when it is one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A property that the service is told by requests of its own."""
-
-    setting: str
-    values: Callable[[Context, Any], Awaitable[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """All that differs from one plain type to the next."""
-
-    schema: ResourceSchema
-    kind: str
-    """A name of `clouds/plain.py`."""
-    fields: Mapping[str, str | To] = field(default_factory=dict)
-    """Property to field. A property that is not given is no field: the service chooses."""
-    always: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that are the same for every object of the type."""
-    named: bool = True
-    """Whether the object has a name of its own."""
-    parent: tuple[str, Resolve] | None = None
-    """The property that says what it lives below."""
-    parts: Mapping[str, Part] = field(default_factory=dict)
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    """Attribute to field, where they differ or are no property; see `_attributes`."""
-    admin_only: bool = False
-    check: Callable[[Mapping[str, Any]], list[str]] | None = None
-    neighbours: Callable[[Mapping[str, Any], Neighbourhood], tuple[str, ...]] | None = None
-    replace_when: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
-    unique: tuple[str, ...] = ()
-    """Properties that only one object can have together: an old one goes first."""
 
 
 # --- how values become fields ----------------------------------------------------------------
@@ -171,6 +127,9 @@ def plain(sheet: Sheet) -> ResourceType:
         collection=lambda session: session.plain(sheet.kind),
         spec=functools.partial(spec_of, sheet),
         attributes=functools.partial(_attributes, sheet),
+        written=functools.partial(plain_back.written, sheet),
+        unreadable=plain_back.unreadable(sheet),
+        unseen=plain_back.unseen(sheet),
     )
     kind = cloud_object(blueprint)
     return replace(

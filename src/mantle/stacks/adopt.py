@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mantle.access.caller import Caller
+from mantle.clouds.plain import CLOUDWIDE
 from mantle.model.errors import Conflict, MantleError, NotFound
 from mantle.model.graph import TemplateSource
 from mantle.model.records import OperationRecord, StackRecord
@@ -211,11 +212,15 @@ def refuse_owned(connection: Connection, stack: StackRecord, document: Mapping[s
     for _, kind, physical_id in _claims(document.get("resources")):
         for other in resource_rows.by_physical_id(connection, physical_id):
             owner = stack_rows.get(connection, other.stack_id)
-            if owner is None or owner.project_id != stack.project_id or other.type != kind:
+            if owner is None or other.type != kind:
+                continue
+            if owner.project_id != stack.project_id and kind not in CLOUDWIDE:
                 continue
             if owner.deleted_at is None and owner.cloud == stack.cloud:
+                whose = f"resource {other.name!r} of stack {owner.name!r}"
+                if owner.project_id != stack.project_id:
+                    whose = "a stack of another project"
                 raise Conflict(
-                    f"{kind} {physical_id} belongs to resource {other.name!r} of stack "
-                    f"{owner.name!r} already.",
+                    f"{kind} {physical_id} belongs to {whose} already.",
                     remedy="Abandon that stack first, or leave the resource out.",
                 )

@@ -10,7 +10,7 @@ import asyncio
 import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,9 +18,10 @@ import msgspec
 import yaml
 
 from mantle.access.caller import Caller
+from mantle.access.policy import allows
 from mantle.clouds.ports import CloudError, CloudObject, Missing, ObjectStatus, Session
 from mantle.engine.operation import load
-from mantle.model.errors import Conflict, Findings, MantleError, NotFound, Problem
+from mantle.model.errors import Conflict, Findings, Forbidden, MantleError, NotFound, Problem
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ResourceId, Token
 from mantle.model.plan import Plan
@@ -179,15 +180,20 @@ async def _objects(
     if request.everything and request.objects:
         raise MantleError("Name the objects, or ask for everything, not both.")
     if not request.everything:
-        return await _named_objects(control, session, request.objects), ()
+        return await _named_objects(control, caller, session, request.objects), ()
     found = await unmanaged_objects(control, caller.project_id, request.cloud, request.only_type)
     tokens = {each.token for _, each in found.objects}
+    known = control.registry.types
+    may = allows(caller.roles, "types:cloudwide")
+    cloudwide = set() if may else {name for name in known if known[name].facts.admin_only}
     listed: Listed = []
     left: list[tuple[str, str, str]] = []
     for kind, each in found.objects:
         if not fnmatch.fnmatchcase(each.name, request.pattern):
             continue
         why = _unfit(control, kind, each)
+        if kind in cloudwide:
+            why = "it is the cloud's: an administrator takes it over, by its id"
         if made_on_the_way(each, tokens):
             why = "the cloud made it for another object, and it goes with that"
         if why:
@@ -203,10 +209,11 @@ async def _objects(
 
 
 async def _named_objects(
-    control: Control, session: Session, asked: Sequence[tuple[str, str]]
+    control: Control, caller: Caller, session: Session, asked: Sequence[tuple[str, str]]
 ) -> Listed:
     if not asked:
         raise MantleError("No object is named.", remedy="Name them as TYPE=ID.")
+    _refuse_the_clouds_own(control, caller, {kind for kind, _ in asked})
     listed: Listed = []
     findings = Findings()
     wanted = list(dict.fromkeys(asked))
@@ -232,6 +239,18 @@ async def _named_objects(
                     listed.append((kind, each))
     findings.raise_if_any()
     return listed
+
+
+def _refuse_the_clouds_own(control: Control, caller: Caller, kinds: Collection[str]) -> None:
+    """Before anything is read: the log-in that reads may see what its users may not."""
+    known = control.registry.types
+    theirs = sorted(each for each in kinds if each in known and known[each].facts.admin_only)
+    if theirs and not allows(caller.roles, "types:cloudwide"):
+        raise Forbidden(
+            f"You are not authorized to take over {', '.join(theirs)}: it is the cloud's, not a "
+            "project's.",
+            remedy="Leave it out, or ask an administrator.",
+        )
 
 
 def _why_not(control: Control, kind: str, object_id: str, found: object) -> Problem | None:

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from mantle.clouds.ports import CloudError, CloudObject, Session
+from mantle.clouds.plain import KINDS
+from mantle.clouds.ports import CloudError, CloudObject, PlainObject, Session
 from mantle.model.drift import GONE, STATUS, Difference, DriftPolicy, Ending, Finding, Look
 from mantle.model.errors import Conflict, MantleError
 from mantle.model.ids import OperationId, ProjectId, StackId
@@ -22,6 +23,7 @@ from mantle.plan.drift import differences, is_settled, told
 from mantle.plan.masking import MASKED, Mask
 from mantle.plan.stack import mask_for
 from mantle.resources.cloud_object import shown
+from mantle.resources.inverse import flat
 from mantle.stacks.control import Control
 from mantle.stacks.drift_policies import read_policies
 from mantle.stacks.queries import load_stack
@@ -194,7 +196,9 @@ async def _live(control: Control, session: Session, rows: Sequence[ResourceRecor
 def _asked_for(found: CloudObject) -> Collection[str]:
     """The fields that a request set; an object without a spec is all request."""
     fields: dict[str, Any] = msgspec.to_builtins(found)
-    asked: Collection[str] = fields.get("spec") or fields.keys() - OWN
+    asked = flat(fields["spec"]).keys() if fields.get("spec") else fields.keys() - OWN
+    if isinstance(found, PlainObject):
+        return asked | KINDS[found.kind].tells.keys()
     return asked
 
 

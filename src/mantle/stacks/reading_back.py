@@ -13,7 +13,7 @@ from mantle.model.drift import GONE, STATUS, Finding
 from mantle.model.errors import MantleError
 from mantle.model.records import ResourceRecord, StackRecord
 from mantle.plan.drift import as_left, is_settled
-from mantle.resources.inverse import Inverse, Peers
+from mantle.resources.inverse import Inverse, Peers, flat
 from mantle.resources.kit import Context, ResourceType
 from mantle.stacks.control import Control
 
@@ -119,8 +119,7 @@ def _tidy(value: Any) -> Any:
 def _plain(found: Any) -> dict[str, Any]:
     """A spec, or an object's, as JSON."""
     spec = getattr(found, "spec", found)
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
-    return plain
+    return flat(msgspec.json.decode(msgspec.json.encode(spec)))
 
 
 def context(control: Control, trial: Trial, properties: Mapping[str, Any]) -> Context:

@@ -43,6 +43,10 @@ class Remembered:
         self._behind = behind
         self._collections: dict[str, Any] = {}
 
+    def plain(self, kind: str) -> Any:
+        """Plain objects of one kind."""
+        return self._collections.setdefault(f"plain/{kind}", _Collection(self._behind.plain(kind)))
+
     def __getattr__(self, name: str) -> Any:
         known = self._collections.get(name)
         if known is None:

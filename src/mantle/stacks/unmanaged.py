@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mantle.clouds import ports
-from mantle.clouds.plain import KINDS
+from mantle.clouds.plain import CLOUDWIDE, KINDS
 from mantle.clouds.ports import GIVEN, CloudError, CloudObject, Denied, Session
 from mantle.model.errors import NotFound
 from mantle.model.ids import ProjectId
@@ -103,6 +103,8 @@ async def unmanaged_objects(
     """The same, with all that the cloud says of them."""
     session = control.cloud_named(cloud).session(project_id)
     ids, tokens = await control.database.read(_known, project_id, cloud)
+    # What is the cloud's, another project's stack may have made.
+    everywhere, others = await control.database.read(resource_rows.marks_on_cloud, cloud, CLOUDWIDE)
     types = control.registry.types.items()
     absent = {
         each.resource_type for each in control.cloud_named(cloud).limitations if not each.path
@@ -141,8 +143,8 @@ async def unmanaged_objects(
             (name, each)
             for name, each in listed
             if only in {None, name}
-            and each.id not in ids
-            and not _of_the_cloud(each, tokens)
+            and each.id not in (everywhere if name in CLOUDWIDE else ids)
+            and not _of_the_cloud(each, others if name in CLOUDWIDE else tokens)
             and (each.token or not _of_others(each, ids, ours))
         ),
         unseen=tuple(unseen),

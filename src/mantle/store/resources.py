@@ -1,6 +1,6 @@
 """Resource rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -86,6 +86,20 @@ def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[Reso
         resource_of(row)
         for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name))
     ]
+
+
+def marks_on_cloud(
+    connection: Connection, cloud: str, types: Collection[str]
+) -> tuple[set[str], set[str]]:
+    """(ids, tokens) of the rows of these types in live stacks of all projects on a cloud."""
+    query = (
+        select(resources.c.physical_id, resources.c.token)
+        .join(stacks, stacks.c.id == resources.c.stack_id)
+        .where(stacks.c.cloud == cloud, stacks.c.deleted_at.is_(None))
+        .where(resources.c.resolved_type.in_(sorted(types)))
+    )
+    rows = connection.execute(query).all()
+    return {row.physical_id for row in rows if row.physical_id}, {row.token for row in rows}
 
 
 def readable_of_stacks(

@@ -149,6 +149,7 @@ def _image(raw: Raw) -> PlainObject:
         status = ObjectStatus.ERROR
     name = str(raw.get("name") or "")
     told = {key: value for key, value in raw.items() if not key.startswith(marks.OURS)}
+    told["location"] = raw.get(LOCATION)
     return PlainObject(
         id=raw["id"],
         name=name,
@@ -157,7 +158,7 @@ def _image(raw: Raw) -> PlainObject:
         fault=f"the import from the address failed in {failed}" if failed else "",
         created_at=states.seconds(raw.get("created_at")),
         spec=PlainSpec(
-            name=name, fields={each: raw[each] for each in PLAIN if raw.get(each) is not None}
+            name=name, fields={each: told[each] for each in (*PLAIN, "location") if each in told}
         ),
         kind="images",
         told=told,

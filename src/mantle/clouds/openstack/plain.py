@@ -50,12 +50,15 @@ def read_plain(
 ) -> PlainObject:
     """An object as the port has it."""
     told = {name: value for name, value in raw.items() if name not in {FIELD, "links"}}
+    if known.name == "flavors":
+        told["swap"] = raw.get("swap") or 0  # "" is what Nova before 2.75 says of none
     if mark is Marked.DESCRIPTION:
         told["description"] = marks.described(raw.get("description"))[0]
     if mark is Marked.TAGS:
         told["tags"] = list(marks.other_tags(raw.get("tags") or ()))
     name = str(raw.get("name") or "")
-    fields = {each: told[each] for each in asks if told.get(each) is not None}
+    # Also what is null: by that, drift sees what somebody took away.
+    fields = {each: told[each] for each in asks if each in told}
     return PlainObject(
         id=object_id,
         name=name,

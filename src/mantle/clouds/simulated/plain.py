@@ -1,7 +1,7 @@
 """Plain objects and settings in memory: what every kind of `clouds/plain.py` has in common."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,36 @@ def _kind(known: PlainKind) -> Kind:
     def id_of(spec: PlainSpec) -> str:
         return str(_value(spec, known.given_id) or "")
 
-    return Kind(name=known.name, make=make, needs=needs, id_of=id_of if known.given_id else None)
+    def seen(world: World, project: ProjectId, found: Any) -> PlainObject:
+        parts = {
+            name: _AS_TOLD.get(setting, dict)(world.settings.get((project, setting, found.id), {}))
+            for name, setting in known.tells.items()
+        }
+        plain: PlainObject = found
+        return replace(plain, told={**plain.told, **parts})
+
+    return Kind(
+        name=known.name,
+        make=make,
+        needs=needs,
+        id_of=id_of if known.given_id else None,
+        related=seen if known.tells else None,
+    )
+
+
+def _sub_ports(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    split = {port: str(value).split(" ") for port, value in values.items()}
+    return [
+        {"port_id": port, "segmentation_type": kind, "segmentation_id": int(number)}
+        for port, (kind, number) in split.items()
+    ]
+
+
+_AS_TOLD: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "aggregate_hosts": list,
+    "trunk_ports": _sub_ports,
+}
+"""How a service tells these settings with their object; the others are maps there as well."""
 
 
 PLAIN: Mapping[str, Kind] = {name: _kind(known) for name, known in KINDS.items()}

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.resources.kit import Context
-from mantle.resources.nova.flavor import projects, texts
-from mantle.resources.plain import Part, SettingSheet, Sheet, named, plain, setting
+from mantle.resources.nova.flavor import as_texts, projects, texts
+from mantle.resources.plain import SettingSheet, named, plain, setting
+from mantle.resources.plain_sheets import Part, Sheet
 from mantle.resources.schemas import boolean, integer, listing, mapping, schema, string
 
 
@@ -37,7 +38,7 @@ TYPE = Sheet(
     kind="volume_types",
     fields={"description": "description", "is_public": "is_public"},
     parts={
-        "metadata": Part(setting="type_specs", values=texts),
+        "metadata": Part(setting="type_specs", values=texts, told="extra_specs", back=as_texts),
         "projects": Part(setting="type_access", values=projects),
     },
     check=_private,
@@ -95,7 +96,7 @@ SPECS = Sheet(
         since="7.0.0",
     ),
     kind="qos_specs",
-    parts={"specs": Part(setting="qos_specs_values", values=texts)},
+    parts={"specs": Part(setting="qos_specs_values", values=texts, told="specs", back=as_texts)},
     unique=("name",),
     admin_only=True,
 )

@@ -5,7 +5,8 @@ from typing import Any
 
 from mantle.model.schema import AllowedPattern
 from mantle.resources.kit import Context
-from mantle.resources.plain import Part, Sheet, plain
+from mantle.resources.plain import plain
+from mantle.resources.plain_sheets import Part, Sheet
 from mantle.resources.schemas import boolean, integer, listing, mapping, schema, string, strings
 
 UUID = AllowedPattern(
@@ -74,6 +75,7 @@ SHEET = Sheet(
     },
     parts={"members": Part(setting="image_members", values=_projects)},
     check=_members,
+    unreadable={"extra_properties": "the service tells them among its own"},
 )
 
 TYPE = plain(SHEET)

@@ -1,6 +1,7 @@
 """OS::Keystone::Region, Service and Endpoint: the catalog that clients find services by."""
 
-from mantle.resources.plain import Sheet, plain, to
+from mantle.resources.plain import plain, to
+from mantle.resources.plain_sheets import Sheet
 from mantle.resources.schemas import boolean, schema, string
 
 REGION = Sheet(

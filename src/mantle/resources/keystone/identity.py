@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Kind, Property
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
-from mantle.resources.plain import Part, SettingSheet, Sheet, named, plain, setting, to
+from mantle.resources.plain import SettingSheet, named, plain, setting, to
+from mantle.resources.plain_sheets import Part, Sheet, To
 from mantle.resources.schemas import boolean, listing, maps, schema, string, strings
 
 ROLES = maps(
@@ -74,6 +76,13 @@ DOMAIN = Sheet(
     admin_only=True,
 )
 
+
+def _parent(fields: Mapping[str, Any], peers: Peers) -> Any:
+    """What is right below a domain has no project above it."""
+    above = fields.get("parent_id")
+    return None if above == fields.get("domain_id") else peers("OS::Keystone::Project", above)
+
+
 PROJECT = Sheet(
     schema=schema(
         "OS::Keystone::Project",
@@ -100,7 +109,9 @@ PROJECT = Sheet(
         "domain": IN_DOMAIN,
         "description": "description",
         "enabled": "enabled",
-        "parent": to("parent_id", "projects", "OS::Keystone::Project"),
+        "parent": To(
+            name="parent_id", resolve=named("projects"), kind="OS::Keystone::Project", back=_parent
+        ),
         "tags": "tags",
     },
     unique=("name",),

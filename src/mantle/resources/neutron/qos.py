@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from mantle.model.schema import Kind, Property
-from mantle.resources.plain import Sheet, named, plain
+from mantle.resources.plain import named, plain
+from mantle.resources.plain_sheets import Sheet
 from mantle.resources.schemas import boolean, integer, not_offered, schema, string
 
 OURS = "it always belongs to the stack's project. Leave tenant_id out."

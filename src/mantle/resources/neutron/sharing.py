@@ -5,8 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 from mantle.model.schema import Length
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
-from mantle.resources.plain import Sheet, To, named, plain, to
+from mantle.resources.plain import named, plain, to
+from mantle.resources.plain_sheets import Sheet, To
 from mantle.resources.schemas import (
     boolean,
     integer,
@@ -102,9 +104,22 @@ OBJECTS = {
 }
 
 
+SHARED_TYPES = {
+    "network": "OS::Neutron::Net",
+    "qos_policy": "OS::Neutron::QoSPolicy",
+    "security_group": "OS::Neutron::SecurityGroup",
+    "address_scope": "OS::Neutron::AddressScope",
+    "subnetpool": "OS::Neutron::SubnetPool",
+}
+
+
 async def _shared_object(ctx: Context, value: Any) -> str:
     """By name or id, of the kind that `object_type` says."""
     return str(await named(OBJECTS[ctx.properties["object_type"]])(ctx, value))
+
+
+def _told_object(fields: Mapping[str, Any], peers: Peers) -> Any:
+    return peers(SHARED_TYPES[str(fields["object_type"])], fields.get("object_id"))
 
 
 def _actions(properties: Mapping[str, Any]) -> list[str]:
@@ -137,7 +152,7 @@ RBAC = Sheet(
     kind="rbac_policies",
     fields={
         "object_type": "object_type",
-        "object_id": To(name="object_id", resolve=_shared_object),
+        "object_id": To(name="object_id", resolve=_shared_object, back=_told_object),
         "action": "action",
         "target_tenant": "target_tenant",
     },

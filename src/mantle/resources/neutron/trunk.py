@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Kind, Neighbourhood
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
 from mantle.resources.neutron.security_group import PROTOCOLS
-from mantle.resources.plain import Part, Sheet, To, named, plain, to
+from mantle.resources.plain import named, plain, to
+from mantle.resources.plain_sheets import Part, Sheet, To
 from mantle.resources.schemas import boolean, integer, maps, schema, string
 
 NETWORK_TYPES = ("local", "vlan", "vxlan", "gre", "geneve", "flat")
@@ -19,6 +21,17 @@ async def _sub_ports(ctx: Context, value: Any) -> Mapping[str, Any]:
         await ports(ctx, each["port"]): f"{each['segmentation_type']} {each['segmentation_id']}"
         for each in value or ()
     }
+
+
+def _told_ports(value: Any, peers: Peers) -> Any:
+    return [
+        {
+            "port": peers("OS::Neutron::Port", each["port_id"]),
+            "segmentation_type": each["segmentation_type"],
+            "segmentation_id": each["segmentation_id"],
+        }
+        for each in value or ()
+    ]
 
 
 def _tags(properties: Mapping[str, Any]) -> list[str]:
@@ -70,7 +83,11 @@ TRUNK = Sheet(
         "description": "description",
         "admin_state_up": "admin_state_up",
     },
-    parts={"sub_ports": Part(setting="trunk_ports", values=_sub_ports)},
+    parts={
+        "sub_ports": Part(
+            setting="trunk_ports", values=_sub_ports, told="sub_ports", back=_told_ports
+        )
+    },
     check=_tags,
 )
 
@@ -210,6 +227,10 @@ def _ports(properties: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _told_protocol(fields: Mapping[str, Any], _: Peers) -> Any:
+    return fields.get("protocol") or "0"
+
+
 async def _protocol(_: Context, value: Any) -> Any:
     """0 is any, as Neutron says it by saying nothing."""
     return None if value in {"0", "any"} else value
@@ -246,7 +267,7 @@ GROUP_RULE = Sheet(
         "ethertype": "ethertype",
         "port_range_min": "port_range_min",
         "port_range_max": "port_range_max",
-        "protocol": To(name="protocol", resolve=_protocol),
+        "protocol": To(name="protocol", resolve=_protocol, back=_told_protocol),
         "remote_group": to("remote_group_id", "security_groups", "OS::Neutron::SecurityGroup"),
         "remote_ip_prefix": "remote_ip_prefix",
     },

@@ -4,14 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Kind
+from mantle.resources.inverse import Peers
 from mantle.resources.kit import Context
-from mantle.resources.plain import Part, Sheet, named, plain
+from mantle.resources.plain import named, plain
+from mantle.resources.plain_sheets import Part, Sheet
 from mantle.resources.schemas import boolean, integer, listing, mapping, number, schema, string
 
 
 async def texts(_: Context, value: Any) -> Mapping[str, Any]:
     """Values of extra specs and metadata are texts."""
     return {key: str(each) for key, each in (value or {}).items() if each is not None}
+
+
+def as_texts(value: Any, _: Peers) -> Any:
+    """As it is told."""
+    return dict(value or {})
 
 
 async def projects(ctx: Context, value: Any) -> Mapping[str, Any]:
@@ -66,7 +73,9 @@ FLAVOR = Sheet(
         "is_public": "os-flavor-access:is_public",
     },
     parts={
-        "extra_specs": Part(setting="flavor_specs", values=texts),
+        "extra_specs": Part(
+            setting="flavor_specs", values=texts, told="extra_specs", back=as_texts
+        ),
         "tenants": Part(setting="flavor_access", values=projects),
     },
     attributes={"is_public": "os-flavor-access:is_public"},
@@ -78,6 +87,15 @@ FLAVOR = Sheet(
 
 async def _hosts(_: Context, value: Any) -> Mapping[str, Any]:
     return dict.fromkeys(value or (), True)
+
+
+def _named_hosts(value: Any, _: Peers) -> Any:
+    return sorted(value or ())
+
+
+def _own_metadata(value: Any, _: Peers) -> Any:
+    """The zone is told among them, and is a property of its own."""
+    return {name: each for name, each in (value or {}).items() if name != "availability_zone"}
 
 
 AGGREGATE = Sheet(
@@ -97,8 +115,10 @@ AGGREGATE = Sheet(
     kind="host_aggregates",
     fields={"availability_zone": "availability_zone"},
     parts={
-        "hosts": Part(setting="aggregate_hosts", values=_hosts),
-        "metadata": Part(setting="aggregate_metadata", values=texts),
+        "hosts": Part(setting="aggregate_hosts", values=_hosts, told="hosts", back=_named_hosts),
+        "metadata": Part(
+            setting="aggregate_metadata", values=texts, told="metadata", back=_own_metadata
+        ),
     },
     unique=("name",),
     admin_only=True,

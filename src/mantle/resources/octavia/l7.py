@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mantle.model.schema import Kind
-from mantle.resources.plain import Sheet, named, plain, to
+from mantle.resources.plain import named, plain, to
+from mantle.resources.plain_sheets import Sheet
 from mantle.resources.schemas import boolean, number, schema, string
 
 ACTIONS = ("REJECT", "REDIRECT_TO_POOL", "REDIRECT_TO_URL")

@@ -2,7 +2,8 @@
 
 from mantle.model.schema import Kind
 from mantle.resources.kit import ResourceType
-from mantle.resources.plain import Sheet, plain, to
+from mantle.resources.plain import plain, to
+from mantle.resources.plain_sheets import Sheet
 from mantle.resources.schemas import boolean, schema, string
 
 
@@ -57,7 +58,7 @@ def _offer(
             fields={
                 "description": "description",
                 "enabled": "enabled",
-                profile: to(f"{profile}_id", profiles),
+                profile: to(f"{profile}_id", profiles, f"OS::Octavia::{name}Profile"),
             },
             unique=("name",),
             admin_only=True,

@@ -192,7 +192,9 @@ def test_fields_and_parts_that_were_changed_beside_mantle_are_told_and_corrected
         await settled(control, "s")
         assert (await rules.get(rule.id)).spec.fields["max_kbps"] == 1000
         assert (await session.plain("flavors").get(flavor.id)).told["extra_specs"] == {"a": "b"}
-        assert (await session.plain("host_aggregates").get(hosts.id)).told["hosts"] == ["simulated-1"]
+        assert (await session.plain("host_aggregates").get(hosts.id)).told["hosts"] == [
+            "simulated-1"
+        ]
         await look(control, ADMIN.project_id, "simulated")
         assert (await list_drift(control, stack))[0] == []
 

@@ -88,7 +88,8 @@ THE_CLOUDS = """
     region: {get_resource: region}, interface: public, url: 'http://dns'}}
   flavor: {type: OS::Nova::Flavor, properties: {name: f, ram: 64, vcpus: 1, is_public: false,
     extra_specs: {a: b}}}
-  hosts: {type: OS::Nova::HostAggregate, properties: {name: h, hosts: [simulated-1], metadata: {ssd: yes}}}
+  hosts: {type: OS::Nova::HostAggregate, properties: {name: h, hosts: [simulated-1],
+    metadata: {ssd: yes}}}
   type: {type: OS::Cinder::VolumeType, properties: {name: fast, metadata: {a: b}}}
   specs: {type: OS::Cinder::QoSSpecs, properties: {name: q, specs: {total_iops_sec: '5'}}}
   told: {type: OS::Octavia::FlavorProfile, properties: {name: fp, flavor_data: '{}',

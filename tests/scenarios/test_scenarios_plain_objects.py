@@ -59,7 +59,8 @@ PROJECTS_OWN = """
     action: REDIRECT_TO_URL, redirect_url: 'http://e'}}
   when: {type: OS::Octavia::L7Rule, properties: {l7policy: {get_resource: l7}, type: PATH,
     compare_type: STARTS_WITH, value: /a}}
-  image: {type: OS::Glance::WebImage, properties: {name: i, disk_format: raw, container_format: bare,
+  image: {type: OS::Glance::WebImage, properties: {name: i, disk_format: raw, container_format:
+    bare,
     location: 'http://images/one', tags: [x]}}
 """
 THE_CLOUDS = """

@@ -100,3 +100,9 @@ def test_an_engine_alone_never_lapses():
     assert member.sure(4e9)
     member.spoke(4e9)
     assert member.lapses == 0
+
+
+@pytest.mark.parametrize("seed", [1000233])
+def test_an_engine_that_was_frozen_between_a_look_and_the_deed_leaves_nothing_behind(seed):
+    """The question stands before every call that changes something, not only before its phase."""
+    assert apart(lambda: simulate(seed)).wrongs == ()

@@ -32,6 +32,7 @@ from mantle.engine.deeds import (
     name_it_has,
     phase_of,
 )
+from mantle.engine.guarded import Guarded
 from mantle.engine.handing_over import delegated
 from mantle.engine.hooks import hold, hook_of
 from mantle.engine.keeping import ended, intended, token_of
@@ -304,7 +305,7 @@ class Drive:
             properties=self.after,
             before=self.before,
             metadata=self.metadata,
-            cloud=walk.session,
+            cloud=walk.session if self.type.needs_no_cloud else Guarded(walk.session, self._proved),
             fresh=self.fresh and self._calls == 0,
             now=walk.now(),
             started_at=self.row.started_at or walk.now(),

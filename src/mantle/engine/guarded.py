@@ -1,0 +1,61 @@
+"""A view of a cloud whose calls that change something ask first whether they still may.
+
+A phase looks and then acts. Between the two an engine may have been frozen for so long that its
+operation is another's (see `membership`), so the question stands before each deed and not only
+before the phase. What only looks is not kept waiting.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Prove = Callable[[], Awaitable[None]]
+
+DEEDS = frozenset(
+    {
+        "create",
+        "update",
+        "delete",
+        "power",
+        "rebuild",
+        "restore",
+        "put",
+        "drop",
+        "resize",
+        "migrate",
+    }
+)  # fmt: skip
+"""Methods of collections that change something."""
+
+WAYS = frozenset({"plain", "settings"})
+"""Methods of a session that give a collection."""
+
+
+class Guarded:
+    """A session or one of its collections."""
+
+    __slots__ = ("_inner", "_prove")
+
+    def __init__(self, inner: Any, prove: Prove) -> None:
+        self._inner = inner
+        self._prove = prove
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What it stands for: whoever asks what a collection can do is told of the collection."""
+        return type(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name in WAYS:
+            return lambda kind: Guarded(found(kind), self._prove)
+        if name in DEEDS:
+            prove = self._prove
+
+            async def deed(*args: Any, **kwargs: Any) -> Any:
+                await prove()
+                return await found(*args, **kwargs)
+
+            return deed
+        if callable(found) or isinstance(found, str):
+            return found
+        return Guarded(found, self._prove)

@@ -162,12 +162,12 @@ class DatabaseDoor(Door, Database):
         return fault
 
     async def _until_it_answers(self) -> None:
-        began = self.process.loop.time()
-        while (left := self.cut_off_until - self.process.loop.time()) > 0:
-            waited = self.process.loop.time() - began
-            if waited >= self.patience_seconds:
+        loop = self.process.loop
+        patient_until = loop.time() + self.patience_seconds
+        while self.cut_off_until > loop.time():
+            if loop.time() >= patient_until:
                 raise DatabaseAway("The database does not answer (simulated).")
-            await asyncio.sleep(min(left, self.patience_seconds - waited))
+            await asyncio.sleep(min(self.cut_off_until, patient_until) - loop.time())
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else a database has: engines, and the gates to its threads."""
@@ -179,6 +179,8 @@ class JournalDoor(DatabaseDoor):
 
     me = ""
     """The engine's id."""
+    alone = False
+    """It shares the database with nobody; what an earlier process held is its own."""
 
     async def deed(
         self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any
@@ -189,8 +191,24 @@ class JournalDoor(DatabaseDoor):
                 return await self._audited(engine, function, *args)
             case "take_over":
                 return await self._witnessed(engine, function, *args)
+            case "claim":
+                return await self._claimed(engine, function, *args)
             case _:
                 return await super().deed(engine, function, *args, **kwargs)
+
+    async def _claimed(self, engine: Engine, function: Callable[..., T], *args: Any) -> T:
+        """Who claims has taken it, and it was not taken back since."""
+        operation_id, _, _, attempt = args
+        before = self._holders({operation_id})[operation_id]
+        answer = await super().deed(engine, function, *args)
+        if answer is not None and attempt is not None:
+            holder, epoch = before
+            if epoch != attempt or (holder != self.me and not self.alone):
+                self.witness.wrong(
+                    f"{self.process.name} claimed operation {operation_id} as of epoch {attempt}, "
+                    f"which was {holder or 'nobody'}'s as of epoch {epoch}"
+                )
+        return answer
 
     async def _witnessed(self, engine: Engine, function: Callable[..., T], *args: Any) -> T:
         victim, _, lease_seconds = args

@@ -25,8 +25,19 @@ _RESOLUTION = 1e-6
 """What is due within a microsecond is due now: floats are coarser than timers' sums."""
 
 
+MOST_TURNS = 1_000_000
+"""Callbacks of one run, at most: some thirty times what a long one needs."""
+
+MOST_AT_ONCE = 50_000
+"""Callbacks at one moment, at most: more means that something turns in a circle."""
+
+
 class Deadlock(RuntimeError):
     """Everything waits, and nothing will ever wake it."""
+
+
+class Livelock(Deadlock):
+    """Something turns in a circle: it runs and runs, and nothing comes of it."""
 
 
 class Process:
@@ -103,6 +114,8 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self._clock_resolution = _RESOLUTION
         self.turns = 0
         """Callbacks run."""
+        self._turns_before = 0
+        """Those of them that ran before this moment of virtual time."""
         self.set_task_factory(self._made)
         self.complaints: list[str] = []
         """What tasks ended with although nobody looked."""
@@ -163,12 +176,16 @@ class SimulationLoop(asyncio.BaseEventLoop):
         if not ready:
             if not scheduled:
                 raise Deadlock("every task waits, and no timer is set to wake one")
-            self._now = max(self._now, scheduled[0]._when)  # noqa: SLF001
+            self._reach(scheduled[0]._when)  # noqa: SLF001
         due = self._now + _RESOLUTION
         while scheduled and scheduled[0]._when <= due:  # noqa: SLF001
             handle = heapq.heappop(scheduled)
             handle._scheduled = False  # noqa: SLF001
+            # Time goes with them: who waits for a moment that is nearer than the resolution would
+            # else be woken before it, again and again.
+            self._reach(handle._when)  # noqa: SLF001
             ready.append(handle)
+        self._bounded()
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:  # noqa: SLF001
@@ -179,3 +196,16 @@ class SimulationLoop(asyncio.BaseEventLoop):
                 continue
             self.turns += 1
             handle._run()  # noqa: SLF001
+
+    def _reach(self, moment: float) -> None:
+        """It is this late now."""
+        if moment > self._now:
+            self._now = moment
+            self._turns_before = self.turns
+
+    def _bounded(self) -> None:
+        """A run that would never end is a failure of its own, and not a silence."""
+        if self.turns - self._turns_before > MOST_AT_ONCE:
+            raise Livelock(f"{MOST_AT_ONCE} callbacks in a row, and time stands at {self._now:.6f}")
+        if self.turns > MOST_TURNS:
+            raise Livelock(f"{MOST_TURNS} callbacks, and no end by {self._now:.0f} s")

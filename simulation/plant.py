@@ -242,6 +242,7 @@ class Plant:
             chance=dice.bytes,
         )
         database.me = control.machine.id
+        database.alone = self.setting.alone
         return control, engine
 
     async def _engine(self, process: Process, slot: str) -> None:

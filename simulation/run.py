@@ -30,9 +30,6 @@ STORM_SECONDS = 400.0
 PATIENCE_SECONDS = 1100.0
 """Of virtual time, for the operations of one stack to end: a storm, and the longest wait."""
 
-TURNS = 3_000_000
-"""Callbacks of one run, at most: more means that something turns in a circle."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -84,7 +81,7 @@ def simulate(
         try:
             operations = loop.run_until_complete(_story(plant))
         except Deadlock as error:
-            plant.wrong(f"deadlock: {error}")
+            plant.wrong(f"{type(error).__name__.lower()}: {error}")
         for defect in defects:
             plant.wrong(defect)
     report = Report(
@@ -193,7 +190,7 @@ async def _quiet(plant: Plant, judge: Judge, name: str | None) -> None:
             live = judge.busy(name)
             if live is None:
                 return
-        if plant.loop.time() > end or plant.loop.turns > TURNS:
+        if plant.loop.time() > end:
             plant.wrong(f"{live} of {name} does not end")
             raise Deadlock(f"operation {live} does not end")
         await asyncio.sleep(0.5)

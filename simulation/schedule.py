@@ -1,6 +1,6 @@
 """What is asked of the control plane: a function of the seed. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from simulation.chance import Dice
@@ -103,6 +103,19 @@ def schedule_of(seed: int) -> Schedule:
         requests += _story(Dice(seed, "story", number), f"s{number}")
     return Schedule(
         seed=seed, setting=_setting(dice), rates=_rates(dice), requests=_shuffled(dice, requests)
+    )
+
+
+def often_frozen(schedule: Schedule) -> Schedule:
+    """The same, asked of three engines that are frozen far more often than any seed says.
+
+    For what goes wrong only between engines that take each other for dead.
+    """
+    rates = schedule.rates
+    return replace(
+        schedule,
+        setting=replace(schedule.setting, alone=False, engines=3, lease_seconds=1.5),
+        rates=replace(rates, freeze=0.05, crash=min(0.15, rates.crash), most=300),
     )
 
 

@@ -8,7 +8,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from simulation import loop as loops
 from simulation.doors import JournalDoor
 from simulation.loop import Livelock, SimulationLoop
 from simulation.plant import Doors
@@ -16,6 +15,8 @@ from simulation.run import apart, simulate
 from simulation.schedule import Rates, Request, Schedule, Setting, Verb
 from simulation.shapes import Shape
 from simulation.shrink import as_test
+
+from simulation import loop as loops
 
 
 @pytest.fixture(autouse=True)

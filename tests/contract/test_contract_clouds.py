@@ -285,6 +285,8 @@ def test_a_server_lives(on):
             (p.Power.SUSPEND, p.ObjectStatus.SUSPENDED),
             (p.Power.RESUME, p.ObjectStatus.ACTIVE),
             (p.Power.REBOOT, p.ObjectStatus.ACTIVE),
+            (p.Power.OFF, p.ObjectStatus.STOPPED),
+            (p.Power.HARD_REBOOT, p.ObjectStatus.ACTIVE),
         ):
             await servers.power(server.id, power)
             await until(servers, server.id, state)

@@ -80,6 +80,7 @@ OFF, REBOOT, RESIZE, MIGRATE = (
     SweepVerb.RESIZE,
     SweepVerb.MIGRATE,
 )
+HARD = SweepVerb.HARD_REBOOT
 SIZED = replace(BEGUN, wanted=("large", "id-l"))
 
 
@@ -103,6 +104,12 @@ SIZED = replace(BEGUN, wanted=("large", "id-l"))
         (REBOOT, BEGUN, SEEN, "d1", Act),
         (REBOOT, BEGUN, SEEN, "d2", TargetState.DONE),
         (REBOOT, BEGUN, replace(SEEN, status="STOPPED"), "d2", TargetState.FAILED),
+        # A hard one as well; it is what is done to a server in ERROR, once.
+        (HARD, TARGET, replace(SEEN, status="ERROR"), "d1", Act),
+        (HARD, BEGUN, replace(SEEN, status="ERROR"), "d1", Act),
+        (HARD, BEGUN, replace(SEEN, status="ERROR"), "d2", TargetState.FAILED),
+        (HARD, BEGUN, SEEN, "d2", TargetState.DONE),
+        (REBOOT, TARGET, replace(SEEN, status="ERROR"), "d1", TargetState.FAILED),
         # A resize by its deed and by the flavor.
         (RESIZE, replace(TARGET, wanted=("large",)), SEEN, "", Act),
         (RESIZE, replace(TARGET, wanted=("small",)), SEEN, "", TargetState.UNCHANGED),
@@ -131,7 +138,7 @@ def test_what_comes_next(verb, target, seen, newest, said):
 
 
 @given(
-    verb=st.sampled_from([REBOOT, RESIZE, MIGRATE, SweepVerb.LIVE_MIGRATE]),
+    verb=st.sampled_from([REBOOT, HARD, RESIZE, MIGRATE, SweepVerb.LIVE_MIGRATE]),
     status=st.sampled_from(["ACTIVE", "STOPPED", "SUSPENDED", "BUILDING", "ERROR", "DELETING"]),
     flavor=st.sampled_from(["small", "large", "tiny"]),
     host=st.sampled_from(["h1", "h2"]),

@@ -14,6 +14,7 @@ from power import CALLER, Plant
 
 from mantle.clouds import ports as p
 from mantle.clouds.simulated import Faults
+from mantle.fleet.planning import deed_of
 from mantle.fleet.sweeps import (
     SweepWish,
     apply_sweep,
@@ -277,6 +278,7 @@ def test_another_projects_servers_and_sweeps_are_not_there():
 
 
 VERBS = [
+    SweepWish(verb=SweepVerb.HARD_REBOOT, selector=ALL, parallel=2),
     SweepWish(verb=REBOOT, selector=ALL, parallel=2),
     SweepWish(verb=RESIZE, selector=ALL, flavor="m1.large", parallel=2),
     SweepWish(verb=SweepVerb.MIGRATE, selector=ALL, parallel=2),
@@ -284,7 +286,7 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "stride"), list(zip(VERBS, (1, 3, 3, 3), strict=True)))
+@pytest.mark.parametrize(("wish", "stride"), list(zip(VERBS, (3, 1, 3, 3, 3), strict=True)))
 def test_power_cuts_double_no_deed(wish, stride):
     """Cut at the writes and around the calls: every server is done, and done once."""
     number = 0
@@ -315,7 +317,7 @@ def cut_at(wish, number) -> bool:
     if not whole:
         assert plant.life(go_on)
     deeds = {slot[2]: [deed.verb for deed in done] for slot, done in plant.world.deeds.items()}
-    assert list(deeds.values()) == [[wish.verb.value]] * 2, (number, plant.moments[-3:], deeds)
+    assert list(deeds.values()) == [[deed_of(wish.verb)]] * 2, (number, plant.moments[-3:], deeds)
     return not whole
 
 

@@ -130,6 +130,9 @@ def power(
     verb: Literal["on", "off", "reboot", "suspend", "resume"],
     /,
     *names: str,
+    hard: Annotated[
+        bool, Parameter(negative="", help="With reboot: as the power switch does it.")
+    ] = False,
     which: Which = ANY,
     bounds: Bounds = LOOSE,
     manner: Manner = USUAL,
@@ -144,13 +147,17 @@ def power(
 
         mantle server power off 'web-*' --tag blue
         mantle server power reboot --stack shop --parallel 2 --failures 0
+        mantle server power reboot 'web-*' --status ERROR --hard
         mantle server power on '*' --at-most 50 --plan
 
     Args:
         verb: What to do.
         names: Names, ids, or patterns in quotes.
     """
-    return _sweep(common, manner, bounds, {"verb": verb, "selector": which.body(names)})
+    if hard and verb != "reboot":
+        raise Stop(Exit.USAGE, "--hard is for reboot: what is switched off is not asked.")
+    body = {"verb": "hard-reboot" if hard else verb, "selector": which.body(names)}
+    return _sweep(common, manner, bounds, body)
 
 
 def resize(

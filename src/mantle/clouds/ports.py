@@ -81,6 +81,9 @@ class Power(StrEnum):
     ON = "on"
     OFF = "off"
     REBOOT = "reboot"
+    """As the server's own system does it."""
+    HARD_REBOOT = "hard-reboot"
+    """As the power switch does it: also of a server in ERROR, or that does not listen."""
     SUSPEND = "suspend"
     RESUME = "resume"
 
@@ -247,7 +250,7 @@ class Deed:
 
     id: str
     verb: str
-    """`reboot`, `resize`, `migrate`, `live-migrate`; others in the cloud's own words."""
+    """`reboot` (hard ones, too), `resize`, `migrate`, `live-migrate`; others in the cloud's words."""
     at: float = 0.0
 
 

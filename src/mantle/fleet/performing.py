@@ -20,7 +20,7 @@ from mantle.clouds.ports import Clash, CloudError, Missing, Move, Power, Session
 from mantle.engine.dispatch import QUEUE
 from mantle.engine.machine import Machine
 from mantle.fleet.inventory import seen_of
-from mantle.fleet.planning import Act, End, Look, by_deed, next_for
+from mantle.fleet.planning import Act, End, Look, by_deed, deed_of, next_for
 from mantle.fleet.sweeps import SWEEP
 from mantle.lib.looping import Loop
 from mantle.model.sweeps import Seen, Sweep, SweepStatus, SweepVerb, Target, TargetState
@@ -46,6 +46,7 @@ POWER = {
     SweepVerb.ON: Power.ON,
     SweepVerb.OFF: Power.OFF,
     SweepVerb.REBOOT: Power.REBOOT,
+    SweepVerb.HARD_REBOOT: Power.HARD_REBOOT,
     SweepVerb.SUSPEND: Power.SUSPEND,
     SweepVerb.RESUME: Power.RESUME,
 }
@@ -274,7 +275,7 @@ async def _look(session: Session, sweep: Sweep, target: Target) -> tuple[Seen | 
     if not by_deed(sweep.verb):
         return seen, ""
     deeds = await session.servers.deeds(target.server_id)
-    return seen, next((deed.id for deed in deeds if deed.verb == sweep.verb.value), "")
+    return seen, next((deed.id for deed in deeds if deed.verb == deed_of(sweep.verb)), "")
 
 
 def _begun(target: Target, newest: str, now: float) -> Target:

@@ -32,6 +32,11 @@ def by_deed(verb: SweepVerb) -> bool:
     return verb not in END_STATE
 
 
+def deed_of(verb: SweepVerb) -> str:
+    """What clouds remember it by: of reboots, that they were."""
+    return "reboot" if verb is SweepVerb.HARD_REBOOT else verb.value
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """Ask the cloud for it."""
@@ -122,7 +127,9 @@ def next_for(verb: SweepVerb, target: Target, seen: Seen | None, newest: str) ->
     begun = target.state is TargetState.ACTING
     if seen.status == BUILDING:
         return Look("it is being changed")
-    if seen.status == ERROR:
+    # A hard reboot is the way out of ERROR; after it, ERROR is its outcome.
+    mending = verb is SweepVerb.HARD_REBOOT and not (begun and newest != target.mark)
+    if seen.status == ERROR and not mending:
         said = f"It is in ERROR: {seen.fault}" if seen.fault else "It is in ERROR."
         return End(TargetState.FAILED, said)
     if not by_deed(verb):

@@ -13,6 +13,7 @@ class SweepVerb(StrEnum):
     ON = "on"
     OFF = "off"
     REBOOT = "reboot"
+    HARD_REBOOT = "hard-reboot"
     SUSPEND = "suspend"
     RESUME = "resume"
     RESIZE = "resize"

@@ -468,7 +468,7 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
             match power:
                 case Power.ON if status in (ObjectStatus.STOPPED, ObjectStatus.ERROR):
                     notes = replace(notes, wanted="on", boot=notes.boot + 1)
-                case Power.REBOOT:
+                case Power.REBOOT | Power.HARD_REBOOT:
                     notes = replace(notes, wanted="on", boot=notes.boot + 1)
                 case Power.OFF:
                     notes = replace(notes, wanted="off")
@@ -481,6 +481,8 @@ class LocalServers(LocalCollection[ServerSpec, Server, ServerNotes]):
                 case _:
                     raise Clash(f"Server {entry.object.name!r} is {status}, so it cannot {power}.")
             self._keep(entry, notes)
+        if power is Power.HARD_REBOOT:
+            self.machine(server_id).end(hard=True)
         self._settle(server_id)
 
     def _resize_now(self, server_id: str, flavor: str) -> None:

@@ -29,6 +29,7 @@ POWER: Mapping[p.Power, tuple[dict[str, Any], p.ObjectStatus]] = {
     p.Power.ON: ({"os-start": None}, p.ObjectStatus.ACTIVE),
     p.Power.OFF: ({"os-stop": None}, p.ObjectStatus.STOPPED),
     p.Power.REBOOT: ({"reboot": {"type": "SOFT"}}, p.ObjectStatus.BUILDING),
+    p.Power.HARD_REBOOT: ({"reboot": {"type": "HARD"}}, p.ObjectStatus.DELETING),
     p.Power.SUSPEND: ({"suspend": None}, p.ObjectStatus.SUSPENDED),
     p.Power.RESUME: ({"resume": None}, p.ObjectStatus.ACTIVE),
 }

@@ -51,6 +51,7 @@ _POWERED = {
     Power.ON: ObjectStatus.ACTIVE,
     Power.OFF: ObjectStatus.STOPPED,
     Power.REBOOT: ObjectStatus.ACTIVE,
+    Power.HARD_REBOOT: ObjectStatus.ACTIVE,
     Power.SUSPEND: ObjectStatus.SUSPENDED,
     Power.RESUME: ObjectStatus.ACTIVE,
 }
@@ -137,7 +138,11 @@ class SimulatedCollection:
         await self._arrives("power")
         thing = self._thing(server_id)
         thing.object = replace(thing.object, status=_POWERED[power])
-        self.world.did(self._slot(server_id), power)
+        if power is Power.HARD_REBOOT:
+            thing.fails = False
+        # A service remembers both kinds of reboot by one name.
+        kind = Power.REBOOT if power is Power.HARD_REBOOT else power
+        self.world.did(self._slot(server_id), kind)
         self._replies("power")
 
     async def resize(self, server_id: str, flavor: str) -> None:

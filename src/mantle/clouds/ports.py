@@ -250,7 +250,7 @@ class Deed:
 
     id: str
     verb: str
-    """`reboot` (hard ones, too), `resize`, `migrate`, `live-migrate`; others in the cloud's words."""
+    """`reboot` (hard ones, too), `resize`, `migrate`, `live-migrate`; else the cloud's words."""
     at: float = 0.0
 
 

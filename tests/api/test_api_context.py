@@ -88,6 +88,14 @@ def test_an_operation_is_logged_under_the_request_that_asked_for_it(maker, logge
     assert ended["engine"]
 
 
+def test_what_a_request_led_to_can_be_asked_for_by_its_id(maker):
+    """For whoever was not told what became of it; another's id leads to nothing."""
+    ours = failing(maker, "asked-for")
+    found = maker.own.get("/operations", params={"request_id": ours}).json()["operations"]
+    nothing = maker.own.get("/operations", params={"request_id": GLOBAL}).json()["operations"]
+    assert ([each["action"] for each in found], nothing) == (["CREATE"], [])
+
+
 def test_no_secret_is_logged_or_traced(maker, logged, spans):
     """A hidden parameter, a token, a password: through a failure, at the level that tells most."""
     failing(maker, "hush")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import insert, select, text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -18,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from database_proxy import Proxy
 
 from mantle.lib.postgres import NoPostgres, PostgresServer, find_binaries
-from mantle.model.errors import Unavailable
-from mantle.store import marks
+from mantle.model.errors import Unavailable, Undecided
+from mantle.store import deeds, marks
 from mantle.store.database import Database
 from mantle.store.tables.stacks import settings
 from mantle.store.tables.writers import writers
@@ -266,6 +267,86 @@ def test_a_request_is_not_kept_waiting_for_ever(server):
         asyncio.run(database.write(put, "one"))
     with pytest.raises(Unavailable):
         asyncio.run(database.read(names))
+    database.close()
+
+
+def test_a_commit_that_nobody_confirmed_is_told_as_such_and_found_out(server):
+    """What is not known is not called unchanged; the process finds it out when it can, once.
+
+    The reply to the COMMIT is lost and the server stays away: the row is there all the same.
+    """
+    proxy = Proxy(server.port)
+    database = Database(
+        f"postgresql://mantle@127.0.0.1:{proxy.port}/postgres", patience_seconds=1.0
+    )
+    database.create_tables()
+
+    async def story():
+        await database.write(put, "before")
+        proxy.word, proxy.refuses = b"COMMIT", True
+        with deeds.request("req-7"), pytest.raises(Undecided) as told:
+            await database.write(put, "one")
+        with pytest.raises(Unavailable, match="Nothing was changed"):
+            await database.write(put, "two")
+        proxy.refuses = False
+        with structlog.testing.capture_logs() as logged:
+            while not logged:
+                await asyncio.sleep(0.1)
+        return str(told.value), logged, await database.read(names)
+
+    said, logged, found = asyncio.run(story())
+    database.close()
+    proxy.close()
+    assert "not known" in said
+    assert "mantle operation list --request req-7" in said
+    assert "Nothing was changed" not in said
+    assert [(each["event"], each["request_id"], each["written"]) for each in logged] == [
+        ("what was in doubt is known", "req-7", True)
+    ]
+    assert found == ["before", "one"]
+
+
+def test_a_commit_that_never_arrived_is_found_out_as_well(server):
+    """It is not there, and after that was said it never will be."""
+    proxy = Proxy(server.port)
+    database = Database(
+        f"postgresql://mantle@127.0.0.1:{proxy.port}/postgres", patience_seconds=1.0
+    )
+    database.create_tables()
+
+    def away():
+        proxy.refuses = True
+
+    async def story():
+        await database.write(put, "before")
+        proxy.lose(b"COMMIT", away)
+        with pytest.raises(Undecided):
+            await database.write(put, "one")
+        proxy.refuses = False
+        with structlog.testing.capture_logs() as logged:
+            await database.write(put, "two")
+        return logged[0]["written"], await database.read(names)
+
+    assert asyncio.run(story()) == (False, ["before", "two"])
+    database.close()
+    proxy.close()
+
+
+def test_a_request_that_was_half_written_is_not_called_unchanged(server):
+    """Its first transaction is there; another request, which wrote nothing, is told so."""
+    database = Database(server.url(), patience_seconds=1.0)
+    database.create_tables()
+
+    async def story():
+        with deeds.request("req-8"):
+            await database.write(put, "first")
+            await asyncio.to_thread(server.stop)
+            with pytest.raises(Undecided, match="a part of what was asked had been written"):
+                await database.read(names)
+        with deeds.request("req-9"), pytest.raises(Unavailable, match="Nothing was changed"):
+            await database.read(names)
+
+    asyncio.run(story())
     database.close()
 
 

@@ -21,6 +21,8 @@ class Proxy:
         self.target = port
         self.word: bytes | None = None
         self.pause_seconds = 0.0
+        self.refuses = False
+        """Whoever connects from now on is cut off at once."""
         self._lost: tuple[bytes, Callable[[], None]] | None = None
         self._late: tuple[bytes, float] | None = None
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -50,6 +52,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
+                if self.refuses:
+                    client.close()
+                    continue
                 try:
                     server = socket.create_connection(("127.0.0.1", self.target))
                 except OSError:

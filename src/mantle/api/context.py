@@ -12,6 +12,7 @@ from collections.abc import Callable
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mantle.lib import logs, tracing
+from mantle.store import deeds
 
 HEADER = b"x-openstack-request-id"
 
@@ -54,6 +55,7 @@ def in_context(app: ASGIApp, new_id: Callable[[], str]) -> ASGIApp:
                     request_id=request_id,
                     http_request_method=method[:16],
                 ),
+                deeds.request(request_id),
             ):
                 await app(scope, receive, telling)
         finally:

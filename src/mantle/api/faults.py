@@ -43,6 +43,7 @@ STATUS: Mapping[str, int] = {
     "ValueError": 400,
     "RequestLimitExceeded": 400,
     "ServiceUnavailable": 503,
+    "OutcomeUnknown": 504,
 }
 """Fault to status. A fault that is not listed is what the caller wrote: 400."""
 
@@ -55,6 +56,7 @@ EXPLANATIONS: Mapping[int, str] = {
     409: "The request conflicts with the present state of what it names.",
     500: "The server has made a mistake and could not fulfil the request.",
     503: "A service that this one needs is not available.",
+    504: "A service that this one needs did not say whether it has done what was asked.",
 }
 
 AUTHENTICATION = "The request you have made requires authentication."

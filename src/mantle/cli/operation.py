@@ -33,6 +33,9 @@ def listing(
     all_projects: Annotated[
         bool, Parameter(negative="", help="Those of every project; for administrators.")
     ] = False,
+    request: Annotated[
+        str | None, Parameter(help="Only those that this request led to: req-…")
+    ] = None,
     common: Common = NOTHING,
 ) -> Exit:
     """The operations of a stack, or of the project; the newest first.
@@ -41,6 +44,7 @@ def listing(
 
         mantle operation list web
         mantle operation list --stuck
+        mantle operation list --request req-0b6c…
 
     Args:
         stack: Name or id.
@@ -51,6 +55,8 @@ def listing(
         asked["stuck"] = "true"
     if all_projects:
         asked["all_projects"] = "true"
+    if request is not None:
+        asked["request_id"] = request
     with common.client() as client:
         answer = client.get("operations", **asked)
     if screen.json:

@@ -135,6 +135,15 @@ class Unavailable(MantleError):
     fault = "ServiceUnavailable"
 
 
+class Undecided(Unavailable):
+    """It went away in the midst: what was asked was done, or not, or half.
+
+    A status of its own (504), as what stands between may repeat a request after a 503.
+    """
+
+    fault = "OutcomeUnknown"
+
+
 class Busy(Unavailable):
     """There is too much to do already; the same request will be well after a while."""
 

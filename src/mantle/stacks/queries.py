@@ -385,13 +385,19 @@ def _text(value: Any) -> str:
 
 
 async def list_operations(
-    control: Control, stack: StackRecord | None = None, project_id: ProjectId | None = None
+    control: Control,
+    stack: StackRecord | None = None,
+    project_id: ProjectId | None = None,
+    request_id: str | None = None,
 ) -> list[OperationRecord]:
-    """Operations of a stack, or of a project; newest first."""
+    """Operations of a stack, or of a project, or of one request; newest first."""
 
     def look(connection: Connection) -> list[OperationRecord]:
         return operation_rows.listing(
-            connection, stack_id=stack.id if stack else None, project_id=project_id
+            connection,
+            stack_id=stack.id if stack else None,
+            project_id=project_id,
+            request_id=request_id,
         )
 
     return await control.database.read(look)

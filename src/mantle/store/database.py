@@ -11,6 +11,7 @@ commit got in between. Writing functions therefore change nothing but the databa
 need no such care: what they change is theirs by the operation's epoch, whose row they lock.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
 from mantle.lib.sealing import Sealer
+from mantle.model.errors import Unavailable, Undecided
+from mantle.store.deeds import current
 from mantle.store.gate import Gate
 from mantle.store.marks import Writer
 from mantle.store.moments import database_time
@@ -35,6 +38,8 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 20
 """After so long without a statement the server gives a transaction up; `transact` does it again."""
+
+FIND_OUT_SECONDS = 1.0
 
 READERS = 4
 """Reader threads; reads of one request are short."""
@@ -57,6 +62,8 @@ class Database:
     ) -> None:
         self._patience = Patience(seconds=patience_seconds)
         self._as_whom = Writer()
+        self._asking: asyncio.Task[None] | None = None
+        """Who finds out what became of a transaction."""
         in_memory = url in {"sqlite://", "sqlite:///:memory:"}
         if url.startswith("sqlite"):
             self._writer_engine = _sqlite(url, begin="BEGIN IMMEDIATE")
@@ -104,12 +111,14 @@ class Database:
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a reading function in a transaction of its own, seeing one moment."""
+        deeds = current()
 
         def work() -> T:
             return look(
                 self._reader_engine,
                 lambda connection: function(connection, *args, **kwargs),
                 self._patience,
+                deeds,
             )
 
         return await self.reads.pass_through(self._reader, work)
@@ -133,15 +142,30 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
+        deeds = current()
+
         def work() -> T:
             return transact(
                 engine,
                 lambda connection: function(connection, *args, **kwargs),
                 self._patience,
                 self._as_whom,
+                deeds,
             )
 
-        return await self.writes.pass_through(self._writer, work)
+        try:
+            return await self.writes.pass_through(self._writer, work)
+        except Undecided:
+            if self._as_whom.doubt is not None and (self._asking is None or self._asking.done()):
+                self._asking = asyncio.create_task(self._find_out(), name="find out")
+            raise
+
+    async def _find_out(self) -> None:
+        """Once the server answers again: settle what it has not said yet, told in the log."""
+        while self._as_whom.doubt is not None and not self._patience.over.is_set():
+            await asyncio.sleep(FIND_OUT_SECONDS)
+            with contextlib.suppress(Unavailable):
+                await self.write(_nothing)
 
     def wait(self, seconds: float) -> None:
         """Until the server answers, on this thread; `Unavailable` when it does not in that time."""
@@ -183,6 +207,10 @@ class Database:
                 executor.shutdown(wait=True)
         self._writer_engine.dispose()
         self._reader_engine.dispose()
+
+
+def _nothing(_: Connection) -> None:
+    """A transaction that writes nothing of its own."""
 
 
 def _postgresql(url: str, connections: int, **options: Any) -> Engine:

@@ -12,6 +12,10 @@ first of all. While the old transaction is undecided it holds the row, and this 
 it committed, the number is there and nothing is written (`mark` is False); when it did not, the
 number is ours now, and the old one has ended without a trace.
 
+When the database stays away, whoever waits is told that it is not known. The process finds it out
+all the same: before its next transaction it does what is said above for the one in doubt. That is
+then either there, or will never be.
+
 PostgreSQL's own numbers of transactions do not serve for this: those that a crash has undone are
 given again, and another's commit would be taken for ours.
 """
@@ -22,6 +26,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, text
 
+from mantle.store.deeds import Deeds
 from mantle.store.moments import database_time
 from mantle.store.tables.writers import writers
 
@@ -46,6 +51,8 @@ class Writer:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     number: int = 0
     """Of the transaction under way, or the last one."""
+    doubt: Deeds | None = None
+    """Whose transaction `number` was, while nobody knows whether it was committed."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """One transaction after the other."""
 
@@ -56,10 +63,12 @@ def mark(connection: Connection, writer: Writer) -> bool:
     return connection.execute(_ALWAYS, values).rowcount > 0
 
 
-def mark_written(connection: Connection, writer: Writer) -> None:
-    """End a transaction: note its number, when it wrote anything."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(_IF_WRITTEN, {"id": writer.id, "number": writer.number})
+def mark_written(connection: Connection, writer: Writer) -> bool:
+    """End a transaction: note its number; whether it wrote anything, as far as that is known."""
+    if connection.dialect.name != "postgresql":
+        return True
+    values = {"id": writer.id, "number": writer.number}
+    return connection.execute(_IF_WRITTEN, values).rowcount > 0
 
 
 def purge(connection: Connection, here: float) -> int:

@@ -173,6 +173,7 @@ def listing(
     project_id: ProjectId | None = None,
     statuses: Sequence[OperationStatus] = (),
     ids: Sequence[OperationId] | None = None,
+    request_id: str | None = None,
     limit: int = 100,
 ) -> list[OperationRecord]:
     """Operations, newest first."""
@@ -183,6 +184,8 @@ def listing(
         query = query.where(operations.c.project_id == project_id)
     if ids is not None:
         query = query.where(operations.c.id.in_(ids))
+    if request_id is not None:
+        query = query.where(operations.c.request_id == request_id)
     if statuses:
         query = query.where(operations.c.status.in_(list(statuses)))
     return [operation_of(row) for row in connection.execute(query)]

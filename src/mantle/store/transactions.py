@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from mantle.lib.measures import DATABASE_AGAIN
-from mantle.model.errors import Unavailable
+from mantle.store.deeds import Deeds, away, note_written
 from mantle.store.marks import KEPT_SECONDS, Writer, mark, mark_written
 
 log = structlog.get_logger()
@@ -49,12 +49,33 @@ class Patience:
 
 
 def transact(
-    engine: Engine, function: Callable[[Connection], T], patience: Patience, writer: Writer
+    engine: Engine,
+    function: Callable[[Connection], T],
+    patience: Patience,
+    writer: Writer,
+    deeds: Deeds,
 ) -> T:
-    """Run a writing function in one transaction, exactly once."""
+    """Run a writing function in one transaction, exactly once; `deeds` are its request's."""
     with writer.lock:
+        if writer.doubt is not None:
+            _settle(engine, _Waiting(patience, deeds), writer, writer.doubt)
         writer.number += 1
-        return _transact(engine, function, _Waiting(patience), writer)
+        return _transact(engine, function, _Waiting(patience, deeds), writer)
+
+
+def _settle(engine: Engine, waiting: "_Waiting", writer: Writer, doubt: Deeds) -> None:
+    """Find out whether the last transaction was committed; if it was not, it never will be."""
+    while True:
+        try:
+            with engine.begin() as connection:
+                made = not mark(connection, writer)
+            break
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
+            waiting.pause(error)
+    writer.doubt = None
+    log.warning("what was in doubt is known", request_id=doubt.request_id, written=made)
 
 
 def _transact(
@@ -63,17 +84,22 @@ def _transact(
     met = 0
     answers: list[T] = []
     while True:
-        asked = False
+        asked = marked = False
         try:
             with engine.connect() as connection, connection.begin() as transaction:
-                if waiting.doubtful and not mark(connection, writer):
-                    return answers[-1]
+                if waiting.doubtful:
+                    marked = mark(connection, writer)
+                    waiting.doubtful, writer.doubt = False, None
+                    if not marked:
+                        note_written(waiting.deeds)
+                        return answers[-1]
                 answer = function(connection)
-                if not waiting.doubtful:
-                    mark_written(connection, writer)
+                wrote = marked or mark_written(connection, writer)
                 answers = [answer]
                 asked = True
                 transaction.commit()
+                if wrote:
+                    note_written(waiting.deeds)
                 return answer
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in MET_ANOTHER and met < AGAIN:
@@ -84,12 +110,19 @@ def _transact(
                 raise
             waiting.doubtful |= asked
             DATABASE_AGAIN.labels("away").inc()
+            # Until it is known again: a wait that is given up leaves the doubt behind.
+            writer.doubt = waiting.deeds if waiting.doubtful else None
             waiting.pause(error)
 
 
-def look(engine: Engine, function: Callable[[Connection], T], patience: Patience) -> T:
-    """Run a reading function in a transaction of its own."""
-    waiting = _Waiting(patience)
+def look(
+    engine: Engine,
+    function: Callable[[Connection], T],
+    patience: Patience,
+    deeds: Deeds | None = None,
+) -> T:
+    """Run a reading function in a transaction of its own; `deeds` are its request's."""
+    waiting = _Waiting(patience, deeds or Deeds())
     while True:
         try:
             with engine.connect() as connection:
@@ -120,8 +153,9 @@ def means_away(error: BaseException) -> bool:
 class _Waiting:
     """One wait for the database, told in the log when it takes long."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, deeds: Deeds) -> None:
         self.patience = patience
+        self.deeds = deeds
         self.began: float | None = None
         self.told = 0.0
         self.doubtful = False
@@ -139,12 +173,7 @@ class _Waiting:
         # A mark is there for so long; without it nobody could tell any more.
         lost = self.doubtful and waited > KEPT_SECONDS / 2
         if ended or lost or waited > self.patience.seconds:
-            raise Unavailable(
-                f"The database does not answer ({_why(error)}).",
-                remedy="It did not say whether the change was made: look before you try again."
-                if self.doubtful
-                else "Nothing was changed. Try again later.",
-            ) from error
+            raise away(_why(error), self.deeds, doubtful=self.doubtful) from error
 
 
 def _why(error: DBAPIError) -> str:

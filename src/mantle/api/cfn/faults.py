@@ -15,6 +15,7 @@ CODES: Mapping[str, str] = {
     "ActionInProgress": "InvalidAction",
     "RequestLimitExceeded": "RequestLimitExceeded",
     "ServiceUnavailable": "ServiceUnavailable",
+    "OutcomeUnknown": "OutcomeUnknown",
     "MissingAction": "MissingAction",
     "InvalidAction": "InvalidAction",
     "MissingParameter": "MissingParameter",
@@ -27,6 +28,7 @@ STATUSES: Mapping[str, int] = {
     "InvalidClientTokenId": 403,
     "SignatureDoesNotMatch": 403,
     "ServiceUnavailable": 503,
+    "OutcomeUnknown": 504,
 }
 """Code to status; 400 for the rest."""
 

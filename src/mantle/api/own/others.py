@@ -38,8 +38,11 @@ class OperationsController(Controller):
         stack: FromQuery[str | None] = None,
         stuck: FromQuery[bool] = False,
         all_projects: FromQuery[bool] = False,
+        request_id: FromQuery[str | None] = None,
     ) -> OperationsAnswer:
         """Newest first; of one stack when it is named, only those that cannot go on if asked.
+
+        `request_id` is the X-OpenStack-Request-ID of an answer: those that this request led to.
 
         An administrator may ask for those of every project.
         """
@@ -52,9 +55,9 @@ class OperationsController(Controller):
             marked = await list_stuck(control, project_id, of)
             return OperationsAnswer(operations=[operation_shape(*each) for each in marked])
         if of is None:
-            found = await list_operations(control, project_id=project_id)
+            found = await list_operations(control, project_id=project_id, request_id=request_id)
         else:
-            found = await list_operations(control, of)
+            found = await list_operations(control, of, request_id=request_id)
         return OperationsAnswer(operations=[operation_shape(one) for one in found])
 
     @get("/{operation_id:str}", summary="Show an operation")

@@ -109,7 +109,6 @@ async def finish(
             guard_rows.drop(connection, stack.id)
             drift_rows.forget(connection, stack.id)
             named = snapshot_rows.drop(connection, stack.id)
-            machine.nudges.nudge("forgetting")
             stack_rows.let_go_of_sources(connection, named)
         if after.deleted_at is not None or after.previous_source_id != stack.previous_source_id:
             stack_rows.let_go_of_sources(connection, [stack.previous_source_id])
@@ -131,6 +130,7 @@ async def finish(
     machine.nudges.nudge(stack.id)
     machine.nudges.forget(("cancel", operation.id))
     if after.deleted_at is not None:
+        machine.nudges.nudge("forgetting")
         machine.nudges.forget(*((what, stack.id) for what in ("signals", "hooks", "operations")))
     for operation_id in started:
         await machine.start(operation_id, 0)

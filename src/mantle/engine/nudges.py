@@ -6,6 +6,7 @@ nudges (`store/listening.py`) may be lost on its way.
 """
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Callable, Hashable
 
@@ -20,6 +21,8 @@ class Nudges:
         self._waiting: weakref.WeakValueDictionary[Hashable, asyncio.Event] = (
             weakref.WeakValueDictionary()
         )
+        self._sleepers: tuple[asyncio.AbstractEventLoop | None, int] = None, 0
+        """The loop in which tickets are waited for, and its thread."""
         self.tell: Callable[[Hashable], None] | None = None
         """Tells other processes of a key, where there are any."""
 
@@ -34,13 +37,24 @@ class Nudges:
             self.tell(key)
 
     def heard(self, key: Hashable) -> None:
-        """Something about this key changed in another process."""
+        """Something about this key changed in another process.
+
+        Also from another thread: the sleepers' own one then wakes them.
+        """
+        loop, thread = self._sleepers
+        if loop is not None and thread != threading.get_ident():
+            loop.call_soon_threadsafe(self._wake, key)
+        else:
+            self._wake(key)
+
+    def _wake(self, key: Hashable) -> None:
         event = self._waiting.pop(key, None)
         if event is not None:
             event.set()
 
     async def sleep(self, ticket: asyncio.Event, timeout_seconds: float) -> None:
         """Until the ticket is nudged, or the timeout."""
+        self._sleepers = asyncio.get_running_loop(), threading.get_ident()
         try:
             async with asyncio.timeout(timeout_seconds):
                 await ticket.wait()

@@ -33,6 +33,9 @@ MASK = "******"
 UNSETTLED_SECONDS = 0.05
 """Before events are looked at again behind which others are still being written."""
 
+LOOK_SECONDS = 1.0
+"""Before a stream looks by itself: another process's word may be lost on its way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceView:
@@ -294,7 +297,7 @@ async def follow_events(
             await control.machine.nudges.sleep(ticket, UNSETTLED_SECONDS)
         elif not written:
             # Nudges are for the stack itself; its children's changes are found by looking again.
-            await control.machine.nudges.sleep(ticket, 0.25 if nested_depth else 1.0)
+            await control.machine.nudges.sleep(ticket, 0.25 if nested_depth else LOOK_SECONDS)
 
 
 async def _settled(

@@ -17,8 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import Cluster
 from test_cluster_kills import Customer, _there
+
+from cluster import Cluster
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,6 +15,7 @@ from mantle.config import (
     ServerOptions,
     WrongConfiguration,
     configure,
+    login_shown,
     options_of,
 )
 from mantle.maintenance import build_backup
@@ -83,14 +84,21 @@ def show(
     found = configure(options)
     options_of(found)
     rows = [*found.known.values(), *found.limits.values()]
+    log_ins = {each.name: login_shown(found, each.name) for each in rows}
     if as_json:
-        shown = {each.name: {"value": each.shown, "source": each.source} for each in rows}
+        shown = {
+            each.name: {"value": each.shown, "source": each.source}
+            | ({"log_in": log_ins[each.name]} if log_ins[each.name] else {})
+            for each in rows
+        }
         _print(json.dumps(shown, indent=2))
         return Exit.OK
     names = max(len(each.name) for each in rows)
     values = min(60, max(len(each.shown) for each in rows))
     for each in rows:
         _print(f"{each.name:{names}}  {each.shown:{values}}  {each.source}")
+        if log_ins[each.name]:
+            _print(f"{'':{names}}  {log_ins[each.name]}")
     return Exit.OK
 
 

@@ -113,6 +113,22 @@ class ServerOptions:
         str | None,
         Parameter(help="Check tokens at this Keystone instead of the embedded identity service."),
     ] = None
+    service_account: Annotated[
+        str | None,
+        Parameter(
+            help="The entry of clouds.yaml that is Mantle's own account at --keystone-url, to ask "
+            "about tokens and signatures with. Default: a token is asked about with itself, and "
+            "EC2 keys of Keystone's are not taken."
+        ),
+    ] = None
+    stack_domain: Annotated[
+        str | None,
+        Parameter(
+            help="The entry of clouds.yaml that administers the domain of stacks' users at "
+            "--keystone-url (`mantle register-domain` makes both). Default: what needs such users "
+            "is refused."
+        ),
+    ] = None
     loopback_block: Annotated[
         str | None,
         Parameter(help="Where the local cloud's addresses come from, such as 127.96.0.0/12."),
@@ -428,6 +444,8 @@ def options_of(found: Configuration) -> "Options":
         log_level=found["log_level"],
         trace_to=found["trace_to"],
         keystone_url=found["keystone_url"],
+        service_account=_own_entry(found, "service_account", wrong),
+        stack_domain=_own_entry(found, "stack_domain", wrong),
         default_cloud=found["cloud"],
         loopback_block=found["loopback_block"],
         environment_dir=folder.absolute() if folder else None,
@@ -524,6 +542,36 @@ def _by_trust(found: Configuration, wrong: list[str]) -> bool:
     if by == "trust" and not found["keystone_url"]:
         wrong.append("openstack-by trust needs keystone-url: trusts are that Keystone's")
     return bool(by == "trust")
+
+
+def _own_entry(found: Configuration, name: str, wrong: list[str]) -> "Entry | None":
+    """An entry of clouds.yaml that is no cloud, but a log-in of Mantle's."""
+    from mantle.clouds.openstack import Entry, login_of  # noqa: PLC0415 - the server
+
+    given, file = found[name], found["openstack_config"]
+    if given is None:
+        return None
+    option = name.replace("_", "-")
+    if not found["keystone_url"]:
+        wrong.append(f"{option} needs keystone-url: it is an account there")
+        return None
+    where, _, region = given.partition("@")
+    entry = Entry(
+        name=where, region=region or None, file=file.absolute() if file is not None else None
+    )
+    if login_of(entry) is None:
+        wrong.append(f"{option}: no clouds.yaml has an entry {where!r} with a log-in")
+    return entry
+
+
+def login_shown(found: Configuration, name: str) -> str:
+    """How such an entry logs in, secrets masked; empty for what is no such entry."""
+    entry = _own_entry(found, name, []) if name in {"service_account", "stack_domain"} else None
+    if entry is None:
+        return ""
+    from mantle.clouds.openstack import login_of  # noqa: PLC0415 - the server
+
+    return str(login_of(entry) or "not in clouds.yaml")
 
 
 def _entries(found: Configuration, wrong: list[str]) -> "tuple[Entry, ...]":

@@ -9,20 +9,24 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
 import uvloop
 
 from mantle.access.accounts import update_user
 from mantle.access.bootstrap import ensure_accounts
+from mantle.access.caller import Caller, stack_user
+from mantle.access.catalog import REGION
 from mantle.access.clouds_file import read_passwords, write_clouds
 from mantle.access.identity import EmbeddedIdentity
-from mantle.access.keystone import KeystoneAuthenticator
+from mantle.access.keystone import KeystoneAuthenticator, keystone_root, no_domain
+from mantle.access.keystone_keys import KeystoneKeys
 from mantle.access.ports import Authenticator
 from mantle.access.trusts import Trusts
 from mantle.api.app import create_app, create_cfn_app
@@ -36,21 +40,25 @@ from mantle.clouds.keeper import KeeperServer, connect
 from mantle.clouds.local import LocalCloud
 from mantle.clouds.metered import metered
 from mantle.clouds.openstack import (
+    AccountTokens,
     Entry,
     Leave,
     Leaves,
     OpenStackCloud,
     Serves,
+    StackDomain,
     credential_auth,
 )
 from mantle.clouds.ports import Cloud, CloudError
 from mantle.clouds.simulated import SimulatedCloud
+from mantle.engine.accounts import DomainAccounts, NotConfigured
 from mantle.engine.dispatch import QUEUE, Dispatcher
 from mantle.engine.links import Links
 from mantle.engine.machine import Machine
 from mantle.engine.operator_files import read_operator
 from mantle.engine.recovery import Companion, Engine
 from mantle.engine.runtime import DbosRuntime, Runtime, TaskRuntime
+from mantle.engine.service_account import Account, domain_id_of
 from mantle.engine.settings import Settings
 from mantle.fleet.performing import Sweeper
 from mantle.lib import key_file, logs, tracing
@@ -67,6 +75,7 @@ from mantle.software.delivery import Delivery
 from mantle.stacks.children import Children
 from mantle.stacks.control import Control
 from mantle.stacks.courier import Courier
+from mantle.stacks.domain_keeping import DomainKeeper
 from mantle.stacks.drift import Observer
 from mantle.stacks.forgetting import Forgetting
 from mantle.stacks.observing import observe_for
@@ -80,7 +89,10 @@ from mantle.store.identity import IdentityStore
 from mantle.store.keyring import check_keys, use_keys
 from mantle.store.listening import Herald, Listener
 from mantle.store.migrate import check_revision, migrate, revision
+from mantle.store.stack_users import owner_of_row_key
 from mantle.store.trusts import Trusted
+
+log = structlog.get_logger()
 
 REQUEST_PATIENCE_SECONDS = 20.0
 """How long a request waits for a database that is away; then it is answered 503."""
@@ -120,6 +132,10 @@ class Options:
     """A collector's OTLP over HTTP."""
     keystone_url: str | None = None
     """Validate tokens there instead of in the embedded identity service."""
+    service_account: Entry | None = None
+    """Mantle's own account there, for asking about tokens and signatures."""
+    stack_domain: Entry | None = None
+    """Who administers the domain of stacks' users there."""
     default_cloud: str = "local"
     loopback_block: str | None = None
     """Where the local cloud's addresses come from; None: its default."""
@@ -276,7 +292,7 @@ async def opened(options: Options) -> AsyncIterator[Control]:
             alone=options.database is None,
         )
         defer(options, control, engine, far)
-        async with at_work(options, engine, clouds):
+        async with stack_accounts(options, control, engine), at_work(options, engine, clouds):
             yield control
     finally:
         database.close()
@@ -315,9 +331,11 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
         )
         defer(options, control, engine, far)
         if performs:
-            async with at_work(options, engine, clouds):
+            async with stack_accounts(options, control, engine), at_work(options, engine, clouds):
                 yield control
         else:
+            if options.keystone_url and options.stack_domain is None:
+                control.machine.accounts = NotConfigured()
             for cloud in clouds.values():
                 await cloud.start()
             await runtime.open(_nothing, control.machine.id, ())
@@ -432,7 +450,7 @@ async def links_of(options: Options, database: Database) -> Links:
     return Links(
         base_url=options.base_url,
         key=bytes.fromhex(key),
-        identity=options.keystone_url is None,
+        keystone=keystone_root(options.keystone_url) if options.keystone_url else "",
     )
 
 
@@ -532,6 +550,73 @@ def defer(
     trustees = {name: cloud.trustee for name, cloud in far.items()}
     control.machine.deferral = Trusts(options.keystone_url, kept, control.clock, trustees)
     engine.companions.append(Trustees(kept, control.clock, far))
+
+
+@contextlib.asynccontextmanager
+async def stack_accounts(options: Options, control: Control, engine: Engine) -> AsyncIterator[None]:
+    """Users of stacks at another Keystone, while the engine is at work."""
+    if options.keystone_url is None:
+        yield
+        return
+    if options.stack_domain is None:
+        control.machine.accounts = NotConfigured()
+        yield
+        return
+    domain = StackDomain(options.stack_domain)
+    try:
+        await _is_good("--stack-domain", options.stack_domain, domain.check)
+        region = options.stack_domain.region or REGION
+        accounts = DomainAccounts(control.database, control.machine.links.keys, domain, region)
+        control.machine.accounts = accounts
+        engine.companions.append(DomainKeeper(control, accounts))
+        yield
+    finally:
+        await domain.close()
+
+
+async def _is_good(option: str, entry: Entry, check: Callable[[], Awaitable[str]]) -> None:
+    """Refuse to start with an account that Keystone refuses; one that is away now comes back."""
+    try:
+        await check()
+    except CloudError as error:
+        if error.retryable:
+            log.warning("an account could not be checked", entry=entry.name, reason=error.message)
+            return
+        raise MantleError(f"{option} {entry.name}: {error.message}", remedy=error.remedy) from error
+
+
+@contextlib.asynccontextmanager
+async def keystone_of(
+    options: Options, control: Control
+) -> AsyncIterator[tuple[KeystoneAuthenticator, KeystoneKeys]]:
+    """Who checks tokens and signatures at another Keystone."""
+    assert options.keystone_url is not None, "asked before"
+    async with contextlib.AsyncExitStack() as ends:
+        service = None
+        if options.service_account is not None:
+            tokens = AccountTokens(options.service_account)
+            ends.push_async_callback(tokens.close)
+            await _is_good("--service-account", options.service_account, tokens.token)
+            service = Account(tokens)
+        of_stacks: Callable[[], Awaitable[str]] = no_domain
+        if options.stack_domain is not None:
+            domain = StackDomain(options.stack_domain)
+            ends.push_async_callback(domain.close)
+            of_stacks = domain_id_of(domain.name, domain.domain_id)
+        authenticator = KeystoneAuthenticator(
+            options.keystone_url, control.clock, service=service, stack_domain=of_stacks
+        )
+        ends.push_async_callback(authenticator.close)
+        keys = control.machine.links.keys
+
+        async def own(access: str) -> Caller | None:
+            found = await control.database.read(owner_of_row_key, keys, access)
+            return None if found is None else stack_user(*found)
+
+        yield (
+            authenticator,
+            KeystoneKeys(keystone=authenticator, keys=keys, own=own, clock=control.clock),
+        )
 
 
 def _is_named(store: IdentityStore, name: str | None) -> Serves:
@@ -658,11 +743,12 @@ async def _serve(
     cfn_listener = (
         _bind(options.cfn_host, options.cfn_port, "--cfn-listen") if options.cfn_port else None
     )
-    async with plane as control:
+    async with plane as control, contextlib.AsyncExitStack() as ends:
         authenticator: Authenticator
         identity: EmbeddedIdentity | None = None
+        signers: KeystoneKeys | None = None
         if options.keystone_url:
-            authenticator = KeystoneAuthenticator(options.keystone_url, control.clock)
+            authenticator, signers = await ends.enter_async_context(keystone_of(options, control))
         else:
             identity = await accounts(options, control)
             authenticator = identity
@@ -672,13 +758,14 @@ async def _serve(
             control,
             authenticator,
             identity=identity,
+            signers=signers,
             metrics=metrics,
             leaving=lambda: server.leaves,
         )
         print(banner(options, control), flush=True)  # noqa: T201 - the command's answer
         page = ScrapePage(Scrape(metrics, control.database, control.clock).text)
         async with (
-            beside(create_cfn_app(control, identity, metrics), cfn_listener),
+            beside(create_cfn_app(control, identity, metrics, signers), cfn_listener),
             beside(page, _metrics_listener(options)),
         ):
             await server.serve_app(app, listener)

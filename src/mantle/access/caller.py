@@ -1,11 +1,21 @@
 """Who is asking, after the token has been checked."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from mantle.access.access_rules import AccessRule, allowed
 from mantle.model.errors import Forbidden
 from mantle.model.identity import DOMAIN_NAME, STACK_USER
 from mantle.model.ids import ProjectId, UserId
+
+
+class Scope(StrEnum):
+    """What a token is for."""
+
+    PROJECT = "project"
+    DOMAIN = "domain"
+    SYSTEM = "system"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,9 @@ class Caller:
     rules: tuple[AccessRule, ...] | None = None
     """The calls that its application credential is restricted to; None is no restriction."""
 
+    scope: Scope = Scope.PROJECT
+    """What the token is for; only one for a project has stacks."""
+
     def check_call(self, method: str, path: str) -> None:
         """Raise `Forbidden` for a call that the token's access rules do not have."""
         if not allowed(self.rules, method, path):
@@ -45,3 +58,14 @@ class Caller:
     def is_stack_user(self) -> bool:
         """Whether it is a resource's own user, whose project holds nothing of its own."""
         return STACK_USER in self.roles
+
+
+def stack_user(user_id: UserId, project_id: ProjectId) -> Caller:
+    """A resource's own user, known by the resource's own key."""
+    return Caller(
+        user_id=user_id,
+        user_name=user_id,
+        project_id=project_id,
+        project_name="",
+        roles=frozenset({STACK_USER}),
+    )

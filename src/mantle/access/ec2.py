@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mantle.access.caller import Caller
 from mantle.access.identity import EmbeddedIdentity, Issued
@@ -51,6 +52,14 @@ class Replays:
         except BaseException:
             self._until.pop(claim.signature, None)
             raise
+
+
+class Signers(Protocol):
+    """Who knows the keys of signed requests."""
+
+    async def caller(self, request: Signed) -> tuple[Caller, Claim]:
+        """Who signed it; raises `BadSignature`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,19 +7,19 @@ stack costs Keystone one call a minute; a revoked token may live that much longe
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 from mantle.access.access_rules import HEADER, rules_of
-from mantle.access.caller import Caller
+from mantle.access.caller import Caller, Scope
 from mantle.access.identity import REFUSED, digest
 from mantle.lib.clock import Clock
-from mantle.model.errors import MantleError, Unauthorized
-from mantle.model.identity import DOMAIN_NAME
+from mantle.model.errors import Forbidden, MantleError, Unauthorized
+from mantle.model.identity import DOMAIN_NAME, STACK_USER
 from mantle.model.ids import ProjectId, UserId
 
 KEPT_SECONDS = 60.0
@@ -35,15 +35,27 @@ class KeystoneUnavailable(MantleError):
     fault = "ServiceUnavailable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccount:
-    """Mantle's own account in Keystone, for checking others' tokens."""
+class ServiceAccount(Protocol):
+    """Mantle's own account in Keystone, for asking about others' tokens and signatures."""
 
-    user_name: str
-    password: str = field(repr=False)
-    project_name: str
-    user_domain: str = DOMAIN_NAME
-    project_domain: str = DOMAIN_NAME
+    name: str
+
+    async def token(self) -> str:
+        """One that is good for a while; raises `MantleError` when it cannot be had."""
+        ...
+
+    async def renew(self) -> None:
+        """Keystone takes the last one no more."""
+        ...
+
+
+StackDomainId = Callable[[], Awaitable[str]]
+"""The id of the domain that holds the users of stacks; empty when there is none."""
+
+
+async def no_domain() -> str:
+    """For a Keystone without a stack domain."""
+    return ""
 
 
 class KeystoneAuthenticator:
@@ -56,12 +68,13 @@ class KeystoneAuthenticator:
         *,
         service: ServiceAccount | None = None,
         client: httpx.AsyncClient | None = None,
+        stack_domain: StackDomainId = no_domain,
     ) -> None:
-        self.auth_url = auth_url.rstrip("/").removesuffix("/v3") + "/v3"
+        self.auth_url = keystone_root(auth_url)
         self._clock = clock
         self._service = service
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT_SECONDS)
-        self._service_token = ""
+        self._stack_domain = stack_domain
         self._kept: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     async def authenticate(self, token: str) -> Caller:
@@ -71,7 +84,7 @@ class KeystoneAuthenticator:
         if kept is not None and kept[1] > self._clock.now():
             return replace(kept[0], token=token)
         facts = await self._ask(token)
-        caller = _caller(facts)
+        caller = caller_of(facts, await self._stack_domain())
         expires_at = _seconds(facts.get("expires_at"))
         until = min(self._clock.now() + KEPT_SECONDS, expires_at)
         self._kept[key] = (caller, until)
@@ -79,6 +92,34 @@ class KeystoneAuthenticator:
         while len(self._kept) > KEPT_TOKENS:
             self._kept.popitem(last=False)
         return replace(caller, token=token)
+
+    async def owner_of_signature(self, signed: Mapping[str, object]) -> Caller | None:
+        """Whose EC2 key has signed it; None when Keystone says that nobody's has."""
+        if self._service is None:
+            raise Forbidden(
+                "Keystone says who signed a request only to a service account, and Mantle has "
+                "none.",
+                remedy="Use Heat's API with a token, or have the operator set one: "
+                "mantle register-domain, then --service-account ENTRY.",
+            )
+        answer = await self._signature(signed)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            # Of the signature or of our own token; a fresh one tells which.
+            await self._service.renew()
+            answer = await self._signature(signed)
+        if answer.status_code in {400, 401, 403, 404}:
+            return None
+        facts = answer.json().get("token") if answer.status_code == httpx.codes.OK else None
+        if not isinstance(facts, Mapping):
+            raise self._unwell(answer, "a signature")
+        caller = caller_of(facts, await self._stack_domain())
+        return replace(caller, token=answer.headers.get("X-Subject-Token", ""))
+
+    async def _signature(self, signed: Mapping[str, object]) -> httpx.Response:
+        assert self._service is not None, "asked before"
+        headers = {"X-Auth-Token": await self._service.token()}
+        body = {"ec2Credentials": dict(signed)}
+        return await self._send("POST", "/ec2tokens", json=body, headers=headers)
 
     async def close(self) -> None:
         """Release the connections."""
@@ -89,44 +130,38 @@ class KeystoneAuthenticator:
         answer = await self._get(token, asking)
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._service is not None:
             # The service's own token may have expired: get another, once.
-            self._service_token = ""
+            await self._service.renew()
             answer = await self._get(token, await self._asking_token(token))
         if answer.status_code in {401, 403, 404}:
             raise Unauthorized(REFUSED)
         if answer.status_code != httpx.codes.OK:
-            raise KeystoneUnavailable(
-                f"Keystone at {self.auth_url} answered {answer.status_code} to a token check.",
-                remedy="Try again; if it stays, ask the operator to look at Keystone.",
-            )
+            raise self._unwell(answer, "a token")
         facts = answer.json().get("token")
         if not isinstance(facts, Mapping):
             raise Unauthorized(REFUSED)
         return facts
 
+    def _unwell(self, answer: httpx.Response, what: str) -> KeystoneUnavailable:
+        return KeystoneUnavailable(
+            f"Keystone at {self.auth_url} answered {answer.status_code} to the check of {what}.",
+            remedy="Try again; if it stays, ask the operator to look at Keystone.",
+        )
+
     async def _get(self, token: str, asking: str) -> httpx.Response:
         try:
             headers = {"X-Auth-Token": asking, "X-Subject-Token": token, **HEADER}
-            return await self._send("GET", headers=headers, params={"nocatalog": ""})
+            return await self._send(
+                "GET", "/auth/tokens", headers=headers, params={"nocatalog": ""}
+            )
         except UnicodeEncodeError:
             # Not a header value, so not a token either.
             raise Unauthorized(REFUSED) from None
 
     async def _asking_token(self, token: str) -> str:
-        if self._service is None:
-            return token
-        if not self._service_token:
-            answer = await self._send("POST", json=_service_login(self._service))
-            if answer.status_code != httpx.codes.CREATED:
-                raise KeystoneUnavailable(
-                    f"Keystone at {self.auth_url} refused Mantle's own account "
-                    f"{self._service.user_name!r}.",
-                    remedy="Ask the operator to correct the service account in the settings.",
-                )
-            self._service_token = answer.headers["X-Subject-Token"]
-        return self._service_token
+        return token if self._service is None else await self._service.token()
 
-    async def _send(self, method: str, **request: Any) -> httpx.Response:
-        url = f"{self.auth_url}/auth/tokens"
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        url = self.auth_url + path
         problem: httpx.TransportError | None = None
         for attempt in range(TRIES):
             if attempt:
@@ -141,31 +176,52 @@ class KeystoneAuthenticator:
         ) from problem
 
 
-def _service_login(service: ServiceAccount) -> dict[str, Any]:
-    user = {
-        "name": service.user_name,
-        "domain": {"name": service.user_domain},
-        "password": service.password,
-    }
-    project = {"name": service.project_name, "domain": {"name": service.project_domain}}
-    identity = {"methods": ["password"], "password": {"user": user}}
-    return {"auth": {"identity": identity, "scope": {"project": project}}}
+def keystone_root(auth_url: str) -> str:
+    """With the version, whether it was given or not."""
+    return auth_url.rstrip("/").removesuffix("/v3") + "/v3"
 
 
-def _caller(facts: Mapping[str, Any]) -> Caller:
-    user = facts["user"]
-    project = facts.get("project") or {}
+def caller_of(facts: Mapping[str, Any], stack_domain: str = "") -> Caller:
+    """Who a token is of, as the verbs see it.
+
+    A user of the stack domain is known by its name, which is derived from its row, and is nothing
+    but a stack's user, whatever other roles somebody has given it.
+    """
+    user, project = facts["user"], facts.get("project") or {}
+    roles = frozenset(role["name"] for role in facts.get("roles", ()))
+    user_id = user["id"]
+    if stack_domain and user.get("domain", {}).get("id") == stack_domain:
+        user_id = user["name"]
+        at_home = project.get("domain", {}).get("id") == stack_domain
+        roles = roles & {STACK_USER} if at_home else frozenset()
     return Caller(
-        user_id=UserId(user["id"]),
+        user_id=UserId(user_id),
         user_name=user["name"],
         project_id=ProjectId(project.get("id", "")),
         project_name=project.get("name", ""),
-        roles=frozenset(role["name"] for role in facts.get("roles", ())),
+        roles=roles,
         user_domain=user.get("domain", {}).get("name", DOMAIN_NAME),
         project_domain=project.get("domain", {}).get("name", DOMAIN_NAME),
         rules=rules_of(facts),
-        delegated="application_credential" in facts or "OS-TRUST:trust" in facts,
+        delegated=is_delegated(facts),
+        scope=scope_of(facts),
     )
+
+
+def is_delegated(facts: Mapping[str, Any]) -> bool:
+    """Whether Keystone lets it leave no trust."""
+    methods = set(facts.get("methods", ()))
+    marks = {"application_credential", "OS-TRUST:trust"} & set(facts)
+    return bool(marks or methods & {"application_credential", "ec2credential"})
+
+
+def scope_of(facts: Mapping[str, Any]) -> Scope:
+    """What the token is for."""
+    if facts.get("project"):
+        return Scope.PROJECT
+    if (facts.get("system") or {}).get("all"):
+        return Scope.SYSTEM
+    return Scope.DOMAIN if facts.get("domain") else Scope.NONE
 
 
 def _seconds(text: object) -> float:

@@ -104,7 +104,7 @@ def check(request: Signed, claim: Claim, secret: str, now: float | None) -> None
             "The signature does not match the one computed here with this key's secret.",
         )
     if now is not None:
-        _check_time(claim, now)
+        check_time(claim, now)
 
 
 def sign_v2(secret: str, method: str, host: str, request: Signed) -> str:
@@ -115,7 +115,8 @@ def sign_v2(secret: str, method: str, host: str, request: Signed) -> str:
     return base64.b64encode(made).decode()
 
 
-def _check_time(claim: Claim, now: float) -> None:
+def check_time(claim: Claim, now: float) -> None:
+    """Raise `BadSignature` for a claim that is not of about now."""
     if claim.at is None and claim.until is None:
         raise BadSignature("IncompleteSignature", "The signature does not say when it was made.")
     if claim.at is not None and claim.at - now > SKEW_SECONDS:

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, ExceptionHandlersMap, Message, Receive, Scop
 
 from mantle import __version__
 from mantle.access.caller import Caller
+from mantle.access.ec2 import Signers
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.ports import Authenticator
 from mantle.api.cfn.endpoint import CfnEndpoint
@@ -63,11 +64,12 @@ def create_app(
     authenticator: Authenticator,
     *,
     identity: EmbeddedIdentity | None = None,
+    signers: Signers | None = None,
     settings: ApiSettings | None = None,
     metrics: Metrics | None = None,
     leaving: Callable[[], bool] = lambda: False,
 ) -> Litestar:
-    """The application. `identity` is given when Mantle keeps its own accounts.
+    """The application. `identity` is given when Mantle keeps its own accounts, else `signers`.
 
     Once it is `leaving`, `/readyz` says so: load balancers then look for another process.
 
@@ -87,6 +89,7 @@ def create_app(
     cfn = CfnEndpoint(
         control=control,
         identity=identity,
+        signers=signers,
         settings=settings,
         metrics=metrics,
         new_request_id=request_id,
@@ -138,7 +141,10 @@ def create_app(
 
 
 def create_cfn_app(
-    control: Control, identity: EmbeddedIdentity | None, metrics: Metrics
+    control: Control,
+    identity: EmbeddedIdentity | None,
+    metrics: Metrics,
+    signers: Signers | None = None,
 ) -> ASGIApp:
     """The CFN-compatible API alone, for a port of its own: its paths begin with /v1.
 
@@ -148,6 +154,7 @@ def create_cfn_app(
     endpoint = CfnEndpoint(
         control=control,
         identity=identity,
+        signers=signers,
         settings=ApiSettings.around(control.settings.bounds.template_bytes),
         metrics=metrics,
         new_request_id=request_id_of(control.new_id),

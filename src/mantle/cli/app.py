@@ -24,6 +24,7 @@ from mantle.cli.problems import stop_json, stop_lines
 from mantle.cli.project import build_admin, build_project
 from mantle.cli.reconcile import build_reconcile
 from mantle.cli.register import register
+from mantle.cli.register_domain import register_domain
 from mantle.cli.screen import Screen
 from mantle.cli.secret import build_secret
 from mantle.cli.server import build_server
@@ -71,6 +72,7 @@ def build_app() -> App:
     app.command(build_host())
     app.command(login)
     app.command(register)
+    app.command(register_domain, name="register-domain")
     app.command(demo)
     return app
 

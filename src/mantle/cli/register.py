@@ -68,12 +68,12 @@ class Keystone:
         root = who.auth_url.rstrip("/").removesuffix("/v3")
         self._root = f"{root}/v3"
         self._headers: dict[str, str] = {}
-        answer = self._send("POST", "/auth/tokens", login_body(who), raw=True)
+        answer = self.send("POST", "/auth/tokens", login_body(who), raw=True)
         self._headers = {"X-Auth-Token": answer.headers.get("X-Subject-Token", "")}
 
     def service(self, kind: str, name: str) -> tuple[str, str]:
         """(id, what was done)."""
-        there = self._send("GET", f"/services?type={kind}")["services"]
+        there = self.send("GET", f"/services?type={kind}")["services"]
         for each in there:
             if each["name"] == name:
                 return each["id"], "is there"
@@ -84,23 +84,24 @@ class Keystone:
                 remedy="Clients would not know which to use. Delete it, then register again.",
             )
         body = {"service": {"type": kind, "name": name, "description": "Mantle"}}
-        return str(self._send("POST", "/services", body)["service"]["id"]), "made"
+        return str(self.send("POST", "/services", body)["service"]["id"]), "made"
 
     def endpoint(self, service_id: str, interface: str, region: str, url: str) -> str:
         """What was done."""
         query = f"service_id={service_id}&interface={interface}&region_id={region}"
         fields = {"service_id": service_id, "interface": interface, "region_id": region, "url": url}
-        for each in self._send("GET", f"/endpoints?{query}")["endpoints"]:
+        for each in self.send("GET", f"/endpoints?{query}")["endpoints"]:
             if each["url"] == url:
                 return "is there"
-            self._send("PATCH", f"/endpoints/{each['id']}", {"endpoint": fields})
+            self.send("PATCH", f"/endpoints/{each['id']}", {"endpoint": fields})
             return "changed"
-        self._send("POST", "/endpoints", {"endpoint": fields})
+        self.send("POST", "/endpoints", {"endpoint": fields})
         return "made"
 
-    def _send(
+    def send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, raw: bool = False
     ) -> Any:
+        """The body of the answer; None when it has none. `raw`: the answer itself."""
         import httpx  # noqa: PLC0415
 
         try:
@@ -115,4 +116,6 @@ class Keystone:
             )
         if not answer.is_success:
             raise Stop(Exit.SERVER, f"Keystone answered {answer.status_code} to {method} {path}.")
-        return answer if raw else answer.json()
+        if raw:
+            return answer
+        return answer.json() if answer.content else None

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import httpx
 
 from mantle.clouds.keeper import connect
 from mantle.clouds.local import find_caddy, find_haproxy
-from mantle.clouds.openstack import OpenStackCloud
+from mantle.clouds.openstack import AccountTokens, OpenStackCloud, StackDomain
 from mantle.clouds.ports import CloudError
 from mantle.config import Configuration, ServerOptions
 from mantle.doctor import judging
@@ -47,6 +47,7 @@ def look(found: Configuration, options: Options, environ: Mapping[str, str]) -> 
     yield from _keeper(options)
     for entry in options.openstack:
         yield from asyncio.run(_openstack(OpenStackCloud(entry)))
+    yield from asyncio.run(_accounts(options))
     if options.backups is not None:
         yield judging.judge_backups(
             _newest(options.backups.folder), time.time(), options.backups.every_seconds
@@ -265,6 +266,57 @@ async def _openstack(cloud: OpenStackCloud) -> list[Finding]:
             )
         )
     return findings
+
+
+async def _accounts(options: Options) -> list[Finding]:
+    """Mantle's own log-ins at another Keystone: whether each works, and is for what it is for."""
+    if options.keystone_url is None:
+        return []
+    findings = []
+    if options.service_account is None:
+        findings.append(
+            warn(
+                "service account",
+                "there is none",
+                "Each token is asked about with itself, which some Keystones do not allow; "
+                "requests signed with people's EC2 keys are refused.",
+                "Make one with `mantle register-domain`, and say --service-account ENTRY.",
+            )
+        )
+    else:
+        tokens = AccountTokens(options.service_account)
+        findings.append(await _log_in("service account", tokens.name, tokens.token))
+        await tokens.close()
+    if options.stack_domain is None:
+        findings.append(
+            warn(
+                "stack domain",
+                "there is none",
+                "Templates with HEAT_SIGNAL, POLL_SERVER_HEAT or AWS::IAM::User are refused.",
+                "Make one with `mantle register-domain`, and say --stack-domain ENTRY.",
+            )
+        )
+    else:
+        domain = StackDomain(options.stack_domain)
+        findings.append(await _log_in("stack domain", domain.name, domain.check))
+        await domain.close()
+    return findings
+
+
+async def _log_in(what: str, name: str, check: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        async with asyncio.timeout(6 * PATIENCE_SECONDS):
+            await check()
+    except (CloudError, TimeoutError) as error:
+        said = error.message if isinstance(error, CloudError) else "Keystone does not answer"
+        remedy = error.remedy if isinstance(error, CloudError) else ""
+        return fail(
+            what,
+            f"{name}: {said}",
+            "Mantle does not start with an account that Keystone refuses.",
+            remedy or "Correct the entry in clouds.yaml.",
+        )
+    return ok(what, f"{name}: logged in")
 
 
 def _newest(folder: Path) -> float | None:

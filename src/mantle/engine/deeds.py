@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mantle.engine.again import AGAIN
+from mantle.model.keys import ACCOUNT
 from mantle.model.plan import StepKind
 from mantle.model.status import Action
 from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
@@ -32,7 +33,7 @@ FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
 ROUND = "round"
-OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN, RENEW, ROUND)
+OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN, RENEW, ROUND, ACCOUNT)
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, the properties before an update that has not ended well, how often a create was begun
 again, and why the next plan is to make another."""

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from mantle.access.catalog import REGION
 from mantle.access.signatures import Signed, sign_v2
 from mantle.model.identity import STACK_DOMAIN_ID
-from mantle.model.ids import ProjectId, ResourceId
-from mantle.model.keys import StackKeys
+from mantle.model.ids import ProjectId, ResourceId, UserId
+from mantle.model.keys import ACCOUNT, StackKeys
 from mantle.resources.kit import Ref, StackUser, Urls
 
 CFN_VERBS = {"waitcondition": "PUT", "signal": "POST"}
@@ -32,8 +32,9 @@ class Links:
 
     base_url: str
     key: bytes = field(repr=False)
-    identity: bool = True
-    """False when accounts are kept in another Keystone: there are no users of stacks then."""
+    keystone: str = ""
+    """The other Keystone where accounts are kept; empty where Mantle keeps them. There a resource
+    has a user when one was made for it (`engine/accounts.py`)."""
 
     @property
     def keys(self) -> StackKeys:
@@ -104,9 +105,9 @@ class Links:
         return access, self.keys.key(access)
 
     def user(self, ref: Ref) -> StackUser | None:
-        """The resource's account in the embedded identity service."""
-        if not self.identity:
-            return None
+        """The resource's account: its row, or what was made for it in another Keystone."""
+        if self.keystone:
+            return self._made(ref)
         return StackUser(
             user_id=self.keys.user_id(ref.id),
             name=f"{ref.stack_name}-{ref.name}-{ref.id[:12]}",
@@ -117,6 +118,20 @@ class Links:
             region=REGION,
         )
 
+    def _made(self, ref: Ref) -> StackUser | None:
+        account = ref.data.get(ACCOUNT)
+        if account is None:
+            return None
+        return StackUser(
+            user_id=UserId(account["user_id"]),
+            name=account["name"],
+            password=self.keys.password(ref.id),
+            project_id=ProjectId(account["project_id"]),
+            auth_url=self.keystone,
+            domain_id=account["domain_id"],
+            region=account["region"],
+        )
+
     def heat_url(self, ref: Ref) -> str:
         """Below the project that the resource's user logs in to."""
         place = f"{quote(ref.stack_name, safe='')}/{ref.stack_id}"
@@ -125,6 +140,9 @@ class Links:
         return f"{root}/stacks/{place}/resources/{name}/signal"
 
     def _user_project(self, ref: Ref) -> ProjectId:
+        account = ref.data.get(ACCOUNT)
+        if account is not None:
+            return ProjectId(account["project_id"])
         return self.keys.project_id(ref.root_id or ref.stack_id)
 
     def _hash(self, resource_id: str) -> str:

@@ -1,12 +1,13 @@
 """What every part of the engine works with; built once by `wiring.py`."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mantle.access.trusts import Deferral, NoDeferral
 from mantle.clouds.ports import Cloud, FarStacks, Personal, Session
+from mantle.engine.accounts import Accounts, NoAccounts
 from mantle.engine.delegates import Delegates
 from mantle.engine.links import Links
 from mantle.engine.membership import Membership
@@ -18,6 +19,7 @@ from mantle.model.event import Event
 from mantle.model.ids import EventId, OperationId, ProjectId, UserId
 from mantle.model.plan import Plan
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
+from mantle.model.schema import Limitation
 from mantle.model.status import Action, Status
 from mantle.resources.registry import Registry
 from mantle.store.database import Database
@@ -79,6 +81,8 @@ class Machine:
     """Set once by the wiring, when the stacks domain exists."""
     deferral: Deferral = field(default_factory=NoDeferral)
     """How what users ask for goes on after their tokens have expired."""
+    accounts: Accounts = field(default_factory=NoAccounts)
+    """Accounts of resources where another Keystone keeps them."""
     membership: Membership = field(default_factory=Membership)
     nudges: Nudges = field(default_factory=Nudges)
     journal: Journal = field(init=False)
@@ -102,6 +106,10 @@ class Machine:
         self.handovers[operation_id] = handover
         while len(self.handovers) > KEPT_HANDOVERS:
             self.handovers.popitem(last=False)
+
+    def limitations(self, cloud: str) -> Sequence[Limitation]:
+        """What a template for that cloud cannot have."""
+        return (*self.clouds[cloud].limitations, *self.accounts.limitations)
 
     def session(self, stack: StackRecord) -> Session:
         """The view of the stack's cloud that its project has."""

@@ -129,7 +129,7 @@ async def load(
         stack_name=stack.name,
         stack_id=stack.id,
         project_id=stack.project_id,
-        limitations=machine.clouds[stack.cloud].limitations,
+        limitations=machine.limitations(stack.cloud),
         environment=environment,
         depth=stack.depth,
         asked=asked,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mantle.clouds.ports import Clash, CloudError
+from mantle.engine.accounts import with_account
 from mantle.engine.again import AGAIN, Again, again_of
 from mantle.engine.deeds import (
     ACTIONS,
@@ -44,9 +45,11 @@ from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
 from mantle.model.ids import Token
+from mantle.model.keys import ACCOUNT
 from mantle.model.masking import mask_of
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord
+from mantle.model.software import DEPLOYMENT
 from mantle.model.status import Action, Status
 from mantle.model.values import Unknown, unknowns_in
 from mantle.plan.adoption import ADOPTED, ADOPTS, NAMED
@@ -114,7 +117,15 @@ class Drive:
             return False
         if self.step.kind is StepKind.FORGET:
             return True
-        return self.type.needs_no_cloud
+        return self.type.needs_no_cloud and not self._account
+
+    @property
+    def _account(self) -> bool:
+        """Whether an account is made for the row in another Keystone, or was."""
+        if not self.walk.machine.accounts.made:
+            return False
+        values = self.after if self.step.kind in FORWARD else self.row.properties
+        return ACCOUNT in self.row.data or self.type.hands_account(values)
 
     # --- preparation -------------------------------------------------------------------------
 
@@ -533,21 +544,35 @@ class Drive:
                 return Delegate(template={}), None
             delegates = self.walk.machine.delegates
             family = await delegates.family(delegates.child_id(self.row))
-        if not self.type.needs_no_cloud:
+        if not self.type.needs_no_cloud or self._account:
             await self._proved()
+        if self._account:
+            await self._with_account()
         context = self.context(signals, family)
         self._calls += 1
         outcome = await self._phase()(context)
         if not isinstance(outcome, Done):
             return outcome, None
+        if self._account and self.step.kind is StepKind.DELETE:
+            await self.walk.machine.accounts.withdraw(self.walk.stack, self.row)
         if self.type.attributes is None or self.step.kind in {StepKind.DELETE, StepKind.FORGET}:
             return outcome, None
         if again_of(self.row).clearing:
             return outcome, None
-        data = self.row.data if outcome.data is None else outcome.data
+        data = self._noted(outcome.data)
         physical_id = outcome.physical_id or self.row.physical_id
         known = replace(context.ref, physical_id=physical_id, data=data)
         return outcome, await self.type.attributes(replace(context, ref=known))
+
+    async def _with_account(self) -> None:
+        """Before a phase that hands the account out. Found again by its name when it was made."""
+        accounts, kind = self.walk.machine.accounts, self.step.kind
+        if kind in FORWARD:
+            wanted = replace(self.row, properties=self.after)
+            account = await accounts.ensure(self.walk.stack, wanted)
+            self.row = replace(self.row, data=with_account(self.row, account))
+        elif kind in {StepKind.SUSPEND, StepKind.RESUME} and DEPLOYMENT not in self.row.data:
+            await accounts.allow(self.row, enabled=kind is StepKind.RESUME)
 
     async def _proved(self) -> None:
         """Go on only when the operation is surely this engine's (see `membership`)."""

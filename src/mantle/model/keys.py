@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from mantle.model.ids import ProjectId, ResourceId, StackId, UserId
 
+ACCOUNT = "account"
+"""In a row's data: its account in another Keystone's stack domain, without any secret."""
+
 TAG = 32
 """Characters of the hash in an id: nobody can make up an id that we would take for ours."""
 

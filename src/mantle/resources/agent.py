@@ -22,6 +22,12 @@ def has_agent(type_name: str, properties: Mapping[str, Any]) -> bool:
     return type_name in SERVERS
 
 
+def hands_account(type_name: str, properties: Mapping[str, Any]) -> bool:
+    """Whether its agent logs in with the account of the row."""
+    polls = properties.get("software_config_transport") == "POLL_SERVER_HEAT"
+    return polls and has_agent(type_name, properties)
+
+
 def collect_config(
     type_name: str, properties: Mapping[str, Any], ref: Ref, callbacks: Callbacks
 ) -> dict[str, Any] | None:

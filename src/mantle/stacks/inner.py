@@ -152,7 +152,7 @@ async def _check(
             stack_name=stack.name,
             stack_id=stack.id,
             project_id=stack.project_id,
-            limitations=control.clouds[cloud].limitations,
+            limitations=control.machine.limitations(cloud),
             require_values=False,
             environment=inside,
             depth=stack.depth + 1,

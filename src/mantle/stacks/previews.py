@@ -81,7 +81,7 @@ async def _child(
         stack_name=child.name,
         stack_id=child.id,
         project_id=child.project_id,
-        limitations=control.clouds[child.cloud].limitations,
+        limitations=control.machine.limitations(child.cloud),
         require_values=False,
         environment=replace(
             preview.loaded.child_environment(definition), parameters=dict(source.parameters)

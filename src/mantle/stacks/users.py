@@ -14,6 +14,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.queries import live_row
 from mantle.stacks.resources import row_by_id
 from mantle.store import resources as resource_rows
+from mantle.store.stack_users import may_act
 
 USER_TYPE = "AWS::IAM::User"
 POLICY_TYPE = "OS::Heat::AccessPolicy"
@@ -74,6 +75,9 @@ async def _own(control: Control, caller: Caller) -> tuple[StackRecord, ResourceR
     found = await row_by_id(control, control.machine.links.keys.resource_of_user(caller.user_id))
     if found is None:
         raise NotFound("The resource of this user is gone.", fault="ResourceNotFound")
+    if not may_act(found[1]):
+        # Where another Keystone gave the token, it may be older than the suspension.
+        raise NotFound("The resource of this user is suspended.", fault="ResourceNotFound")
     return found
 
 

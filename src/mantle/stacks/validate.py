@@ -42,7 +42,7 @@ async def validate_template(
             stack_name="None",
             stack_id="None",
             project_id=caller.project_id,
-            limitations=control.cloud.limitations,
+            limitations=control.machine.limitations(control.default_cloud),
             require_values=False,
             strict=strict,
             asked=asked,

@@ -30,8 +30,8 @@ def get_user(connection: Connection, keys: StackKeys, user_id: str) -> User | No
     return User(
         id=UserId(user_id),
         name=str(row.data.get("name") or f"{stack.name}-{row.name}-{row.id[:12]}"),
-        password_hash=DERIVED + hashlib.sha256(_password(keys, row).encode()).hexdigest(),
-        enabled=_may_act(row),
+        password_hash=DERIVED + hashlib.sha256(password_of(keys, row).encode()).hexdigest(),
+        enabled=may_act(row),
         default_project_id=keys.project_id(stack.root_id),
         description=f"Resource {row.name} of stack {stack.name}",
     )
@@ -73,10 +73,26 @@ def owner_of_key(
     return keys.user_id(owner.id), keys.project_id(stack.root_id)
 
 
+def owner_of_row_key(
+    connection: Connection, keys: StackKeys, access: str
+) -> tuple[UserId, ProjectId] | None:
+    """Whose key this is, when it is a row's own: not that of an AWS::IAM::AccessKey."""
+    found = _row(connection, keys.resource_of_access(access))
+    if found is None or found[1].resolved_type == IAM_KEY or not may_act(found[1]):
+        return None
+    stack, row = found
+    return keys.user_id(row.id), keys.project_id(stack.root_id)
+
+
 def _iam_user(connection: Connection, key: ResourceRecord) -> ResourceRecord | None:
     """The user that an active key names."""
-    if key.properties.get("Status") == "Inactive" or not _may_act(key):
+    if key.properties.get("Status") == "Inactive" or not may_act(key):
         return None
+    return user_of_key(connection, key)
+
+
+def user_of_key(connection: Connection, key: ResourceRecord) -> ResourceRecord | None:
+    """The AWS::IAM::User that a key names, in its stack."""
     return next(
         (
             row
@@ -99,11 +115,12 @@ def _row(
     return stack, row
 
 
-def _may_act(row: ResourceRecord) -> bool:
+def may_act(row: ResourceRecord) -> bool:
+    """A suspended resource's user does nothing; a deployment answers also then."""
     return DEPLOYMENT in row.data or row.action not in {Action.SUSPEND, Action.DELETE}
 
 
-def _password(keys: StackKeys, row: ResourceRecord) -> str:
+def password_of(keys: StackKeys, row: ResourceRecord) -> str:
     """The one a template gives an AWS::IAM::User, else the derived one."""
     profile = row.properties.get("LoginProfile") if row.resolved_type == IAM_USER else None
     return str((profile or {}).get("Password") or keys.password(row.id))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from litestar.types import HTTPScope, Receive, Send
 
-from mantle.access.ec2 import KeyRing, Replays, hosts_of
+from mantle.access.ec2 import KeyRing, Replays, Signers, hosts_of
 from mantle.access.identity import EmbeddedIdentity
 from mantle.access.policy import enforce
 from mantle.access.signatures import BadSignature, Signed, pairs
@@ -42,6 +42,8 @@ class CfnEndpoint:
 
     control: Control
     identity: EmbeddedIdentity | None
+    signers: Signers | None = None
+    """Who knows the keys where accounts are kept elsewhere."""
     settings: ApiSettings
     metrics: Metrics
     new_request_id: Callable[[], str]
@@ -111,8 +113,10 @@ class CfnEndpoint:
         text = xml.answer(name, result, call.request_id)
         return name, Reply(body=text.encode("utf-8", "replace"), media_type=XML)
 
-    def ring(self) -> KeyRing:
-        """Who knows the keys; raises where accounts are kept elsewhere."""
+    def ring(self) -> Signers:
+        """Who knows the keys; raises where accounts are kept elsewhere and nobody asks there."""
+        if self.signers is not None:
+            return self.signers
         if self.identity is None:
             raise MantleError(ELSEWHERE, fault="Forbidden")
         return KeyRing(identity=self.identity, keys=self.control.machine.links.keys)

@@ -68,7 +68,7 @@ async def _of_person(
     endpoint: "CfnEndpoint", signed: Signed, arn: str
 ) -> tuple[StackRecord, ResourceRecord]:
     """The row of the address, for a person who may signal it."""
-    if endpoint.identity is None:
+    if endpoint.identity is None and endpoint.signers is None:
         raise UNKNOWN
     caller, _ = await endpoint.ring().caller(signed)
     enforce(caller, "resources:signal")

@@ -8,5 +8,17 @@ who waits), `caller.py` (pace, retries, errors) and `door.py`, the only module t
 from mantle.clouds.openstack.cloud import OpenStackCloud, Serves
 from mantle.clouds.openstack.door import Entry
 from mantle.clouds.openstack.entrusted import Leave, Leaves, credential_auth
+from mantle.clouds.openstack.stack_domain import StackDomain
+from mantle.clouds.openstack.tokens import AccountTokens, login_of
 
-__all__ = ["Entry", "Leave", "Leaves", "OpenStackCloud", "Serves", "credential_auth"]
+__all__ = [
+    "AccountTokens",
+    "Entry",
+    "Leave",
+    "Leaves",
+    "OpenStackCloud",
+    "Serves",
+    "StackDomain",
+    "credential_auth",
+    "login_of",
+]

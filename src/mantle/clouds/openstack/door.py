@@ -78,6 +78,8 @@ class Door:
     admin: bool
     """The token may see other projects: what is theirs must be left out by us."""
     services: frozenset[Service]
+    domain_id: str = ""
+    """The domain the token is for, when it is for a domain."""
     _microversions: dict[Service, str] = field(default_factory=dict)
 
     def send(self, request: Request) -> Reply:
@@ -102,6 +104,15 @@ class Door:
             ),
         )
         return _reply(answer)
+
+    def token(self) -> str:
+        """A token of this connection's, renewed when it is about to end."""
+        found = _guarded(Service.IDENTITY, self.connection.session.get_token)
+        return str(found or "")
+
+    def forget_token(self) -> None:
+        """Keystone takes it no more."""
+        self.connection.session.invalidate()
 
     def has(self, service: Service) -> bool:
         """Whether the catalog has it."""
@@ -179,6 +190,7 @@ def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | Non
         user_id=access.user_id or "",
         admin="admin" in (access.role_names or ()),
         services=frozenset(each for each in Service if types & set(each.types)),
+        domain_id="" if access.project_id else access.domain_id or "",
     )
 
 

@@ -94,12 +94,14 @@ USER_TYPE = ResourceType(
         check_properties=not_offered({"Groups": "there are no groups. Leave Groups out."}),
     ),
     create=make_user,
+    hands_account=lambda _: True,
     reference=_name,
     needs_no_cloud=True,
 )
 KEY_TYPE = ResourceType(
     facts=TypeFacts(schema=KEY_SCHEMA),
     create=make_key,
+    hands_account=lambda _: True,
     attributes=key_attributes,
     needs_no_cloud=True,
 )

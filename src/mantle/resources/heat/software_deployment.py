@@ -88,6 +88,11 @@ def check(properties: Mapping[str, Any]) -> list[str]:
     return [f"signal_transport: {NO_QUEUES}"]
 
 
+def hands_account(properties: Mapping[str, Any]) -> bool:
+    """Only HEAT_SIGNAL tells the account of the row."""
+    return properties.get("signal_transport") == "HEAT_SIGNAL"
+
+
 # --- what is deployed ------------------------------------------------------------------------
 
 
@@ -341,6 +346,7 @@ def deployment_type(kind: ResourceSchema, *, structured: bool) -> ResourceType:
         attributes=attributes,
         break_off=break_off,
         hears_itself=True,
+        hands_account=hands_account,
     )
 
 

@@ -66,6 +66,11 @@ def accepts_signal(_: Ref, properties: Mapping[str, Any], body: Mapping[str, Any
     return refused(body)
 
 
+def hands_account(properties: Mapping[str, Any]) -> bool:
+    """Only HEAT_SIGNAL tells the account of the row."""
+    return properties.get("signal_transport") == "HEAT_SIGNAL"
+
+
 async def create(ctx: Context) -> Outcome:
     """Its row's id is how a wait condition names it."""
     no_user = ctx.callbacks.user(ctx.ref) is None
@@ -124,5 +129,6 @@ TYPE = ResourceType(
     create=create,
     attributes=attributes,
     accepts_signal=accepts_signal,
+    hands_account=hands_account,
     needs_no_cloud=True,
 )

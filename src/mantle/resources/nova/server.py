@@ -6,6 +6,7 @@ has at most three deeds, a rebuild, the rest, and the power state that somebody 
 the row's data notes which the cloud accepted.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from mantle.clouds.ports import (
 )
 from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
-from mantle.resources.agent import collect_config
+from mantle.resources.agent import collect_config, hands_account
 from mantle.resources.cloud_object import Blueprint, cloud_object, look, progress
 from mantle.resources.inverse import Peers
 from mantle.resources.keeping import Keeper, forget_by, snapshot_of
@@ -374,6 +375,7 @@ async def restore(ctx: Context) -> Outcome:
 
 TYPE: ResourceType = replace(
     cloud_object(BLUEPRINT),
+    hands_account=functools.partial(hands_account, "OS::Nova::Server"),
     check=look_after,
     update=update,
     delete=delete,

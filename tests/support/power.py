@@ -17,6 +17,7 @@ from databases import empty_database_url
 from mantle.access.caller import Caller
 from mantle.clouds.simulated import Faults, SimulatedCloud, World
 from mantle.engine.links import Links
+from mantle.engine.recovery import Engine
 from mantle.engine.runtime import TaskRuntime
 from mantle.engine.settings import Settings
 from mantle.lib import virtual_time
@@ -93,6 +94,8 @@ class Plant:
     armed: bool = False
     dead: bool = False
     origin: float = 1_800_000_000.0
+    furnish: Callable[[Control, Engine], None] = lambda _, __: None
+    """What else a process is given before its engine opens."""
 
     def __post_init__(self) -> None:
         self.database = CutDatabase(self.moment)
@@ -129,6 +132,7 @@ class Plant:
                 clock=clock,
                 settings=Settings(poll_first_seconds=0.5),
             )
+            self.furnish(control, engine)
             await engine.open()
             try:
                 await story(control)

@@ -117,7 +117,9 @@ class Drive:
             return False
         if self.step.kind is StepKind.FORGET:
             return True
-        return self.type.needs_no_cloud and not self._account
+        # Values are not known yet; where an account may be made, a call outside is.
+        outside = self.walk.machine.accounts.made and self.type.hands_account is not None
+        return self.type.needs_no_cloud and not outside
 
     @property
     def _account(self) -> bool:
@@ -125,7 +127,8 @@ class Drive:
         if not self.walk.machine.accounts.made:
             return False
         values = self.after if self.step.kind in FORWARD else self.row.properties
-        return ACCOUNT in self.row.data or self.type.hands_account(values)
+        hands = self.type.hands_account
+        return ACCOUNT in self.row.data or (hands is not None and hands(values))
 
     # --- preparation -------------------------------------------------------------------------
 

@@ -352,9 +352,9 @@ class ResourceType:
     elsewhere: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: False)
     """(properties) -> whether a type that contains resources has its phases do the deed itself:
     the stack is another Heat's."""
-    hands_account: Callable[[Mapping[str, Any]], bool] = field(default=lambda _: False)
+    hands_account: Callable[[Mapping[str, Any]], bool] | None = None
     """(properties) -> whether the row hands out an account of its own, which is made before its
-    phases where another Keystone keeps accounts, and deleted with the row."""
+    phases where another Keystone keeps accounts, and deleted with the row. None: it never does."""
     holds_config: bool = False
     """Its physical id is its row id, and its attribute `config` a text for `config_text`."""
 

@@ -34,6 +34,8 @@ class Orphans:
 
     users: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
+    living: tuple[str, ...] = ()
+    """The projects that have a row."""
 
 
 async def orphans(control: Control, domain: Domain) -> Orphans:
@@ -53,6 +55,7 @@ def _orphans(
         projects=tuple(
             name for name, root in roots.items() if root and not _lives(connection, root)
         ),
+        living=tuple(name for name, root in roots.items() if root and _lives(connection, root)),
     )
 
 
@@ -113,6 +116,8 @@ class DomainKeeper(Loop):
             await self._domain.remove_user(name)
         for name in found.projects:
             await self._domain.remove_project(name)
+        # Some of the others may be of stacks whose deletion another process began.
+        self._accounts.leaving.update(found.living)
         return found
 
     async def end_projects(self) -> None:

@@ -38,11 +38,12 @@ class DomainUser:
 class StackDomain:
     """The domain that an entry of clouds.yaml administers."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, caller: Caller | None = None) -> None:
+        """`caller` sends its requests; None: with the entry's log-in."""
         self.name = entry.name
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stack-domain")
         workshop = Workshop(threads=self._threads, pace={})
-        self._caller = Caller(workshop, functools.partial(open_door, entry, None))
+        self._caller = caller or Caller(workshop, functools.partial(open_door, entry, None))
         self._role = ""
 
     async def domain_id(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from mantle.access.caller import Caller
 from mantle.access.trusts import Trusts
@@ -14,6 +15,7 @@ from mantle.model.trusts import SECRET
 from mantle.stacks.trusting import GRACE_SECONDS, Trustees
 from mantle.store import secrets as secret_rows
 from mantle.store.database import Database
+from mantle.store.tables.stacks import stacks
 from mantle.store.trusts import Trusted
 
 MAY = Caller(
@@ -45,6 +47,8 @@ class Keystone:
             trust_id = f"trust-{len(self.asked)}"
             self.trusts[trust_id] = request.content.decode()
             return httpx.Response(201, json={"trust": {"id": trust_id}})
+        if request.method == "DELETE":
+            return httpx.Response(204 if self.trusts.pop(trust_id, None) else 404)
         return httpx.Response(200 if trust_id in self.trusts else 404, json={})
 
 
@@ -115,7 +119,7 @@ def test_one_without_all_the_users_roles_is_replaced(scene):
     scene.clock.at += 301
     more = Caller(**{name: getattr(MAY, name) for name in MAY.__slots__} | {"roles": {"admin"}})
     scene.ensure(more)
-    assert scene.kept() == ["trust-2"]
+    assert (scene.kept(), list(scene.keystone.trusts)) == (["trust-2"], ["trust-2"])
 
 
 def test_nothing_is_asked_where_nothing_is_needed(scene):
@@ -162,6 +166,46 @@ def test_what_nobody_needs_is_given_back(scene):
     scene.clock.at += GRACE_SECONDS + 1
     asyncio.run(round_of.turn())
     assert (given, scene.kept()) == (["trust-1"], [])
+
+
+def stack_of(owner, **more):
+    """A live stack, as far as trusts go."""
+    return {
+        "id": f"s-{owner}",
+        "owner_id": owner,
+        "project_id": "p1",
+        "cloud": "far",
+        "name": owner,
+    } | more
+
+
+def filled(values):
+    """With something in every column that must have something."""
+    kinds = {str: "", int: 0, float: 0.0, bool: False, dict: {}, list: []}
+    needed = [each for each in stacks.columns if not each.nullable and each.name not in values]
+    return values | {
+        each.name: [] if each.type.python_type is list else kinds.get(each.type.python_type, "")
+        for each in needed
+        if each.default is None and each.server_default is None
+    }
+
+
+@pytest.mark.parametrize(
+    ("owners", "kept"),
+    [(["u1", "u2"], ["u1", "u2"]), (["u1"], ["u1"]), (["u3"], ["u1", "u2"]), ([], [])],
+    ids=["both", "one", "somebody-else", "none"],
+)
+def test_a_trust_is_kept_while_its_users_stacks_or_nobody_elses_need_it(scene, owners, kept):
+    """A stack whose owner has left no good trust is worked on by any of its project's members'."""
+    other = Caller(**{n: getattr(MAY, n) for n in MAY.__slots__} | {"user_id": UserId("u2")})
+    scene.ensure()
+    scene.ensure(other)
+    with scene.database.engine.begin() as connection:
+        for owner in owners:
+            connection.execute(insert(stacks).values(filled(stack_of(owner))))
+    scene.clock.at += GRACE_SECONDS + 1
+    gone = asyncio.run(scene.store.unused(scene.clock.at))
+    assert sorted({"u1", "u2"} - {each.user_id for each in gone}) == kept
 
 
 def test_a_token_is_in_no_text_of_the_caller():

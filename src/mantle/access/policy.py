@@ -7,7 +7,7 @@ before this table is asked (`api/heat/door.py`). Roles include each other: admin
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from mantle.access.caller import Caller
+from mantle.access.caller import Caller, Scope
 from mantle.model.errors import Forbidden
 from mantle.model.identity import STACK_USER
 
@@ -140,6 +140,23 @@ STACK_USER_DEEDS = frozenset(
 """What a resource's own user may do, and only to that resource (`stacks/users.py`)."""
 
 
+SYSTEM_READS = frozenset(
+    {
+        "build_info:show",
+        "stacks:index",
+        "stacks:index_all_projects",
+        "operations:all_projects",
+        "services:index",
+        "types:index",
+        "types:show",
+        "self:show",
+    }
+)
+SYSTEM_DEEDS = SYSTEM_READS | {"operations:take_over", "limits:set", "admin:purge"}
+"""What a token for the whole system may do: what is in no project. Its readers look; its admins do
+the rest. Whoever works on a project's stacks logs in to the project."""
+
+
 def allows(roles: Iterable[str], deed: str) -> bool:
     """Whether any of the roles may do it."""
     need = POLICY[deed]
@@ -151,8 +168,41 @@ def allows(roles: Iterable[str], deed: str) -> bool:
 
 def enforce(caller: Caller, deed: str) -> None:
     """Raise `Forbidden` unless the caller may do it."""
+    if caller.scope is not Scope.PROJECT:
+        _enforce_beyond(caller, deed)
+        return
     if not allows(caller.roles, deed):
         raise Forbidden(
             "You are not authorized to complete this action.",
             remedy=f"It needs the role {POLICY[deed].value!r} in project {caller.project_name!r}.",
+        )
+
+
+def check_scope(caller: Caller) -> None:
+    """Raise `Forbidden` for a token that is for nothing in which there are stacks."""
+    match caller.scope:
+        case Scope.DOMAIN:
+            raise Forbidden(
+                "The token is for a domain, and stacks belong to projects.",
+                remedy="Log in to a project: project_name instead of domain_name.",
+            )
+        case Scope.SYSTEM:
+            return
+        case _ if not caller.project_id:
+            raise Forbidden(
+                "The token is not scoped to a project.", remedy="Log in with a project name."
+            )
+
+
+def _enforce_beyond(caller: Caller, deed: str) -> None:
+    """Of a token that is for no project."""
+    check_scope(caller)
+    readers = deed in SYSTEM_READS and bool(caller.roles & {"reader", "member", "manager"})
+    if "admin" in caller.roles and deed in SYSTEM_DEEDS:
+        return
+    if not readers:
+        raise Forbidden(
+            "You are not authorized to complete this action.",
+            remedy="A token for the whole system lists stacks and operations of all projects and, "
+            "of an admin, sets limits. For anything in a project log in to the project.",
         )

@@ -105,6 +105,9 @@ class Trusts:
                 looked_at=now,
             )
         )
+        if known is not None:
+            # Whoever works by the old one finds it gone, and takes the new one.
+            await self._ask("DELETE", f"/OS-TRUST/trusts/{known.trust_id}", caller.token)
 
     async def _is_good(self, caller: Caller, trust: Trust) -> bool:
         """Keystone still has it, and with every role that the user has there now."""

@@ -22,6 +22,7 @@ from mantle import __version__
 from mantle.access.caller import Caller
 from mantle.access.ec2 import Signers
 from mantle.access.identity import EmbeddedIdentity
+from mantle.access.policy import check_scope
 from mantle.access.ports import Authenticator
 from mantle.api.cfn.endpoint import CfnEndpoint
 from mantle.api.context import in_context, request_id_of
@@ -52,7 +53,7 @@ from mantle.api.own.sweeps import SweepsController
 from mantle.api.own.validation import ValidationController
 from mantle.api.scrape import MEDIA_TYPE, Scrape
 from mantle.api.settings import ApiSettings
-from mantle.model.errors import Forbidden, MantleError, Unauthorized, Unavailable
+from mantle.model.errors import MantleError, Unauthorized, Unavailable
 from mantle.stacks.control import Control
 from mantle.store import operations as operation_rows
 
@@ -181,10 +182,7 @@ def own_api(
             raise Unauthorized(AUTHENTICATION, remedy="Send a token in X-Auth-Token.")
         caller = await authenticator.authenticate(token)
         caller.check_call(request.method, request.url.path)
-        if not caller.project_id:
-            raise Forbidden(
-                "The token is not scoped to a project.", remedy="Log in with a project name."
-            )
+        check_scope(caller)
         return replace(caller, request_id=request_id())
 
     return Router(

@@ -113,10 +113,17 @@ class Machine:
 
     def session(self, stack: StackRecord) -> Session:
         """The view of the stack's cloud that its project has."""
-        cloud = self.clouds[stack.cloud]
-        if isinstance(cloud, Personal):
-            return cloud.session_for(stack.project_id, UserId(stack.owner_id))
-        return cloud.session(stack.project_id)
+        return self.view(stack.cloud, stack.project_id, UserId(stack.owner_id))
+
+    def view(self, name: str, project_id: ProjectId, user_id: UserId | None) -> Session:
+        """The view of a cloud that a user has in a project.
+
+        By what the user left, where work is done by trusts.
+        """
+        cloud = self.clouds[name]
+        if user_id is not None and isinstance(cloud, Personal):
+            return cloud.session_for(project_id, user_id)
+        return cloud.session(project_id)
 
     def stack_event(
         self,

@@ -28,7 +28,7 @@ from mantle.model.errors import (
     NotFound,
     Unavailable,
 )
-from mantle.model.ids import ProjectId
+from mantle.model.ids import ProjectId, UserId
 from mantle.model.sweeps import Seen, Selector
 from mantle.store import sweeps as sweep_rows
 
@@ -44,7 +44,9 @@ class Found:
     unseen: Mapping[str, CloudError]
 
 
-async def find_servers(machine: Machine, project_id: ProjectId, selector: Selector) -> Found:
+async def find_servers(
+    machine: Machine, project_id: ProjectId, selector: Selector, user_id: UserId | None = None
+) -> Found:
     """One list call for each cloud; by name. An empty selector lists all."""
     clouds = {
         name: cloud
@@ -55,7 +57,7 @@ async def find_servers(machine: Machine, project_id: ProjectId, selector: Select
         clouds = {name: cloud for name, cloud in clouds.items() if region_of(cloud)}
     owners = await machine.database.read(sweep_rows.stacks_of_servers, project_id, SERVER_TYPES)
     answers = await asyncio.gather(
-        *(_listed(cloud.session(project_id)) for cloud in clouds.values())
+        *(_listed(machine.view(name, project_id, user_id)) for name in clouds)
     )
     servers: list[Seen] = []
     unseen: dict[str, CloudError] = {}

@@ -229,7 +229,7 @@ async def bring(machine: Machine, sweep: Sweep, target: Target, ledger: Ledger) 
         said = f"The cloud {target.cloud!r} is not configured any more."
         await ledger.end(target, TargetState.FAILED, said)
         return
-    session = machine.clouds[target.cloud].session(sweep.project_id)
+    session = machine.view(target.cloud, sweep.project_id, sweep.user_id)
     began = machine.clock.now()
     pause, trouble = FIRST_PAUSE_SECONDS, began
     while True:

@@ -53,7 +53,7 @@ class SweepView:
 async def plan_sweep(machine: Machine, caller: Caller, wish: SweepWish) -> SweepView:
     """Find the servers and store the plan. Nothing is done until it is applied."""
     _check(wish)
-    found = await find_servers(machine, caller.project_id, wish.selector)
+    found = await find_servers(machine, caller.project_id, wish.selector, caller.user_id)
     for name, error in found.unseen.items():
         # A cloud that the project may not use has none of its servers.
         if not isinstance(error, Denied):
@@ -122,7 +122,7 @@ async def _wanted(
     wanted = {}
     for name in clouds:
         try:
-            flavors = await machine.clouds[name].session(caller.project_id).flavors()
+            flavors = await machine.view(name, caller.project_id, caller.user_id).flavors()
         except CloudError as error:
             raise told(error) from error
         fits = [each for each in flavors if wish.flavor in {each.id, each.name}]

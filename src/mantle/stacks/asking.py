@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mantle.clouds.plain import KINDS as PLAIN
-from mantle.clouds.ports import Cloud, CloudError, Session
+from mantle.clouds.ports import Cloud, CloudError, Personal, Session
 from mantle.engine.operation import load
 from mantle.model.errors import Invalid, Problem
 from mantle.model.graph import TemplateSource
-from mantle.model.ids import ProjectId
+from mantle.model.ids import ProjectId, UserId
 from mantle.model.records import StackRecord
 from mantle.stacks.control import Control
 from mantle.store import stacks as stack_rows
@@ -140,6 +140,8 @@ class Catalogue:
 
     clouds: Mapping[str, Cloud]
     project_id: ProjectId
+    user_id: UserId | None = None
+    """By what this user left it is asked, where work is done by trusts."""
     now: float
     """Seconds since the epoch, for what must not be over."""
     patience_seconds: float = PATIENCE_SECONDS
@@ -167,7 +169,11 @@ class Catalogue:
         return _unlisted(cloud, constraint)
 
     async def _list(self, cloud: str, kind: Kind) -> Answer:
-        session = self.clouds[cloud].session(self.project_id)
+        asked = self.clouds[cloud]
+        if self.user_id is not None and isinstance(asked, Personal):
+            session = asked.session_for(self.project_id, self.user_id)
+        else:
+            session = asked.session(self.project_id)
         try:
             async with asyncio.timeout(self.patience_seconds):
                 things = await kind.listed(session)
@@ -224,9 +230,13 @@ async def ask_cloud(catalogue: Catalogue, cloud: str, asked: Sequence[Asked]) ->
     return Judged(problems=tuple(problems), warnings=tuple(warnings))
 
 
-def catalogue_of(control: Control, project_id: ProjectId) -> Catalogue:
+def catalogue_of(
+    control: Control, project_id: ProjectId, user_id: UserId | None = None
+) -> Catalogue:
     """A new one, for one request."""
-    return Catalogue(clouds=control.clouds, project_id=project_id, now=control.clock.now())
+    return Catalogue(
+        clouds=control.clouds, project_id=project_id, user_id=user_id, now=control.clock.now()
+    )
 
 
 Load = Callable[[list[Asked]], Awaitable[Loaded]]
@@ -289,7 +299,7 @@ async def load_asking(
         return {each.place for each in asked}
 
     loaded, _ = await with_cloud(
-        catalogue or catalogue_of(control, stack.project_id),
+        catalogue or catalogue_of(control, stack.project_id, stack.owner_id),
         stack.cloud,
         work,
         None if before is None else places,

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mantle.clouds.ports import Cloud
+from mantle.clouds.ports import Cloud, Session
 from mantle.engine.machine import Machine
 from mantle.engine.runtime import Runtime
 from mantle.engine.settings import Settings
 from mantle.lib.clock import Clock
 from mantle.model.errors import NotFound
+from mantle.model.ids import ProjectId, UserId
 from mantle.resources.registry import Registry
 from mantle.store.database import Database
 
@@ -69,3 +70,8 @@ class Control:
                 remedy=f"Configured are: {', '.join(sorted(self.clouds))}.",
             )
         return self.clouds[name]
+
+    def view(self, name: str, project_id: ProjectId, user_id: UserId | None = None) -> Session:
+        """A project's view of a configured cloud, by what this user left where that matters."""
+        self.cloud_named(name)
+        return self.machine.view(name, project_id, user_id)

@@ -97,7 +97,7 @@ async def generate(control: Control, caller: Caller, request: GenerateRequest) -
     Raises `NotFound` for an object that is not there, `Invalid` with each one whose properties
     cannot say what it is, `Conflict` for one that is a stack's already.
     """
-    session = control.cloud_named(request.cloud).session(caller.project_id)
+    session = control.view(request.cloud, caller.project_id, caller.user_id)
     objects, left_out = await _objects(control, caller, session, request)
     chosen = _named(objects)
     peers = _peers(chosen)
@@ -181,7 +181,9 @@ async def _objects(
         raise MantleError("Name the objects, or ask for everything, not both.")
     if not request.everything:
         return await _named_objects(control, caller, session, request.objects), ()
-    found = await unmanaged_objects(control, caller.project_id, request.cloud, request.only_type)
+    found = await unmanaged_objects(
+        control, caller.project_id, request.cloud, request.only_type, user_id=caller.user_id
+    )
     tokens = {each.token for _, each in found.objects}
     known = control.registry.types
     may = allows(caller.roles, "types:cloudwide")

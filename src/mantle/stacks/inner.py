@@ -38,7 +38,7 @@ async def load_whole(
 
     `before` is the id of the source the stack is made from now. Raises `Invalid` with all problems.
     """
-    catalogue = catalogue_of(control, stack.project_id)
+    catalogue = catalogue_of(control, stack.project_id, stack.owner_id)
     loaded = await load_asking(control, stack, source, catalogue, before)
     await check_size(control, stack.project_id, loaded)
     check_sinks(control, loaded)

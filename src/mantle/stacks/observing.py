@@ -69,8 +69,10 @@ async def observe(
     A stack with an operation under way is left out, unless it is one of those that hold `still`.
     """
     now = control.clock.now()
-    session = control.cloud_named(cloud).session(project_id)
     ids, rows = await control.database.read(_settled_rows, project_id, cloud, still)
+    # One list call serves all stacks of the project: by what the owner of one of them left.
+    first = await control.database.read(stack_rows.get, ids[0]) if ids else None
+    session = control.view(cloud, project_id, first.owner_id if first is not None else None)
     live = await _live(control, session, rows)
     found = []
     for row in rows:

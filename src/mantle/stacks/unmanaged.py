@@ -17,7 +17,7 @@ from mantle.clouds import ports
 from mantle.clouds.plain import CLOUDWIDE, KINDS
 from mantle.clouds.ports import GIVEN, CloudError, CloudObject, Denied, Session
 from mantle.model.errors import NotFound
-from mantle.model.ids import ProjectId
+from mantle.model.ids import ProjectId, UserId
 from mantle.stacks.control import Control
 from mantle.store import contents as content_rows
 from mantle.store import drift as drift_rows
@@ -74,10 +74,14 @@ class Found:
 
 
 async def unmanaged(
-    control: Control, project_id: ProjectId, cloud: str, only: str | None = None
+    control: Control,
+    project_id: ProjectId,
+    cloud: str,
+    only: str | None = None,
+    user_id: UserId | None = None,
 ) -> Inventory:
     """Everything of the project on the cloud that no live stack knows, by type and name."""
-    found = await unmanaged_objects(control, project_id, cloud, only, COPIES)
+    found = await unmanaged_objects(control, project_id, cloud, only, COPIES, user_id)
     return Inventory(
         objects=tuple(
             Unmanaged(
@@ -99,9 +103,10 @@ async def unmanaged_objects(
     cloud: str,
     only: str | None = None,
     besides: Mapping[str, Live] = NO_OTHERS,
+    user_id: UserId | None = None,
 ) -> Found:
     """The same, with all that the cloud says of them."""
-    session = control.cloud_named(cloud).session(project_id)
+    session = control.view(cloud, project_id, user_id)
     ids, tokens = await control.database.read(_known, project_id, cloud)
     # What is the cloud's, another project's stack may have made.
     everywhere, others = await control.database.read(resource_rows.marks_on_cloud, cloud, CLOUDWIDE)

@@ -50,7 +50,7 @@ async def validate_template(
             bounds=control.settings.bounds,
         )
 
-    catalogue = catalogue_of(control, caller.project_id)
+    catalogue = catalogue_of(control, caller.project_id, caller.user_id)
     loaded, unchecked = await with_cloud(catalogue, control.default_cloud, work)
     if not strict:
         return ValidationReport(loaded=loaded)

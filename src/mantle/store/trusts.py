@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, delete, exists, insert, or_, select
 
 from mantle.model.ids import ProjectId, UserId
 from mantle.model.trusts import SECRET, Trust
@@ -38,7 +38,11 @@ class Trusted:
         await self._database.write(_remove, trust)
 
     async def unused(self, before: float) -> Sequence[Trust]:
-        """Of users who own no live stack there, and whose trust is from before then."""
+        """Those from before then that nothing needs.
+
+        A trust is needed by the live stacks that its user owns there; and, of whichever member,
+        while one of the project's stacks there has an owner who has left no good trust.
+        """
         return await self._database.read(_unused, before)
 
     async def secret(self, project_id: str) -> str | None:
@@ -75,12 +79,20 @@ def _remove(connection: Connection, trust: Trust) -> None:
 
 
 def _unused(connection: Connection, before: float) -> list[Trust]:
-    owned = exists().where(
+    others = trusts.alias()
+    good = exists().where(
+        others.c.project_id == stacks.c.project_id,
+        others.c.cloud == stacks.c.cloud,
+        others.c.user_id == stacks.c.owner_id,
+        others.c.looked_at > 0.0,
+    )
+    needing = exists().where(
         stacks.c.project_id == trusts.c.project_id,
         stacks.c.cloud == trusts.c.cloud,
         stacks.c.deleted_at.is_(None),
+        or_(stacks.c.owner_id == trusts.c.user_id, ~good),
     )
-    query = select(trusts).where(trusts.c.looked_at < before, ~owned)
+    query = select(trusts).where(trusts.c.looked_at < before, ~needing)
     return [_trust(dict(row)) for row in connection.execute(query).mappings()]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from litestar.types import HTTPScope, Receive, Send
 
-from mantle.access.policy import enforce
+from mantle.access.caller import Scope
+from mantle.access.policy import check_scope, enforce
 from mantle.access.ports import Authenticator
 from mantle.api.door import Call, Reply, empty, head_of, plain, read_body, send_reply
 from mantle.api.faults import AUTHENTICATION, headers_of, heat_body, heat_fault, keystone_fault
@@ -72,7 +73,9 @@ class HeatEndpoint:
         pattern = f"v1/{{project}}/{match.pattern}"
         if match.route is None:
             return pattern, _wrong_method(call, match.allowed)
-        if not caller.project_id or below[1] != caller.project_id:
+        if caller.scope is not Scope.PROJECT:
+            check_scope(caller)
+        elif not caller.project_id or below[1] != caller.project_id:
             raise Forbidden(
                 "The token is not scoped to the project of this address.",
                 remedy="Use the address in the catalog that came with the token.",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mantle.access.caller import Scope
 from mantle.access.policy import enforce
 from mantle.api.door import Reply, empty, plain
 from mantle.api.heat import views
@@ -14,6 +15,7 @@ from mantle.api.heat.requests import (
     update_request,
     with_template,
 )
+from mantle.model.errors import Forbidden
 from mantle.model.ids import ProjectId
 from mantle.model.records import StackRecord
 from mantle.model.status import Status
@@ -173,6 +175,11 @@ def _query(ask: Ask) -> tuple[ProjectId | None, StackQuery]:
     everyone = ask.flag("global_tenant")
     if everyone:
         enforce(ask.caller, "stacks:index_all_projects")
+    elif ask.caller.scope is Scope.SYSTEM:
+        raise Forbidden(
+            "The token is for the whole system, and a listing is of one project.",
+            remedy="Ask for all projects (global_tenant=true), or log in to the project.",
+        )
     states = ask.texts("status", "stack_status")
     # `status` is compared with the status alone, but a full state is what lists show.
     known = {status.value for status in Status}

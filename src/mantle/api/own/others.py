@@ -124,7 +124,7 @@ class CloudsController(Controller):
     ) -> UnmanagedAnswer:
         """The project's objects on the cloud that no live stack knows."""
         enforce(caller, "clouds:unmanaged")
-        found = await unmanaged(control, caller.project_id, name, type)
+        found = await unmanaged(control, caller.project_id, name, type, caller.user_id)
         return UnmanagedAnswer(
             objects=[
                 UnmanagedItem(

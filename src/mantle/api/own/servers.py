@@ -69,7 +69,7 @@ class ServersController(Controller):
             clouds=tuple(cloud or ()),
             regions=tuple(region or ()),
         )
-        found = await find_servers(control.machine, caller.project_id, selector)
+        found = await find_servers(control.machine, caller.project_id, selector, caller.user_id)
         return ServersAnswer(
             servers=[server_shape(each) for each in found.servers],
             unseen={cloud: error.message for cloud, error in found.unseen.items()},

@@ -11,6 +11,7 @@ is played. `docs/reliability.md` says what is proved by it and what is not.
     schedule   what is asked of the control plane, when and by whom                          pure
     weather    which fault strikes at which moment
     doors      a process's ways to the database and to the cloud, where the weather strikes
+    ground     the database that all runs of one system process share, empty for each
     plant      the processes, over one database and one world
     clients    ask for what the schedule says, as people do: again, when no answer comes
     judge      what must hold when all is over

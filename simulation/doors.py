@@ -21,6 +21,7 @@ from mantle.model.schema import Limitation
 from mantle.model.status import Status
 from mantle.store.database import Connection, Database
 from mantle.store.operations import Held
+from simulation.ground import Ground
 from simulation.loop import Process
 from simulation.weather import Fault, Kind, Place, Side, Weather
 
@@ -94,13 +95,14 @@ class DatabaseDoor(Door, Database):
         self,
         process: Process,
         witness: Witness,
-        shared: Database,
+        ground: Ground,
         patience_seconds: float = float("inf"),
     ) -> None:
         # Not the database's own beginning: there is one database, and it is shared.
         Door.__init__(self, process, witness)
-        self.shared = shared
-        self.url = shared.url
+        self.ground = ground
+        self.shared = ground.database
+        self.url = self.shared.url
         self.patience_seconds = patience_seconds
         self._one = asyncio.Lock()
 
@@ -109,7 +111,7 @@ class DatabaseDoor(Door, Database):
     ) -> T:
         """At one moment between the two boundaries."""
         await self._reach(Place.READ, Side.BEFORE, _name(function))
-        answer = await self.shared.read(function, *args, **kwargs)
+        answer = self.ground.look(function, *args, **kwargs)
         await self._reach(Place.READ, Side.AFTER, _name(function))
         return answer
 
@@ -141,10 +143,14 @@ class DatabaseDoor(Door, Database):
         return answer
 
     async def transaction(
-        self, engine: Engine, function: Callable[..., T], *args: Any, **kwargs: Any
+        self,
+        engine: Engine,  # noqa: ARG002 - which guarantees it gives: here all are as strong
+        function: Callable[..., T],
+        *args: Any,
+        **kwargs: Any,
     ) -> T:
         """The transaction itself."""
-        return await self.shared._write(engine, function, *args, **kwargs)  # noqa: SLF001 - it is the same class
+        return self.ground.transact(function, *args, **kwargs)
 
     def _in_vain(
         self, engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any
@@ -212,9 +218,7 @@ class JournalDoor(DatabaseDoor):
 
     async def _witnessed(self, engine: Engine, function: Callable[..., T], *args: Any) -> T:
         victim, _, lease_seconds = args
-        with self.shared.engine.connect() as connection:
-            raw: Any = connection.connection.driver_connection
-            (beat_at,) = raw.execute(_BEAT, (victim,)).fetchone()
+        (beat_at,) = self.ground.raw.execute(_BEAT, (victim,)).fetchone()
         answer = await super().deed(engine, function, *args)
         silent = self.witness.now() - beat_at
         if answer is not None and silent < lease_seconds:
@@ -242,9 +246,8 @@ class JournalDoor(DatabaseDoor):
 
     def _holders(self, ids: set[str]) -> dict[str, tuple[str, int]]:
         """Asked of the driver: it is asked at every commit."""
-        with self.shared.engine.connect() as connection:
-            raw: Any = connection.connection.driver_connection
-            return {each: raw.execute(_HOLDER, (each,)).fetchone() for each in sorted(ids)}
+        ask = self.ground.raw.execute
+        return {each: ask(_HOLDER, (each,)).fetchone() for each in sorted(ids)}
 
 
 _BEAT = "SELECT beat_at FROM engines WHERE id = ?"

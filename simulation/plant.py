@@ -12,13 +12,11 @@ from mantle.engine.links import Links
 from mantle.engine.runtime import TaskRuntime
 from mantle.engine.settings import Settings
 from mantle.model.ids import OperationId
-from mantle.resources.registry import Registry, default_registry
 from mantle.stacks.control import Control
-from mantle.store.database import Database
-from mantle.store.moments import CLOCK
 from mantle.wiring import assemble
 from simulation.chance import Dice
 from simulation.doors import CloudDoor, JournalDoor
+from simulation.ground import Ground
 from simulation.loop import Process, SimulationLoop
 from simulation.schedule import Schedule
 from simulation.weather import Weather
@@ -49,38 +47,6 @@ class Skewed:
         return ORIGIN + self.off_seconds + self.loop.time()
 
 
-class Ground:
-    """A database in memory that is empty again for every run, and what is made once."""
-
-    _one: "Ground | None" = None
-
-    def __init__(self) -> None:
-        self.database = Database("sqlite://", inline=True)
-        self.database.create_tables()
-        with self.database.engine.connect() as connection:
-            self._empty = _raw(connection).serialize()
-        self.registry: Registry = default_registry()
-
-    @classmethod
-    def get(cls) -> "Ground":
-        """The one of this system process."""
-        if cls._one is None:
-            cls._one = cls()
-        return cls._one
-
-    def cleared(self, clock: Callable[[], float]) -> Database:
-        """The database, empty, telling this time."""
-        with self.database.engine.connect() as connection:
-            connection.rollback()
-            _raw(connection).deserialize(self._empty)
-            connection.info[CLOCK] = clock
-        return self.database
-
-
-def _raw(connection: Any) -> Any:
-    return connection.connection.driver_connection
-
-
 @dataclass(slots=True)
 class Counts:
     """What happened in a run."""
@@ -103,11 +69,11 @@ class Plant:
         self.weather = weather
         self.loop = loop
         self.doors = doors
-        ground = Ground.get()
-        self.registry = ground.registry
+        self.ground = Ground.get()
+        self.registry = self.ground.registry
         clock = Skewed(loop)
         self.clock = clock
-        self.database = ground.cleared(clock.now)
+        self.database = self.ground.cleared(clock.now)
         self.faults = Faults(
             seed=schedule.seed,
             build_seconds=self.setting.build_seconds,
@@ -226,7 +192,7 @@ class Plant:
         skew = self.setting.skew_seconds
         clock = replace(self.clock, off_seconds=Dice(self.schedule.seed, slot).between(-skew, skew))
         dice = Dice(self.schedule.seed, process.name)
-        database = self.doors.database(process, self, self.database, patience)
+        database = self.doors.database(process, self, self.ground, patience)
         cloud = SimulatedCloud(clock=self.clock, world=self.world, faults=self.faults)
         control, engine = assemble(
             database=database,

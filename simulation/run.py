@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import structlog
 
 from simulation.clients import Client
+from simulation.ground import Ground
 from simulation.judge import Judge
 from simulation.loop import Deadlock, SimulationLoop
-from simulation.plant import Doors, Ground, Plant
+from simulation.plant import Doors, Plant
 from simulation.schedule import Request, Schedule, Verb, schedule_of
 from simulation.shapes import Shape
 from simulation.weather import Fault, Weather, told

@@ -645,6 +645,14 @@ def cut_story(points):
 
 
 @pytest.mark.proves("beyond: gated waves")
+def test_waves_survive_a_power_cut():
+    """At a sample of moments, the first and last ones among them."""
+    total = cut_story(None)
+    sample = sorted({*range(0, total, max(1, total // 5)), total - 1})
+    assert [problem for point in sample for problem in cut_story(point)] == []
+
+
+@pytest.mark.slow
 def test_waves_survive_a_power_cut_at_every_moment():
     """Whatever write is cut off, the plan ends as if nothing had happened."""
     total = cut_story(None)

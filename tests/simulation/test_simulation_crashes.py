@@ -162,9 +162,9 @@ def survived(name: str, point: int) -> list[str]:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_an_operation_survives_a_power_cut(name):
-    """At a sample of moments (every seventh, and the first and last ones) nothing is lost."""
+    """At a sample of moments, the first and last ones among them, nothing is lost."""
     total = points(name)
-    sample = sorted({*range(0, total, 7), 1, 2, total - 2, total - 1})
+    sample = sorted({*range(0, total, max(1, total // 4)), 1, total - 1})
     assert [problem for point in sample for problem in survived(name, point)] == []
 
 

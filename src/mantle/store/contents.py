@@ -67,10 +67,12 @@ def let_be(connection: Connection, snapshot_ids: Collection[str]) -> None:
     connection.execute(delete(contents).where(contents.c.snapshot_id.in_(list(snapshot_ids))))
 
 
+_LEAVING = select(contents).where(contents.c.leaving.is_(True)).order_by(contents.c.token)
+
+
 def leaving(connection: Connection) -> list[Content]:
     """Everything that is to be deleted."""
-    query = select(contents).where(contents.c.leaving.is_(True))
-    return [_content(row) for row in connection.execute(query.order_by(contents.c.token))]
+    return [_content(row) for row in connection.execute(_LEAVING)]
 
 
 def tell(connection: Connection, token: Token, reason: str) -> None:

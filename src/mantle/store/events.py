@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from mantle import __version__
 from mantle.model.event import Event, Signal
@@ -113,22 +113,25 @@ def signals_of(
     return found
 
 
+_EARLIER = select(engines.c.id).where(
+    engines.c.stopped_at.is_(None), engines.c.id != bindparam("me")
+)
+_REGISTER = insert(engines)
+_STOP = update(engines).where(engines.c.id == bindparam("gone")).values(stopped_at=bindparam("now"))
+
+
 def register_engine(connection: Connection, engine: str, host: str, now: float) -> list[str]:
     """Enter this engine; the answer names those that ran before and did not say goodbye."""
-    earlier = list(
-        connection.scalars(
-            select(engines.c.id).where(engines.c.stopped_at.is_(None), engines.c.id != engine)
-        )
-    )
+    earlier = list(connection.scalars(_EARLIER, {"me": engine}))
     row = {"id": engine, "host": host, "started_at": now, "beat_at": now}
     row |= {"release": __version__, "format": OPERATION_FORMAT}
-    connection.execute(insert(engines), row)
+    connection.execute(_REGISTER, row)
     return earlier
 
 
 def stop_engine(connection: Connection, engine: str, now: float) -> None:
     """An engine is gone: it said so, or its work has been taken over."""
-    connection.execute(update(engines).where(engines.c.id == engine).values(stopped_at=now))
+    connection.execute(_STOP, {"gone": engine, "now": now})
 
 
 def beat(connection: Connection, engine: str, now: float) -> None:

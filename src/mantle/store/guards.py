@@ -40,10 +40,16 @@ def drop(connection: Connection, stack_id: StackId) -> None:
     connection.execute(delete(stack_guards).where(stack_guards.c.stack_id == stack_id))
 
 
+_ENDING = (
+    select(stack_guards)
+    .where(stack_guards.c.expires_at.is_not(None))
+    .order_by(stack_guards.c.expires_at)
+)
+
+
 def ending(connection: Connection) -> list[StackGuard]:
     """Every guard with an end, the nearest first."""
-    query = select(stack_guards).where(stack_guards.c.expires_at.is_not(None))
-    return [_guard(row) for row in connection.execute(query.order_by(stack_guards.c.expires_at))]
+    return [_guard(row) for row in connection.execute(_ENDING)]
 
 
 def _guard(row: Row[Any]) -> StackGuard:

@@ -17,6 +17,8 @@ from mantle.store.tables.stacks import engines, operations, settings
 
 NAME = "restored"
 
+_HELD = select(settings.c.value).where(settings.c.name == NAME)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -34,7 +36,7 @@ class Hold:
 
 def held(connection: Connection) -> Hold | None:
     """The hold, while there is one."""
-    value = connection.scalar(select(settings.c.value).where(settings.c.name == NAME))
+    value = connection.scalar(_HELD)
     return None if value is None else msgspec.json.decode(value, type=Hold)
 
 

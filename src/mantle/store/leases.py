@@ -7,8 +7,9 @@ new epoch, so that its late writes find a fence (see `journal`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, text, update
+from sqlalchemy import Connection, Select, bindparam, exists, func, select, text, update
 
 from mantle.model.ids import OperationId, ProjectId
 from mantle.model.status import OperationStatus
@@ -26,6 +27,33 @@ LOOKED_AT = 500
 """Operations of the queue's front that one engine looks at in one go."""
 
 
+# Asked all day long, and so built once: to build a statement takes longer than to run it.
+_GIVEN_UP = select(engines.c.stopped_at).where(engines.c.id == bindparam("me"))
+_BEAT = (
+    update(engines)
+    .where(engines.c.id == bindparam("me"))
+    .values(beat_at=bindparam("now"), stopped_at=None)
+)
+_SPOKEN = (
+    update(engines)
+    .where(engines.c.id == bindparam("me"), engines.c.stopped_at.is_(None))
+    .values(beat_at=bindparam("now"))
+)
+_EXPIRED = select(engines.c.id).where(
+    engines.c.stopped_at.is_(None), engines.c.beat_at < bindparam("oldest")
+)
+_STOPPED = (
+    update(engines).where(engines.c.id == bindparam("gone")).values(stopped_at=bindparam("now"))
+)
+_BACK = (
+    update(operations)
+    .where(operations.c.engine == bindparam("gone"), operations.c.status.in_(_LIVE))
+    .values(epoch=operations.c.epoch + 1, engine="", status=OperationStatus.QUEUED)
+    .returning(operations.c.id)
+)
+_ALIVE = select(func.count()).where(engines.c.stopped_at.is_(None))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """An operation in the queue."""
@@ -41,18 +69,15 @@ class Waiting:
 def beat(connection: Connection, engine: str, here: float) -> bool:
     """This engine is alive; false when it had been given up meanwhile."""
     now = database_time(connection, here)
-    given_up = connection.scalar(select(engines.c.stopped_at).where(engines.c.id == engine))
-    connection.execute(
-        update(engines).where(engines.c.id == engine).values(beat_at=now, stopped_at=None)
-    )
+    given_up = connection.scalar(_GIVEN_UP, {"me": engine})
+    connection.execute(_BEAT, {"me": engine, "now": now})
     return given_up is None
 
 
 def expired(connection: Connection, here: float, lease_seconds: float) -> list[str]:
     """Engines that fell silent without a goodbye."""
     oldest = database_time(connection, here) - lease_seconds
-    query = select(engines.c.id).where(engines.c.stopped_at.is_(None), engines.c.beat_at < oldest)
-    return list(connection.scalars(query))
+    return list(connection.scalars(_EXPIRED, {"oldest": oldest}))
 
 
 def take_over(
@@ -62,19 +87,13 @@ def take_over(
     if engine not in expired(connection, here, lease_seconds):
         return None
     now = database_time(connection, here)
-    connection.execute(update(engines).where(engines.c.id == engine).values(stopped_at=now))
+    connection.execute(_STOPPED, {"gone": engine, "now": now})
     return give_back(connection, engine)
 
 
 def give_back(connection: Connection, engine: str) -> list[OperationId]:
     """Put all that an engine holds back into the queue, out of its own reach."""
-    back = (
-        update(operations)
-        .where(operations.c.engine == engine, operations.c.status.in_(_LIVE))
-        .values(epoch=operations.c.epoch + 1, engine="", status=OperationStatus.QUEUED)
-        .returning(operations.c.id)
-    )
-    return [OperationId(each) for each in connection.scalars(back)]
+    return [OperationId(each) for each in connection.scalars(_BACK, {"gone": engine})]
 
 
 def front(connection: Connection) -> list[Waiting]:
@@ -86,13 +105,26 @@ def front(connection: Connection) -> list[Waiting]:
     """
     if held(connection) is not None:
         return []
+    return [
+        Waiting(
+            id=row.id,
+            project_id=row.project_id,
+            epoch=row.epoch,
+            created_at=row.created_at,
+            nested=row.parent_id is not None,
+        )
+        for row in connection.execute(_FRONT)
+    ]
+
+
+def _front() -> Select[Any]:
     earlier = operations.alias("earlier")
     held_up = exists().where(
         earlier.c.stack_id == operations.c.stack_id,
         earlier.c.sequence < operations.c.sequence,
         earlier.c.status.in_(_LIVE),
     )
-    query = (
+    return (
         select(
             operations.c.id,
             operations.c.project_id,
@@ -113,16 +145,9 @@ def front(connection: Connection) -> list[Waiting]:
         .limit(LOOKED_AT)
         .with_for_update(skip_locked=True, of=operations)
     )
-    return [
-        Waiting(
-            id=row.id,
-            project_id=row.project_id,
-            epoch=row.epoch,
-            created_at=row.created_at,
-            nested=row.parent_id is not None,
-        )
-        for row in connection.execute(query)
-    ]
+
+
+_FRONT = _front()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,24 +160,26 @@ class UnderWay:
     count: int
 
 
+_NESTED = stacks.c.parent_id.is_not(None)
+_UNDER_WAY = (
+    select(operations.c.engine, operations.c.project_id, _NESTED, func.count())
+    .join(stacks, stacks.c.id == operations.c.stack_id)
+    .where(operations.c.status.in_(_LIVE), operations.c.engine != "")
+    .group_by(operations.c.engine, operations.c.project_id, _NESTED)
+)
+
+
 def under_way(connection: Connection) -> list[UnderWay]:
     """What is with engines, counted."""
-    nested = stacks.c.parent_id.is_not(None)
-    query = (
-        select(operations.c.engine, operations.c.project_id, nested, func.count())
-        .join(stacks, stacks.c.id == operations.c.stack_id)
-        .where(operations.c.status.in_(_LIVE), operations.c.engine != "")
-        .group_by(operations.c.engine, operations.c.project_id, nested)
-    )
     return [
         UnderWay(engine=engine, project_id=project, nested=bool(inner), count=count)
-        for engine, project, inner, count in connection.execute(query)
+        for engine, project, inner, count in connection.execute(_UNDER_WAY)
     ]
 
 
 def alive(connection: Connection) -> int:
     """How many engines there are."""
-    return connection.scalar(select(func.count()).where(engines.c.stopped_at.is_(None))) or 0
+    return connection.scalar(_ALIVE) or 0
 
 
 def assign(connection: Connection, engine: str, chosen: Sequence[OperationId], here: float) -> bool:
@@ -165,11 +192,7 @@ def assign(connection: Connection, engine: str, chosen: Sequence[OperationId], h
     that is gone holds, so it may take only while it is one. To take is a beat: whoever is giving A
     up in this moment writes the same row, and one of the two sees the other.
     """
-    spoken = connection.execute(
-        update(engines)
-        .where(engines.c.id == engine, engines.c.stopped_at.is_(None))
-        .values(beat_at=database_time(connection, here))
-    )
+    spoken = connection.execute(_SPOKEN, {"me": engine, "now": database_time(connection, here)})
     if not spoken.rowcount:
         return False
     connection.execute(update(operations).where(operations.c.id.in_(chosen)).values(engine=engine))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Float, bindparam, func, insert, select, update
 
 from mantle.model.ids import OperationId, PlanId, ProjectId, StackId
 from mantle.model.records import OperationRecord
@@ -31,9 +31,15 @@ def save(connection: Connection, operation: OperationRecord) -> None:
     connection.execute(update(operations).where(operations.c.id == operation.id).values(values))
 
 
+# Built once: to build a statement takes longer than to run it.
+_GET = select(operations).where(operations.c.id == bindparam("wanted"))
+_ALL_LIVE = select(operations).where(operations.c.status.in_(_LIVE)).order_by(operations.c.sequence)
+_LIVE_OF_STACK = _ALL_LIVE.where(operations.c.stack_id == bindparam("of_stack"))
+
+
 def get(connection: Connection, operation_id: OperationId | str) -> OperationRecord | None:
     """By id."""
-    row = connection.execute(select(operations).where(operations.c.id == operation_id)).first()
+    row = connection.execute(_GET, {"wanted": operation_id}).first()
     return operation_of(row) if row else None
 
 
@@ -53,20 +59,11 @@ def claim(
     """
     if held(connection) is not None:
         return None
-    chosen = (operations.c.id == operation_id) & operations.c.status.in_(_LIVE) & known_format()
-    if attempt is not None:
-        chosen &= operations.c.epoch == attempt
-    done = connection.execute(
-        update(operations)
-        .where(chosen)
-        .values(
-            epoch=operations.c.epoch + 1,
-            engine=engine,
-            format=OPERATION_FORMAT,
-            status=OperationStatus.RUNNING,
-            started_at=func.coalesce(operations.c.started_at, now),
-        )
-    )
+    values = {"wanted": operation_id, "me": engine, "here": now}
+    if attempt is None:
+        done = connection.execute(_CLAIM, values)
+    else:
+        done = connection.execute(_CLAIM_FROM, values | {"attempt": attempt})
     return get(connection, operation_id) if done.rowcount else None
 
 
@@ -75,10 +72,36 @@ def known_format() -> ColumnElement[bool]:
     return func.coalesce(operations.c.format, FIRST_FORMAT) <= OPERATION_FORMAT
 
 
+_CLAIM = (
+    update(operations)
+    .where(operations.c.id == bindparam("wanted"), operations.c.status.in_(_LIVE), known_format())
+    .values(
+        epoch=operations.c.epoch + 1,
+        engine=bindparam("me"),
+        format=OPERATION_FORMAT,
+        status=OperationStatus.RUNNING,
+        started_at=func.coalesce(operations.c.started_at, bindparam("here", type_=Float)),
+    )
+)
+_CLAIM_FROM = _CLAIM.where(operations.c.epoch == bindparam("attempt"))
+
+
 class Held(Enum):
     """The fence's refusal."""
 
     BACK = "another engine holds the operation, or it has ended"
+
+
+_FENCE = (
+    update(operations)
+    .where(
+        operations.c.id == bindparam("wanted"),
+        operations.c.epoch == bindparam("known"),
+        operations.c.status == OperationStatus.RUNNING,
+    )
+    .values(steps_done=bindparam("done"))
+    .returning(operations.c.cancel)
+)
 
 
 def fence(
@@ -88,16 +111,8 @@ def fence(
 
     `Held.BACK` when another engine holds it or it has ended: the caller then writes nothing.
     """
-    row = connection.execute(
-        update(operations)
-        .where(
-            operations.c.id == operation_id,
-            operations.c.epoch == epoch,
-            operations.c.status == OperationStatus.RUNNING,
-        )
-        .values(steps_done=steps_done)
-        .returning(operations.c.cancel)
-    ).first()
+    values = {"wanted": operation_id, "known": epoch, "done": steps_done}
+    row = connection.execute(_FENCE, values).first()
     if row is None:
         return Held.BACK
     return Cancel(row[0]) if row[0] else None
@@ -154,16 +169,12 @@ def revive(connection: Connection, operation_id: OperationId, deadline_at: float
 
 def live_of_stack(connection: Connection, stack_id: StackId) -> list[OperationRecord]:
     """Operations of a stack that have not ended, in the order they came."""
-    query = select(operations).where(
-        operations.c.stack_id == stack_id, operations.c.status.in_(_LIVE)
-    )
-    return [operation_of(row) for row in connection.execute(query.order_by(operations.c.sequence))]
+    return [operation_of(row) for row in connection.execute(_LIVE_OF_STACK, {"of_stack": stack_id})]
 
 
 def live(connection: Connection) -> list[OperationRecord]:
     """All operations that have not ended, in the order they came."""
-    query = select(operations).where(operations.c.status.in_(_LIVE))
-    return [operation_of(row) for row in connection.execute(query.order_by(operations.c.sequence))]
+    return [operation_of(row) for row in connection.execute(_ALL_LIVE)]
 
 
 def listing(

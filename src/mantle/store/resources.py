@@ -56,11 +56,16 @@ def save(connection: Connection, records: Iterable[ResourceRecord]) -> None:
     connection.execute(_SAVE, rows)
 
 
+_OF_STACK = (
+    select(resources)
+    .where(resources.c.stack_id == bindparam("of_stack"))
+    .order_by(resources.c.created_at, resources.c.name)
+)
+
+
 def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
     """Every row of a stack, oldest first; deleted ones are gone."""
-    query = select(resources).where(resources.c.stack_id == stack_id)
-    query = query.order_by(resources.c.created_at, resources.c.name)
-    return [resource_of(row) for row in connection.execute(query)]
+    return [resource_of(row) for row in connection.execute(_OF_STACK, {"of_stack": stack_id})]
 
 
 def states_of(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:

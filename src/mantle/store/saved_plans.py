@@ -63,14 +63,24 @@ def listing(
     return [_saved(row) for row in connection.execute(query)]
 
 
+_WORK = (
+    select(
+        saved_plans.c.id,
+        saved_plans.c.status,
+        saved_plans.c.operation_id,
+        saved_plans.c.look_at,
+        saved_plans.c.expires_at,
+    )
+    .where(saved_plans.c.status.in_(_AT_WORK))
+    .order_by(saved_plans.c.made_at)
+)
+
+
 def at_work(connection: Connection) -> list[tuple[str, PlanStatus, str | None, float, float]]:
     """(id, status, operation, look at, expires at) of what upkeep looks after."""
-    table = saved_plans.c
-    query = select(table.id, table.status, table.operation_id, table.look_at, table.expires_at)
-    query = query.where(table.status.in_(_AT_WORK)).order_by(table.made_at)
     return [
         (row.id, PlanStatus(row.status), row.operation_id, row.look_at, row.expires_at)
-        for row in connection.execute(query)
+        for row in connection.execute(_WORK)
     ]
 
 

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from mantle.model.event import Event
 from mantle.model.ids import ProjectId, StackId
@@ -88,19 +101,24 @@ def of_stack(connection: Connection, stack_id: StackId) -> list[SinkRecord]:
     )
 
 
+# Asked all day long, and so built once.
+_DUE = (
+    select(event_sinks)
+    .where(event_sinks.c.next_at <= bindparam("now"), _WAITING, ~_BEHIND_ITSELF)
+    .order_by(event_sinks.c.next_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_DUE_AT = select(func.min(event_sinks.c.next_at)).where(_WAITING, ~_BEHIND_ITSELF)
+
+
 def due(connection: Connection, now: float, limit: int) -> list[SinkRecord]:
     """Sinks with something to deliver whose time has come."""
-    query = select(event_sinks).where(event_sinks.c.next_at <= now, _WAITING, ~_BEHIND_ITSELF)
-    return [
-        _sink_of(row)
-        for row in connection.execute(query.order_by(event_sinks.c.next_at).limit(limit))
-    ]
+    return [_sink_of(row) for row in connection.execute(_DUE, {"now": now, "most": limit})]
 
 
 def next_due_at(connection: Connection) -> float | None:
     """When the next try of a sink that waits is; None when none has anything to deliver."""
-    query = select(func.min(event_sinks.c.next_at)).where(_WAITING, ~_BEHIND_ITSELF)
-    found: float | None = connection.scalar(query)
+    found: float | None = connection.scalar(_NEXT_DUE_AT)
     return found
 
 
@@ -147,10 +165,16 @@ def save(connection: Connection, sink: SinkRecord) -> bool:
     return connection.execute(update(event_sinks).where(same).values(changed)).rowcount == 1
 
 
+_RELEASE = (
+    update(event_sinks)
+    .where(event_sinks.c.attempts == 0, event_sinks.c.next_at > bindparam("now"))
+    .values(next_at=bindparam("now"))
+)
+
+
 def release(connection: Connection, now: float) -> None:
     """Nobody works for these any more; one that waits for its next try goes on waiting."""
-    claimed = (event_sinks.c.attempts == 0) & (event_sinks.c.next_at > now)
-    connection.execute(update(event_sinks).where(claimed).values(next_at=now))
+    connection.execute(_RELEASE, {"now": now})
 
 
 def forget_ended(connection: Connection) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     exists,
     func,
     insert,
@@ -156,9 +157,12 @@ def _is_sealed(connection: Connection, stack: StackRecord) -> bool:
     return told and stack.id in confidential(connection, [stack.id])
 
 
+_GET = select(stacks).where(stacks.c.id == bindparam("wanted"))
+
+
 def get(connection: Connection, stack_id: StackId | str) -> StackRecord | None:
     """By id, deleted ones included."""
-    row = connection.execute(select(stacks).where(stacks.c.id == stack_id)).first()
+    row = connection.execute(_GET, {"wanted": stack_id}).first()
     return stack_of(row) if row else None
 
 

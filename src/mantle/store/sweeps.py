@@ -118,11 +118,19 @@ def ask_to_stop(connection: Connection, sweep_id: str, now: float) -> None:
     )
 
 
+_WAITING = (
+    select(sweeps.c.id)
+    .where(
+        sweeps.c.status.in_(_LIVE),
+        sweeps.c.engine.not_in(select(engines.c.id).where(engines.c.stopped_at.is_(None))),
+    )
+    .order_by(sweeps.c.sequence)
+)
+
+
 def waiting(connection: Connection) -> list[str]:
     """Sweeps to be carried out that no living engine has, the oldest first."""
-    alive = select(engines.c.id).where(engines.c.stopped_at.is_(None))
-    query = select(sweeps.c.id).where(sweeps.c.status.in_(_LIVE), sweeps.c.engine.not_in(alive))
-    return list(connection.scalars(query.order_by(sweeps.c.sequence)))
+    return list(connection.scalars(_WAITING))
 
 
 def claim(connection: Connection, sweep_id: str, engine: str, now: float) -> Sweep | None:

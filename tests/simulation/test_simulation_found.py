@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from simulation.plant import Doors
 from simulation.run import apart, simulate
 from simulation.schedule import Rates, Request, Schedule, Setting, Verb
 from simulation.shapes import Shape
+from simulation.weather import Fault, Kind
 
 from mantle.engine.membership import Membership
 
@@ -106,3 +109,32 @@ def test_an_engine_alone_never_lapses():
 def test_an_engine_that_was_frozen_between_a_look_and_the_deed_leaves_nothing_behind(seed):
     """The question stands before every call that changes something, not only before its phase."""
     assert apart(lambda: simulate(seed)).wrongs == ()
+
+
+@pytest.mark.proves("beyond: an overtaken operation is carried on with its own template")
+def test_what_was_overtaken_is_carried_on_with_its_own_template():
+    """Its engine dies while steps under way end; the newer template has not these resources.
+
+    Seed 3,000,047: whoever took it over read the newer template (`KeyError`).
+    """
+    small = Shape(mark="s0", waits=True)
+    large = replace(small, inner=1, rolls_back=True)
+    other = Shape(mark="s1", server=True, members=3, broken=True)
+    schedule = Schedule(
+        seed=3000047,
+        setting=Setting(build_seconds=0.3, skew_seconds=30.0),
+        rates=Rates(),
+        requests=(
+            Request(stack="s0", verb=Verb.CREATE, shape=large),
+            Request(stack="s0", verb=Verb.UPDATE, shape=small, settled=False, pause_seconds=0.1),
+            Request(stack="s1", verb=Verb.CREATE, shape=other, pause_seconds=1.0),
+        ),
+    )
+    said = [
+        wrong
+        for at in (408, 412, 416, 420, 424)
+        for wrong in apart(
+            partial(simulate, schedule, (Fault(at=at, kind=Kind.CRASH, seconds=0.3),))
+        ).wrongs
+    ]
+    assert said == []

@@ -12,9 +12,10 @@ called again, looks by the token and finds what was made.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from logging import DEBUG, INFO
+from typing import Any
 
 import structlog
 
@@ -28,6 +29,7 @@ from mantle.engine.walk import Walk, Walked, summary
 from mantle.lib import logs, tracing
 from mantle.lib.measures import QUEUE_SECONDS
 from mantle.model.errors import MantleError
+from mantle.model.graph import TemplateSource
 from mantle.model.ids import OperationId
 from mantle.model.plan import Plan, StepKind
 from mantle.model.records import OperationRecord, ResourceRecord, StackRecord
@@ -58,6 +60,8 @@ class Frame:
     loaded: Loaded | None
     plan: Plan
     rows: list[ResourceRecord]
+    source_id: str
+    """The template it was accepted with; what is in force may be a newer operation's."""
     environment: Environment | None = None
     """Of a stack that is deleted: its hooks."""
     skipped: tuple[str, ...] = ()
@@ -257,19 +261,28 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
             loaded=handover.loaded,
             plan=handover.plan,
             rows=list(handover.rows),
+            source_id=stack.source_id,
             keeping=keeping,
         )
     rows = await machine.database.read(resource_rows.of_stack, stack.id)
-    loaded: Loaded | None = None
-    if operation.action in DESIRED and not _undoes_create(operation, stack):
-        source = await machine.database.read(stack_rows.load_source, stack.source_id)
-        loaded = await load(machine, stack, source)
+    document: Mapping[str, Any] | None = None
+    source_id = stack.source_id
     if operation.plan_id is not None:
         document = await machine.database.read(operation_rows.plan_document, operation.plan_id)
         assert document is not None, "an operation's plan is stored with it"
-        plan = plan_from_json(document)
+        source_id = document.get("source_id") or source_id
+    loaded: Loaded | None = None
+    if operation.action in DESIRED and not _undoes_create(operation, stack):
+        loaded = await load(machine, stack, await _source(machine, stack, source_id))
+    if document is not None:
         return Frame(
-            operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows, keeping=keeping
+            operation=operation,
+            stack=stack,
+            loaded=loaded,
+            plan=plan_from_json(document),
+            rows=rows,
+            source_id=source_id,
+            keeping=keeping,
         )
     action = operation.action
     if loaded is None and action is Action.ROLLBACK:
@@ -288,10 +301,30 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
     if operation.observes:
         plan = replace(plan, corrects=operation.id)
     frame = Frame(
-        operation=operation, stack=stack, loaded=loaded, plan=plan, rows=rows, keeping=keeping
+        operation=operation,
+        stack=stack,
+        loaded=loaded,
+        plan=plan,
+        rows=rows,
+        source_id=source_id,
+        keeping=keeping,
     )
     await _adopt_plan(machine, frame, plan)
     return frame
+
+
+async def _source(machine: Machine, stack: StackRecord, source_id: str) -> TemplateSource:
+    """The operation's template; of one that was overtaken long ago it may have been forgotten.
+
+    Note: overtaken, then taken over. An operation was asked to stop by a newer one, which put its
+    own template in force, and its engine died before the steps under way had ended. Whoever
+    carries them on reads the template that they were begun with: the newer one may declare other
+    values for the same names, or not the names at all.
+    """
+    source = await machine.database.read(stack_rows.find_source, source_id)
+    if source is None:
+        source = await machine.database.read(stack_rows.load_source, stack.source_id)
+    return source
 
 
 def _undoes_create(operation: OperationRecord, stack: StackRecord) -> bool:
@@ -318,6 +351,7 @@ async def _adopt_plan(machine: Machine, frame: Frame, plan: Plan) -> None:
         document=document,
         created_at=plan.made_at,
         expires_at=plan.expires_at,
+        source_id=frame.source_id,
     )
     await machine.journal.write(entry)
 

@@ -139,7 +139,9 @@ class Drive:
         walk = self.walk
         assert walk.loaded is not None
         name = self.step.resource
-        definition = walk.loaded.graph.resources[name]
+        definition = walk.loaded.graph.resources.get(name)
+        if definition is None:
+            return "a newer template, which does not declare it, is in force"
         try:
             self.after = desired_properties(walk.loaded, name, walk.lookup)
             self.metadata = (

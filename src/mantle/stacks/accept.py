@@ -83,6 +83,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
                 document=document,
                 created_at=plan.made_at,
                 expires_at=plan.expires_at,
+                source_id=stack.source_id,
             )
         resource_rows.add(connection, made)
         if acceptance.loaded is not None:

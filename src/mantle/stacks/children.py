@@ -322,6 +322,7 @@ class Children:
                     document=document,
                     created_at=planned[0].made_at,
                     expires_at=planned[0].expires_at,
+                    source_id=stack.source_id,
                 )
             resource_rows.add(connection, [*adopted, *made])
             if loaded is not None:

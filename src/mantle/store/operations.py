@@ -217,8 +217,13 @@ def add_plan(
     document: dict[str, Any],
     created_at: float,
     expires_at: float,
+    source_id: str = "",
 ) -> None:
-    """Store a plan as JSON."""
+    """Store a plan as JSON, and with it which template it was made of.
+
+    Whoever carries on with it needs that one: a newer operation has put its own in force meanwhile.
+    """
+    document = {**document, "source_id": source_id}
     connection.execute(
         insert(plans),
         placed(

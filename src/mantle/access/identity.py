@@ -21,6 +21,7 @@ from mantle.model.identity import (
     STACK_DOMAIN_NAME,
     Credential,
     Project,
+    Standing,
     TokenRecord,
     User,
 )
@@ -162,10 +163,10 @@ class EmbeddedIdentity:
 
     async def session(self, token: str) -> Session:
         """What a token means now; raises `Unauthorized` when it is unknown, expired or revoked."""
-        record = await self.store.get_token(digest(token))
-        if record is None or record.expires_at <= self.clock.now():
+        found = await self.store.get_standing(digest(token))
+        if found is None or found.record.expires_at <= self.clock.now():
             raise Unauthorized(REFUSED)
-        return await self._session(record)
+        return _session(found)
 
     async def session_of_key(self, access: str) -> Session:
         """What an EC2 key means now, as a token got by it would; raises `Unauthorized`."""
@@ -209,25 +210,7 @@ class EmbeddedIdentity:
         return sorted(there, key=lambda project: project.name)
 
     async def _session(self, record: TokenRecord) -> Session:
-        user = await self.store.get_user(record.user_id)
-        if user is None or not user.enabled:
-            raise Unauthorized(REFUSED)
-        if record.project_id is None:
-            return Session(record=record, user=user, project=None, roles=())
-        project = await self.store.get_project(record.project_id)
-        if project is None or not project.enabled:
-            raise Unauthorized(REFUSED)
-        granted = await self.store.list_grants(user.id)
-        roles = tuple(grant.role for grant in granted if grant.project_id == project.id)
-        credential = None
-        if record.credential_id is not None:
-            credential = await self.store.get_credential(record.credential_id)
-            if credential is None:
-                raise Unauthorized(REFUSED)
-            roles = tuple(role for role in roles if role in credential.roles)
-        return Session(
-            record=record, user=user, project=project, roles=roles, credential=credential
-        )
+        return _session(await self.store.standing_of(record))
 
     async def _prove(self, proof: Proof) -> tuple[User, Credential | None, TokenRecord | None]:
         match proof:
@@ -305,6 +288,25 @@ class EmbeddedIdentity:
         if project is None or not project.enabled:
             raise Unauthorized(REFUSED)
         return project
+
+
+def _session(found: Standing) -> Session:
+    """What it means, as of one moment; raises `Unauthorized` when it means nothing any more."""
+    record, user, project = found.record, found.user, found.project
+    if user is None or not user.enabled:
+        raise Unauthorized(REFUSED)
+    if record.project_id is None:
+        return Session(record=record, user=user, project=None, roles=())
+    if project is None or not project.enabled:
+        raise Unauthorized(REFUSED)
+    roles = tuple(grant.role for grant in found.grants if grant.project_id == project.id)
+    if record.credential_id is not None:
+        if found.credential is None:
+            raise Unauthorized(REFUSED)
+        roles = tuple(role for role in roles if role in found.credential.roles)
+    return Session(
+        record=record, user=user, project=project, roles=roles, credential=found.credential
+    )
 
 
 def digest(token: str) -> str:

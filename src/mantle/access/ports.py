@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mantle.access.caller import Caller
-from mantle.model.identity import Credential, Ec2Credential, Grant, Project, TokenRecord, User
+from mantle.model.identity import (
+    Credential,
+    Ec2Credential,
+    Grant,
+    Project,
+    Standing,
+    TokenRecord,
+    User,
+)
 from mantle.model.ids import ProjectId, UserId
 
 
@@ -48,5 +56,7 @@ class IdentityStore(Protocol):
     async def delete_ec2_credential(self, access: str) -> None: ...
     async def add_token(self, token: TokenRecord) -> None: ...
     async def get_token(self, digest: str) -> TokenRecord | None: ...
+    async def get_standing(self, digest: str) -> Standing | None: ...
+    async def standing_of(self, record: TokenRecord) -> Standing: ...
     async def delete_token(self, digest: str) -> None: ...
     async def delete_tokens_of(self, user_id: UserId) -> None: ...

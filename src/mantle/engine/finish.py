@@ -29,6 +29,7 @@ from mantle.store import snapshots as snapshot_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Connection
 from mantle.store.journal import Entry
+from mantle.store.leftovers import leftovers
 from mantle.template.loaded import Loaded
 from mantle.template.resolve import resolve
 
@@ -70,13 +71,7 @@ async def finish(
 
     def also(connection: Connection) -> None:
         started.clear()
-        resource_rows.purge_deleted(connection, stack.id)
-        if ended.status is OperationStatus.COMPLETE:
-            drift_rows.corrected(connection, operation.id, now)
-        hook_rows.forget(connection, operation.id)
-        intervention_rows.close(connection, operation.id, now)
-        look_rows.drop(connection, operation.id)
-        look_rows.clear(connection, operation.id)
+        _clear_away(connection, ended, now)
         if operation.action is Action.SNAPSHOT:
             taken = Status.FAILED if verdict.failure or verdict.cancelled else Status.COMPLETE
             snapshot_rows.settle(connection, operation.id, taken, ended.reason)
@@ -134,6 +129,23 @@ async def finish(
         machine.nudges.forget(*((what, stack.id) for what in ("signals", "hooks", "operations")))
     for operation_id in started:
         await machine.start(operation_id, 0)
+
+
+def _clear_away(connection: Connection, operation: OperationRecord, now: float) -> None:
+    """What served only while the operation was under way; it has ended as it says."""
+    left = leftovers(connection, operation.stack_id, operation.id)
+    if left.deleted:
+        resource_rows.purge_deleted(connection, operation.stack_id)
+    if left.drift and operation.status is OperationStatus.COMPLETE:
+        drift_rows.corrected(connection, operation.id, now)
+    if left.hooks:
+        hook_rows.forget(connection, operation.id)
+    if left.interventions:
+        intervention_rows.close(connection, operation.id, now)
+    if left.looks:
+        look_rows.drop(connection, operation.id)
+    if left.stuck:
+        look_rows.clear(connection, operation.id)
 
 
 def _status(verdict: Verdict) -> OperationStatus:

@@ -144,8 +144,7 @@ async def _pause(machine: Machine, tries: int) -> None:
 
 
 async def _performed(machine: Machine, operation: OperationRecord) -> None:
-    operation = await _turn(machine, operation)
-    operation, stack = await machine.database.read(_with_its_stack, operation)
+    operation, stack = await _turn(machine, operation)
     structlog.contextvars.bind_contextvars(stack=stack.name, project=stack.project_id)
     tracing.note(stack=stack.name)
     log.log(DEBUG if operation.parent_id else INFO, "operation begins", epoch=operation.epoch)
@@ -191,18 +190,22 @@ async def _performed(machine: Machine, operation: OperationRecord) -> None:
     await finish(machine, frame.operation, stack, verdict, frame.loaded, frame.rows)
 
 
-def _with_its_stack(
+def _at_its_turn(
     connection: Connection, operation: OperationRecord
-) -> tuple[OperationRecord, StackRecord]:
-    """Both as of one moment.
+) -> tuple[OperationRecord, StackRecord] | None:
+    """Both as of one moment; None while an earlier operation of the stack has not ended.
 
     Note: overtaken in between. The operation was read as not cancelled; then a newer one was
     accepted, which asks this one to stop and puts its own template in force; then the stack was
     read. This one's plan would be carried out with the other's template.
     """
-    now = operation_rows.get(connection, operation.id)
+    waiting = operation_rows.live_of_stack(connection, operation.stack_id)
+    now = next((each for each in waiting if each.id == operation.id), None)
     if now is None or now.epoch != operation.epoch:
+        # Whoever took it over goes on; reading on would make two holders of one epoch.
         raise Fenced
+    if waiting[0].id != operation.id:
+        return None
     stack = stack_rows.get(connection, operation.stack_id)
     assert stack is not None, "an operation's stack is never deleted from the table"
     return now, stack
@@ -236,18 +239,56 @@ async def _planned_again(machine: Machine, frame: Frame, stack: StackRecord) -> 
     return replace(again, whole=frame.plan.whole)
 
 
-async def _turn(machine: Machine, operation: OperationRecord) -> OperationRecord:
+async def _turn(
+    machine: Machine, operation: OperationRecord
+) -> tuple[OperationRecord, StackRecord]:
     """Wait until every earlier operation of the stack has ended."""
     while True:
         ticket = machine.nudges.ticket(("operations", operation.stack_id))
-        waiting = await machine.database.read(operation_rows.live_of_stack, operation.stack_id)
-        now = next((each for each in waiting if each.id == operation.id), None)
-        if now is None or now.epoch != operation.epoch:
-            # Whoever took it over goes on; reading on would make two holders of one epoch.
-            raise Fenced
-        if waiting[0].id == operation.id:
-            return now
+        found = await machine.database.read(_at_its_turn, operation)
+        if found is not None:
+            return found
         await machine.nudges.sleep(ticket, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What an operation works from, as of one moment."""
+
+    rows: list[ResourceRecord]
+    plan: Mapping[str, Any] | None
+    source_id: str
+    source: TemplateSource | None
+    """None when what there is to do follows from the rows."""
+
+
+def _stored(connection: Connection, operation: OperationRecord, stack: StackRecord) -> _Stored:
+    """The rows, the plan if there is one, and the operation's own template.
+
+    Of an operation that was overtaken long ago the template may have been forgotten.
+
+    Note: overtaken, then taken over. An operation was asked to stop by a newer one, which put its
+    own template in force, and its engine died before the steps under way had ended. Whoever
+    carries them on reads the template that they were begun with: the newer one may declare other
+    values for the same names, or not the names at all.
+    """
+    document: Mapping[str, Any] | None = None
+    source_id = stack.source_id
+    if operation.plan_id is not None:
+        document = operation_rows.plan_document(connection, operation.plan_id)
+        assert document is not None, "an operation's plan is stored with it"
+        source_id = document.get("source_id") or source_id
+    source: TemplateSource | None = None
+    if operation.action in DESIRED and not _undoes_create(operation, stack):
+        source = stack_rows.find_source(connection, source_id)
+        if source is None:
+            source = stack_rows.load_source(connection, stack.source_id)
+    return _Stored(
+        rows=resource_rows.of_stack(connection, stack.id),
+        plan=document,
+        source_id=source_id,
+        source=source,
+    )
 
 
 async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecord) -> Frame:
@@ -264,16 +305,9 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
             source_id=stack.source_id,
             keeping=keeping,
         )
-    rows = await machine.database.read(resource_rows.of_stack, stack.id)
-    document: Mapping[str, Any] | None = None
-    source_id = stack.source_id
-    if operation.plan_id is not None:
-        document = await machine.database.read(operation_rows.plan_document, operation.plan_id)
-        assert document is not None, "an operation's plan is stored with it"
-        source_id = document.get("source_id") or source_id
-    loaded: Loaded | None = None
-    if operation.action in DESIRED and not _undoes_create(operation, stack):
-        loaded = await load(machine, stack, await _source(machine, stack, source_id))
+    stored = await machine.database.read(_stored, operation, stack)
+    rows, document, source_id = stored.rows, stored.plan, stored.source_id
+    loaded = None if stored.source is None else await load(machine, stack, stored.source)
     if document is not None:
         return Frame(
             operation=operation,
@@ -311,20 +345,6 @@ async def _frame(machine: Machine, operation: OperationRecord, stack: StackRecor
     )
     await _adopt_plan(machine, frame, plan)
     return frame
-
-
-async def _source(machine: Machine, stack: StackRecord, source_id: str) -> TemplateSource:
-    """The operation's template; of one that was overtaken long ago it may have been forgotten.
-
-    Note: overtaken, then taken over. An operation was asked to stop by a newer one, which put its
-    own template in force, and its engine died before the steps under way had ended. Whoever
-    carries them on reads the template that they were begun with: the newer one may declare other
-    values for the same names, or not the names at all.
-    """
-    source = await machine.database.read(stack_rows.find_source, source_id)
-    if source is None:
-        source = await machine.database.read(stack_rows.load_source, stack.source_id)
-    return source
 
 
 def _undoes_create(operation: OperationRecord, stack: StackRecord) -> bool:

@@ -31,6 +31,10 @@ log = structlog.get_logger()
 
 BEAT_SECONDS = 5.0
 
+LOOK_SECONDS = 1.0
+"""How often one of several engines looks for others that fell silent: what is found later than the
+lease demands is time in which nobody works. It is one short read, where a beat is a commit."""
+
 HELD = "held"
 """What is nudged when a restored database is released."""
 
@@ -155,8 +159,16 @@ class Engine:
 
     async def _beats(self) -> None:
         lease = self.machine.settings.lease_seconds
+        looks = 0 if self.alone else max(0, round(lease / 3 / LOOK_SECONDS) - 1)
+        between = (BEAT_SECONDS if self.alone else lease / 3) / (looks + 1)
         while True:
-            await asyncio.sleep(BEAT_SECONDS if self.alone else lease / 3)
+            for _ in range(looks):
+                await asyncio.sleep(between)
+                try:
+                    await self._take_over()
+                except Exception:
+                    log.exception("silent engines could not be looked for")
+            await asyncio.sleep(between)
             asked_at = self.machine.clock.now()
             try:
                 known = await self.machine.database.write(leases.beat, self.machine.id, asked_at)
@@ -180,7 +192,7 @@ class Engine:
             back = await machine.database.write(leases.take_over, engine, now, lease)
             if back is not None:
                 log.warning("an engine fell silent", engine=engine, operations=len(back))
-                await self.runtime.recover([engine])
                 machine.nudges.nudge(QUEUE)
+                await self.runtime.recover([engine])
                 count += len(back)
         return count

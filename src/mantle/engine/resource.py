@@ -41,6 +41,7 @@ from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import ref_of, type_of
 from mantle.engine.software import WalkSoftware
 from mantle.lib import tracing
+from mantle.lib.frozen import changed
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
@@ -247,7 +248,7 @@ class Drive:
             self.before = doubtful(good, self.row.properties, self.after)
             changes["properties"] = self.after
             changes["data"] = {**self.row.data, "before": dict(good)}
-        return replace(self.row, **changes)
+        return changed(self.row, **changes)
 
     def _differs(self) -> bool:
         """Whether a create that was begun earlier would now be done from other values."""
@@ -297,7 +298,7 @@ class Drive:
         if attributes is not None:
             changes["attributes"] = attributes
         reason = self.told(outcome.note) if outcome.note else "state changed"
-        return replace(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
+        return changed(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
 
     def definition(self) -> Any:
         """What the template says of the resource; None when it says nothing."""
@@ -566,8 +567,8 @@ class Drive:
             return outcome, None
         data = self._noted(outcome.data)
         physical_id = outcome.physical_id or self.row.physical_id
-        known = replace(context.ref, physical_id=physical_id, data=data)
-        return outcome, await self.type.attributes(replace(context, ref=known))
+        known = changed(context.ref, physical_id=physical_id, data=data)
+        return outcome, await self.type.attributes(changed(context, ref=known))
 
     async def _with_account(self) -> None:
         """Before a phase that hands the account out. Found again by its name when it was made."""

@@ -103,3 +103,15 @@ class Ec2Credential:
     user_id: UserId
     project_id: ProjectId
     created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A token as it is stored, and everything else that says what it means, as of one moment."""
+
+    record: TokenRecord
+    user: User | None
+    project: Project | None
+    grants: tuple[Grant, ...]
+    """All that the user has, in any project."""
+    credential: Credential | None

@@ -27,6 +27,7 @@ from mantle.store.deeds import current
 from mantle.store.gate import Gate
 from mantle.store.marks import Writer
 from mantle.store.moments import database_time
+from mantle.store.resting import ask_after_a_rest
 from mantle.store.tables import metadata
 from mantle.store.tables.base import sealer_of, use_sealer
 from mantle.store.transactions import Patience, look, transact
@@ -215,12 +216,10 @@ def _nothing(_: Connection) -> None:
 
 def _postgresql(url: str, connections: int, **options: Any) -> Engine:
     address = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         address,
         pool_size=connections,
         max_overflow=0,
-        # A server that was restarted is found out before a transaction begins, not within.
-        pool_pre_ping=True,
         # A refused statement is told without its values: they may be secrets.
         hide_parameters=True,
         connect_args={
@@ -236,6 +235,8 @@ def _postgresql(url: str, connections: int, **options: Any) -> Engine:
         },
         **options,
     )
+    ask_after_a_rest(engine)
+    return engine
 
 
 def _sqlite(url: str, *, begin: str) -> Engine:

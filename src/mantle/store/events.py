@@ -9,6 +9,7 @@ from mantle import __version__
 from mantle.model.event import Event, Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId
 from mantle.model.release import OPERATION_FORMAT
+from mantle.store.bulk import insert_rows
 from mantle.store.horizon import enter
 from mantle.store.rows import event_of, event_values
 from mantle.store.sealed import open_json, open_text, place, placed
@@ -20,7 +21,7 @@ def add(connection: Connection, new: Sequence[Event]) -> None:
     """Append events; the database gives their sequence."""
     if new:
         enter(connection)
-        connection.execute(insert(events), [event_values(event) for event in new])
+        insert_rows(connection, events, [event_values(event) for event in new])
 
 
 def after(

@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 
-from mantle.model.identity import Credential, Ec2Credential, Grant, Project, TokenRecord, User
+from mantle.model.identity import (
+    Credential,
+    Ec2Credential,
+    Grant,
+    Project,
+    Standing,
+    TokenRecord,
+    User,
+)
 from mantle.model.ids import ProjectId, UserId
 from mantle.model.keys import StackKeys
 from mantle.store import stack_users
@@ -117,6 +125,16 @@ class IdentityStore:
 
     async def get_token(self, digest: str) -> TokenRecord | None:
         return await self._database.read(get_token, digest)
+
+    async def get_standing(self, digest: str) -> Standing | None:
+        def read(connection: Connection) -> Standing | None:
+            record = get_token(connection, digest)
+            return None if record is None else standing_of(connection, record, self._keys)
+
+        return await self._database.read(read)
+
+    async def standing_of(self, record: TokenRecord) -> Standing:
+        return await self._database.read(standing_of, record, self._keys)
 
     async def delete_token(self, digest: str) -> None:
         await self._database.write(delete_token, digest)
@@ -255,6 +273,37 @@ def add_token(connection: Connection, token: TokenRecord) -> None:
 def get_token(connection: Connection, digest: str) -> TokenRecord | None:
     """By digest, expired or not."""
     return _one(connection, tokens, tokens.c.digest == digest, _token)
+
+
+def standing_of(connection: Connection, record: TokenRecord, keys: StackKeys | None) -> Standing:
+    """What a token means now: one look, as every request of every API begins with it."""
+    user_id, project_id = record.user_id, record.project_id
+    of_stack = keys is not None and keys.resource_of_user(user_id) is not None
+    in_stack = (
+        keys is not None and project_id is not None and keys.root_of_project(project_id) is not None
+    )
+    project = None
+    if project_id is not None:
+        project = (
+            stack_users.get_project(connection, keys, project_id)
+            if keys is not None and in_stack
+            else get_project(connection, project_id)
+        )
+    return Standing(
+        record=record,
+        user=stack_users.get_user(connection, keys, user_id)
+        if keys is not None and of_stack
+        else get_user(connection, user_id),
+        project=project,
+        grants=tuple(
+            stack_users.grants_of(connection, keys, user_id)
+            if keys is not None and of_stack
+            else list_grants(connection, user_id)
+        ),
+        credential=None
+        if record.credential_id is None
+        else get_credential(connection, record.credential_id),
+    )
 
 
 def delete_token(connection: Connection, digest: str) -> None:

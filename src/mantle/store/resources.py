@@ -9,7 +9,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -19,12 +18,14 @@ from sqlalchemy import (
 from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
+from mantle.store.bulk import insert_rows, update_rows
 from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
 from mantle.store.sealed import Locked, confidential, open_json, place
 from mantle.store.tables.stacks import resources, signals, stacks
 
 _KEPT = ("id", "stack_id", "name", "token", "created_at", "version")
 _SAVED = [name for name in RESOURCE_COLUMNS if name not in _KEPT]
+_WRITTEN = ("id", *_SAVED)
 _SAVE = (
     update(resources)
     .where(resources.c.id == bindparam("row_id"))
@@ -37,23 +38,23 @@ def add(connection: Connection, records: Sequence[ResourceRecord]) -> None:
     if records:
         sealed = confidential(connection, {record.stack_id for record in records})
         values = [resource_values(each, sealed=each.stack_id in sealed) for each in records]
-        connection.execute(insert(resources), values)
+        insert_rows(connection, resources, values)
 
 
 def save(connection: Connection, records: Iterable[ResourceRecord]) -> None:
-    """Store known rows whole; each write raises the row's version."""
-    known = list(records)
+    """Store known rows whole; each write raises the row's version. The last of a row counts."""
+    known = list({record.id: record for record in records}.values())
     if not known:
         return
     sealed = confidential(connection, {record.stack_id for record in known})
     rows = []
     for record in known:
         values = resource_values(record, sealed=record.stack_id in sealed)
-        for name in _KEPT:
-            del values[name]
-        values["row_id"] = record.id
-        rows.append(values)
-    connection.execute(_SAVE, rows)
+        rows.append({name: values[name] for name in _WRITTEN})
+    if not update_rows(connection, resources, rows, "version"):
+        for row in rows:
+            row["row_id"] = row.pop("id")
+        connection.execute(_SAVE, rows)
 
 
 _OF_STACK = (

@@ -230,7 +230,11 @@ def count(connection: Connection, project_id: ProjectId | None, query: StackQuer
 
 
 def _after(order: list[Any], values: dict[str, Any], *, ascending: bool) -> Any:
-    """Rows behind the marker in a many-column order; spelled out, as nulls do not compare."""
+    """Rows behind the marker in a many-column order; spelled out, as nulls do not compare.
+
+    The first column's bound is said once more by itself: with it an index is entered where the page
+    begins, and without it every page before is read again.
+    """
     choices = []
     for position, key in enumerate(order):
         value = values[key.name]
@@ -238,7 +242,10 @@ def _after(order: list[Any], values: dict[str, Any], *, ascending: bool) -> Any:
             continue
         beyond = key > value if ascending else key < value
         choices.append(and_(*(same == values[same.name] for same in order[:position]), beyond))
-    return or_(*choices)
+    first, value = order[0], values[order[0].name]
+    if value is None:
+        return or_(*choices)
+    return and_(first >= value if ascending else first <= value, or_(*choices))
 
 
 def _filtered(

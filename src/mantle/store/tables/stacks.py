@@ -66,6 +66,14 @@ Index(
     postgresql_where=and_(stacks.c.deleted_at.is_(None), stacks.c.parent_id.is_(None)),
 )
 Index("stacks_by_project", stacks.c.project_id, stacks.c.created_at)
+Index(
+    "stacks_listed",
+    stacks.c.project_id,
+    stacks.c.created_at,
+    stacks.c.id,
+    sqlite_where=and_(stacks.c.deleted_at.is_(None), stacks.c.parent_id.is_(None)),
+    postgresql_where=and_(stacks.c.deleted_at.is_(None), stacks.c.parent_id.is_(None)),
+)
 Index("stacks_by_parent", stacks.c.parent_id)
 Index("stacks_by_root", stacks.c.root_id)
 

@@ -270,7 +270,55 @@ OLD_NAMES = {
     "gone": typed("Neutron::PoolMember", address="10.8.0.3", anything=["at", "all"]),
 }
 
+FURNISHED = {
+    **NET,
+    "flavor": typed("Nova::Flavor", name=f"{OURS}-f", ram=64, vcpus=1, swap=64, ephemeral=2),
+    "kind": typed("Cinder::VolumeType", name=f"{OURS}-v", metadata={"volume_backend_name": "lab"}),
+    "server": {
+        **typed(
+            "Nova::Server",
+            flavor=ref("flavor"),
+            image="tiny",
+            networks=[{"network": ref("net"), "tag": "front"}],
+            diskConfig="MANUAL",
+            config_drive=True,
+            tags=["one"],
+            scheduler_hints={"different_host": ["00000000-0000-4000-8000-000000000000"]},
+            block_device_mapping_v2=[
+                {"swap_size": 64},
+                {"ephemeral_size": 2, "ephemeral_format": "ext4"},
+                {
+                    "image": "tiny",
+                    "volume_size": 1,
+                    "volume_type": ref("kind"),
+                    "disk_bus": "virtio",
+                    "device_type": "disk",
+                    "boot_index": -1,
+                    "delete_on_termination": True,
+                },
+            ],
+        ),
+        "depends_on": "subnet",
+    },
+}
+
 SHAPES = {
+    "a server with all that Nova has": Shape(
+        before=FURNISHED,
+        after=changed(FURNISHED, server={"tags": ["two"], "metadata": {"a": "b"}}),
+        same=("server", "flavor"),
+    ),
+    "a server without networks": Shape(
+        before={
+            "server": typed(
+                "Nova::Server",
+                flavor="tiny",
+                image="tiny",
+                networks=[{"allocate_network": "none"}],
+            )
+        },
+        after={},
+    ),
     "qos": Shape(
         before=QOS,
         after=changed(

@@ -8,6 +8,7 @@ from mantle.clouds.ports import NetworkSpec, Nic, ObjectStatus, PortSpec, Subnet
 from mantle.model.schema import Neighbour, Neighbourhood
 from mantle.model.values import Call
 from mantle.resources.kit import Done, Failed
+from mantle.resources.nova.server import block_devices
 from mantle.resources.registry import default_registry
 
 SERVER = "OS::Nova::Server"
@@ -204,8 +205,7 @@ def test_a_server_waits_for_the_subnets_of_its_networks():
 
 
 REFUSALS = {
-    "personality": ({"personality": {"/a": "b"}}, "personality: files cannot be put in"),
-    "tag": ({"networks": [{"network": "a", "tag": "t"}]}, "networks[0].tag: interfaces have no"),
+    "personality": ({"personality": {"/a": "b"}}, "personality: Nova takes no files"),
     "floating": (
         {"networks": [{"network": "a"}, {"network": "b", "floating_ip": "f"}]},
         "networks[1].floating_ip: use a resource OS::Neutron::FloatingIPAssociation",
@@ -221,7 +221,11 @@ REFUSALS = {
     ),
     "swap": (
         {"block_device_mapping_v2": [{"volume_id": "v", "swap_size": 5}]},
-        "block_device_mapping_v2[0].swap_size: there is no swap",
+        "block_device_mapping_v2[0]: give one of volume_id, image, snapshot_id, swap_size",
+    ),
+    "a form of nothing": (
+        {"block_device_mapping_v2": [{"image": "i", "ephemeral_format": "ext4"}]},
+        "block_device_mapping_v2[0].ephemeral_format: needs ephemeral_size",
     ),
     "nothing to boot": ({"image": None}, "image: neither an image nor a volume"),
     "nowhere": ({"networks": [{"fixed_ip": "10.0.0.1"}]}, "networks[0]: one of network, port"),
@@ -242,6 +246,17 @@ def test_what_no_cloud_can_honour_is_refused_by_name(case):
     given, text = REFUSALS[case]
     (problem,) = FACTS.check_properties(full(**given))
     assert problem.startswith(text)
+
+
+def test_disks_on_the_host_interfaces_with_tags_and_no_interface_at_all():
+    """They are asked for as Nova has them."""
+    assert FACTS.check_properties(full(networks=[{"network": "a", "tag": "t"}])) == []
+    assert FACTS.check_properties(full(networks=[{"allocate_network": "none"}])) == []
+    assert FACTS.check_properties(full(diskConfig="MANUAL")) == []
+    scratch = {"image": None, "block_device_mapping_v2": [{"volume_id": "v"}, {"swap_size": 5}]}
+    assert FACTS.check_properties(full(**scratch)) == []
+    first, second = block_devices(full(**scratch))
+    assert (first.boot_index, second.swap_mib, second.boot_index) == (0, 5, None)
 
 
 def test_plain_servers_pass():

@@ -146,6 +146,41 @@ async def leftovers(project_id: str) -> list[tuple[str, str, str]]:
     return found
 
 
+def everything(project_id: str) -> list[tuple[str, str]]:
+    """(kind, name) of all that the services list of the project, whoever made it.
+
+    Every project has its default security group; key pairs are the user's.
+    """
+    admin = connect()
+    servers: Any = {"all_projects": True, "project_id": project_id}
+    net, disk, lb = admin.network, admin.block_storage, admin.load_balancer
+    owned = {"project_id": project_id}
+    listed = {
+        "server": admin.compute.servers(details=False, **servers),
+        "volume": disk.volumes(details=False, **servers),
+        "volume snapshot": disk.snapshots(details=False, **servers),
+        "image": admin.image.images(owner=project_id),
+        "network": net.networks(**owned),
+        "subnet": net.subnets(**owned),
+        "port": net.ports(**owned),
+        "router": net.routers(**owned),
+        "floating address": net.ips(**owned),
+        "trunk": net.trunks(**owned),
+        "subnet pool": net.subnet_pools(**owned),
+        "address scope": net.address_scopes(**owned),
+        "QoS policy": net.qos_policies(**owned),
+        "RBAC policy": net.rbac_policies(**owned),
+        "security group": net.security_groups(**owned),
+        "load balancer": lb.load_balancers(**owned),
+        "listener": lb.listeners(**owned),
+        "pool": lb.pools(**owned),
+        "health monitor": lb.health_monitors(**owned),
+        "L7 policy": lb.l7_policies(**owned),
+    }
+    found = [(kind, each.name or each.id) for kind, objects in listed.items() for each in objects]
+    return [each for each in found if each != ("security group", "default")]
+
+
 async def emptied(project_id: str) -> None:
     """Delete whatever Mantle made in the project, from the leaves to the roots."""
     cloud = OpenStackCloud(Entry(name="real-demo", file=clouds_file()))

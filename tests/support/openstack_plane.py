@@ -171,5 +171,34 @@ class Heat:
         raise AssertionError(f"{status} for ever: {self.plane.said()}")
 
 
+class Stock(Heat):
+    """The same, asked by the stock `openstack` client, as a person would; only the waiting is ours.
+
+    With `--wait` the client looks every five seconds.
+    """
+
+    def create(self, resources: dict) -> None:
+        self.plane.openstack(f"stack create s -t {self._file(resources)}")
+        self.until("CREATE_COMPLETE")
+
+    def update(self, resources: dict) -> None:
+        self.plane.openstack(f"stack update s -t {self._file(resources)}")
+        self.until("UPDATE_COMPLETE")
+
+    def act(self, action: str) -> None:
+        self.plane.openstack(f"stack {action} s")
+        self.until(f"{action.upper()}_COMPLETE")
+
+    def delete(self) -> None:
+        stack = self.stack()
+        self.plane.openstack("stack delete s --yes")
+        self.until("DELETE_COMPLETE", f"s/{stack['id']}")
+
+    def _file(self, resources: dict) -> Path:
+        file = self.plane.folder / "template.json"
+        file.write_text(json.dumps(template_of(resources)))
+        return file
+
+
 def template_of(resources: dict) -> dict:
     return {"heat_template_version": "2021-04-16", "resources": resources}

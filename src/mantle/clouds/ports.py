@@ -124,6 +124,8 @@ class Nic:
     port_id: str | None = None
     network_id: str | None = None
     fixed_ip: str | None = None
+    tag: str | None = None
+    """What the server's system knows the device by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,14 @@ class BlockDevice:
     boot_index: int | None = None
     device_name: str | None = None
     delete_on_termination: bool = False
+    swap_mib: int | None = None
+    """Swap on the host's own disk, within what the flavor allows; so is the next."""
+    ephemeral_gib: int | None = None
+    ephemeral_format: str | None = None
+    device_type: str | None = None
+    disk_bus: str | None = None
+    volume_type: str | None = None
+    """Of a volume that is made for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +160,10 @@ class ServerSpec:
     user_data: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     nics: tuple[Nic, ...] = ()
+    no_nics: bool = False
+    """None is wanted, also where the cloud would choose one."""
+    disk_config: str | None = None
+    """How the disk is partitioned: AUTO or MANUAL."""
     """Empty: one interface on the project's default network."""
     security_groups: tuple[str, ...] = ()
     block_devices: tuple[BlockDevice, ...] = ()

@@ -22,6 +22,13 @@ NEVER: Sequence[tuple[str, str, str, str]] = (
     ("OS::Nova::Server", "admin_pass", "servers have no log-in", LEAVE_OUT),
     ("OS::Nova::Server", "admin_user", "servers have no log-in", LEAVE_OUT),
     ("OS::Nova::Server", "networks.*.tag", "servers see no devices to tag", LEAVE_OUT),
+    *(
+        ("OS::Nova::Server", f"block_device_mapping_v2.*.{name}", "disks are folders", LEAVE_OUT)
+        for name in (
+            *("swap_size", "ephemeral_size", "ephemeral_format", "device_type", "disk_bus"),
+            "volume_type",
+        )
+    ),
     ("OS::Nova::Server", "networks.*.allocate_network", "it has no such automatism", LEAVE_OUT),
     ("OS::Neutron::Net", "value_specs", "it has no network extensions", LEAVE_OUT),
     ("OS::Neutron::Net", "dns_domain", "it runs no name server", LEAVE_OUT),

@@ -105,7 +105,8 @@ SERVERS = Kind(
             "config_drive": spec.config_drive,
             "adminPass": spec.admin_password,
             "security_groups": [{"name": each} for each in spec.security_groups] or None,
-            "networks": [_nic(each) for each in spec.nics] or "auto",
+            "networks": [_nic(each) for each in spec.nics] or ("none" if spec.no_nics else "auto"),
+            "OS-DCF:diskConfig": spec.disk_config,
             "tags": [marks.tag(token), *spec.tags],
         }
     ),
@@ -116,8 +117,8 @@ SERVERS = Kind(
 
 def _nic(nic: p.Nic) -> dict[str, str]:
     if nic.port_id is not None:
-        return {"port": nic.port_id}
-    return given({"uuid": nic.network_id, "fixed_ip": nic.fixed_ip})
+        return given({"port": nic.port_id, "tag": nic.tag})
+    return given({"uuid": nic.network_id, "fixed_ip": nic.fixed_ip, "tag": nic.tag})
 
 
 class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
@@ -164,6 +165,8 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
 
     async def _disk(self, at: int, disk: p.BlockDevice) -> dict[str, Any]:
         """One entry of Nova's second format."""
+        if disk.swap_mib is not None or disk.ephemeral_gib is not None:
+            return _scratch(disk)
         if disk.volume_id is not None:
             source: dict[str, Any] = {"source_type": "volume", "uuid": disk.volume_id}
         elif disk.snapshot_id is not None:
@@ -184,6 +187,9 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
                 "boot_index": index,
                 "device_name": disk.device_name,
                 "delete_on_termination": disk.delete_on_termination,
+                "device_type": disk.device_type,
+                "disk_bus": disk.disk_bus,
+                "volume_type": disk.volume_type,
             }
         )
 
@@ -288,7 +294,7 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
             await self.caller.delete(NOVA, f"/servers/{server_id}/os-interface/{port['id']}")
         for nic in missing:
             body = (
-                {"port_id": nic.port_id}
+                given({"port_id": nic.port_id, "tag": nic.tag})
                 if nic.port_id is not None
                 else given(
                     {
@@ -353,6 +359,24 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
 
     async def _act(self, server_id: str, action: dict[str, Any]) -> Any:
         return await self.caller.post(NOVA, f"/servers/{server_id}/action", action)
+
+
+def _scratch(disk: p.BlockDevice) -> dict[str, Any]:
+    """Swap or a second disk on the host itself. Nova counts swap in mebibytes, here alone."""
+    swap = disk.swap_mib is not None
+    return given(
+        {
+            "source_type": "blank",
+            "destination_type": "local",
+            "guest_format": "swap" if swap else disk.ephemeral_format,
+            "volume_size": disk.swap_mib if swap else disk.ephemeral_gib,
+            "boot_index": -1,
+            "delete_on_termination": True,
+            "device_name": disk.device_name,
+            "device_type": disk.device_type,
+            "disk_bus": disk.disk_bus,
+        }
+    )
 
 
 def _root(image_id: str) -> dict[str, Any]:

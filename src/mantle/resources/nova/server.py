@@ -79,6 +79,10 @@ async def dry_spec(ctx: Context) -> ServerSpec:
         scheduler_hints=wanted.get("scheduler_hints") or {},
         tags=tags_of(ctx),
         admin_password=wanted.get("admin_pass"),
+        no_nics=any(
+            each.get("allocate_network") == "none" for each in wanted.get("networks") or ()
+        ),
+        disk_config=wanted.get("diskConfig"),
     )
 
 
@@ -95,6 +99,12 @@ def block_devices(wanted: Mapping[str, Any]) -> tuple[BlockDevice, ...]:
             boot_index=entry.get("boot_index") if at or first is None else _index(entry),
             device_name=entry.get("device_name"),
             delete_on_termination=bool(entry.get("delete_on_termination")),
+            swap_mib=entry.get("swap_size"),
+            ephemeral_gib=entry.get("ephemeral_size"),
+            ephemeral_format=entry.get("ephemeral_format"),
+            device_type=entry.get("device_type"),
+            disk_bus=entry.get("disk_bus"),
+            volume_type=entry.get("volume_type"),
         )
         for at, entry in enumerate(entries)
     )
@@ -151,6 +161,12 @@ def _disk(device: BlockDevice, peer: Peers) -> dict[str, Any]:
         "boot_index": device.boot_index,
         "device_name": device.device_name,
         "delete_on_termination": True if device.delete_on_termination else None,
+        "swap_size": device.swap_mib,
+        "ephemeral_size": device.ephemeral_gib,
+        "ephemeral_format": device.ephemeral_format,
+        "device_type": device.device_type,
+        "disk_bus": device.disk_bus,
+        "volume_type": device.volume_type,
     }
 
 

@@ -44,16 +44,17 @@ async def nics(ctx: Context, name: str) -> tuple[Nic, ...]:
 async def _nic(ctx: Context, entry: Mapping[str, Any], position: int, name: str) -> Nic:
     if entry.get("port") is not None:
         port_id = await find_id(ctx.cloud, lambda session: session.ports, "port", entry["port"])
-        return Nic(port_id=port_id)
+        return Nic(port_id=port_id, tag=entry.get("tag"))
     if needs_own_port(entry):
         spec = await _port_spec(ctx, entry, f"{name}-port-{position}")
         port = await ctx.cloud.ports.create(spec, port_token(ctx.ref.token, position))
-        return Nic(port_id=port.id)
+        return Nic(port_id=port.id, tag=entry.get("tag"))
     return Nic(
         network_id=await find_id(
             ctx.cloud, lambda session: session.networks, "network", entry["network"]
         ),
         fixed_ip=entry.get("fixed_ip"),
+        tag=entry.get("tag"),
     )
 
 

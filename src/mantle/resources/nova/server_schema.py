@@ -155,26 +155,20 @@ SCHEMA = schema(
 
 DISK_SOURCES = ("volume_id", "image", "snapshot_id")
 """What a disk is or is made of."""
+SCRATCH = ("swap_size", "ephemeral_size")
+"""What a disk can be instead: empty, and the host's."""
 
 NOT_OFFERED = {
     "admin_user": "the image chooses the administrator. Leave admin_user out.",
     "reservation_id": "there are no reservations. Leave reservation_id out.",
-    "diskConfig": "disks are not partitioned. Leave diskConfig out.",
-    "personality": "files cannot be put in. Write them in user_data.",
+    "personality": "Nova takes no files since 2.57. Write them in user_data.",
     "software_config_transport": (
         "ZAQAR_MESSAGE needs a message queue. Use POLL_SERVER_CFN, POLL_SERVER_HEAT or "
         "POLL_TEMP_URL."
     ),
     "deployment_swift_data": "there is no object store. Leave deployment_swift_data out.",
     "image_update_policy": "REBUILD_PRESERVE_EPHEMERAL needs ephemeral disks. Use REBUILD.",
-    "block_device_mapping_v2.*.swap_size": "there is no swap. Leave swap_size out.",
-    "block_device_mapping_v2.*.ephemeral_size": "there are no ephemeral disks. Use a volume.",
-    "block_device_mapping_v2.*.ephemeral_format": "there are no ephemeral disks. Use a volume.",
-    "block_device_mapping_v2.*.device_type": "it cannot be chosen. Leave device_type out.",
-    "block_device_mapping_v2.*.disk_bus": "it cannot be chosen. Leave disk_bus out.",
-    "block_device_mapping_v2.*.volume_type": "it cannot be chosen. Leave volume_type out.",
     "networks.*.floating_ip": "use a resource OS::Neutron::FloatingIPAssociation instead.",
-    "networks.*.tag": "interfaces have no tags. Leave tag out.",
     **{f"networks.*.port_extra_properties.{name}": why for name, why in EXTRA_NOT_OFFERED.items()},
 }
 HARMLESS = {
@@ -216,11 +210,15 @@ def check_disks(properties: Mapping[str, Any]) -> list[str]:
     if old and new:
         problems.append("block_device_mapping: give this or block_device_mapping_v2, not both.")
     for at, each in enumerate(_listed(new)):
-        sources = [name for name in DISK_SOURCES if each.get(name) is not None]
+        sources = [name for name in (*DISK_SOURCES, *SCRATCH) if each.get(name) is not None]
         if len(sources) > 1:
             problems.append(
-                f"block_device_mapping_v2[{at}]: give one of {', '.join(DISK_SOURCES)}, "
-                f"not {' and '.join(sources)}."
+                f"block_device_mapping_v2[{at}]: give one of {', '.join((*DISK_SOURCES, *SCRATCH))}"
+                f", not {' and '.join(sources)}."
+            )
+        if each.get("ephemeral_format") is not None and each.get("ephemeral_size") is None:
+            problems.append(
+                f"block_device_mapping_v2[{at}].ephemeral_format: needs ephemeral_size. Add it."
             )
     return problems
 
@@ -235,10 +233,6 @@ def check_networks(properties: Mapping[str, Any]) -> list[str]:
             problems.append(f"networks[{at}]: one of network, port and subnet must be given.")
         if "port" in given and given & {"fixed_ip", "subnet", "port_extra_properties"}:
             problems.append(f"networks[{at}]: a port has its own addresses. Give the port alone.")
-        if each.get("allocate_network") == "none":
-            problems.append(
-                f"networks[{at}].allocate_network: a server has at least one interface here."
-            )
         if "allocate_network" in given and len(entries) > 1:
             problems.append(f"networks[{at}].allocate_network: stands alone or not at all.")
     by_port = any(each.get("port") is not None for each in entries)

@@ -65,8 +65,9 @@ from mantle.lib import key_file, logs, tracing
 from mantle.lib.clock import Clock, SystemClock
 from mantle.lib.ids import new_id, random_bytes
 from mantle.lib.key_file import KeyFile
+from mantle.lib.looping import Loop
 from mantle.lib.sealing import new_key
-from mantle.model.errors import MantleError
+from mantle.model.errors import MantleError, Unavailable
 from mantle.model.ids import OperationId, ProjectId, UserId
 from mantle.model.trusts import SECRET
 from mantle.resources.registry import Registry, default_registry
@@ -86,6 +87,7 @@ from mantle.store import events as event_rows
 from mantle.store import secrets as secret_rows
 from mantle.store.database import Database
 from mantle.store.identity import IdentityStore
+from mantle.store.incarnation import Superseded
 from mantle.store.keyring import check_keys, use_keys
 from mantle.store.listening import Herald, Listener
 from mantle.store.migrate import check_revision, migrate, revision
@@ -96,6 +98,9 @@ log = structlog.get_logger()
 
 REQUEST_PATIENCE_SECONDS = 20.0
 """How long a request waits for a database that is away; then it is answered 503."""
+
+LIFE_SECONDS = 2.0
+"""Between two looks whether the database is still the one that the process began with."""
 
 START_PATIENCE_SECONDS = 60.0
 """How long a process that starts waits for the database; then it ends, and says so."""
@@ -383,7 +388,8 @@ def _words(options: Options, machine: Machine, *, performs: bool) -> list[Compan
     nudges = machine.nudges
     herald = Herald(options.database, machine.id, QUEUE, OWN_CONCERNS if performs else ())
     nudges.tell = herald.tell
-    return [Listener(options.database, machine.id, QUEUE, nudges.heard), herald]
+    listener = Listener(options.database, machine.id, QUEUE, nudges.heard)
+    return [listener, herald, _OneLife(machine.database)]
 
 
 def database_of(options: Options, patience_seconds: float = math.inf) -> Database:
@@ -699,6 +705,28 @@ def serve_keeper(options: Options) -> int:
             handle.close()
 
     return _run("keeper", options, work())
+
+
+class _OneLife(Loop):
+    """Ends the process, as SIGTERM does, when its database was restored from a backup meanwhile."""
+
+    name = "one life"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LIFE_SECONDS)
+            try:
+                await self._database.check_life()
+            except Superseded as error:
+                log.warning("this process ends: start it again", why=error.message)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except Unavailable:
+                # Away, or being restored: looked at again.
+                continue
 
 
 async def _told_to_stop() -> None:

@@ -3,6 +3,7 @@
 Real processes on a real PostgreSQL: two APIs and one engine.
 """
 
+import contextlib
 import json
 import sys
 import threading
@@ -65,6 +66,7 @@ class Collector(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def collector():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    server.daemon_threads = False
     server.taken = []
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -98,15 +100,17 @@ def cluster(tmp_path_factory, collector):
         one.stop()
 
 
+@contextlib.contextmanager
 def at(cluster, number):
-    """A client of one API, past the balancer."""
+    """A client of one API, past the balancer, and its project."""
     customer = Customer(cluster)
     customer.log_in()
-    return httpx.Client(
+    with httpx.Client(
         base_url=f"http://127.0.0.1:{cluster.api_ports[number - 1]}",
         headers={"X-Auth-Token": customer.token, "Accept": "application/json"},
         timeout=60,
-    ), customer.project
+    ) as client:
+        yield client, customer.project
 
 
 def messages(lines):
@@ -127,18 +131,18 @@ def test_a_stream_at_one_api_is_woken_by_what_an_engine_does(cluster):
     The operation was asked for at the other API. It waits for a signal, so the stream is asleep
     when its end comes.
     """
-    follower, _ = at(cluster, 1)
-    other, project = at(cluster, 2)
     body = {"stack_name": "heard", "template": WAITS}
-    assert other.post(f"/heat/v1/{project}/stacks", json=body).status_code == 201
-    stream = follower.stream("GET", "/v2/stacks/heard/events/stream", timeout=120)
-    seen, signalled = [], False
-    with stream as answer:
-        for name, data in messages(answer.iter_lines()):
-            seen.append((name, data.get("resource"), data.get("status")))
-            if not signalled and ("event", "wait", "IN_PROGRESS") in seen:
-                signalled = True
-                threading.Thread(target=signal_soon, args=(other, project)).start()
+    seen, signals = [], []
+    with at(cluster, 1) as (follower, _), at(cluster, 2) as (other, project):
+        assert other.post(f"/heat/v1/{project}/stacks", json=body).status_code == 201
+        stream = follower.stream("GET", "/v2/stacks/heard/events/stream", timeout=120)
+        with stream as answer:
+            for name, data in messages(answer.iter_lines()):
+                seen.append((name, data.get("resource"), data.get("status")))
+                if not signals and ("event", "wait", "IN_PROGRESS") in seen:
+                    signals.append(threading.Thread(target=signal_soon, args=(other, project)))
+                    signals[0].start()
+        signals[0].join()
     ended = [name for name, _, _ in seen]
     assert ("event", "wait", "COMPLETE") in seen
     assert ended[-1] == "end"
@@ -156,14 +160,14 @@ def signal_soon(other, project):
 @pytest.mark.timeout(300)
 def test_one_trace_goes_from_the_api_through_the_queue_to_the_engine(cluster, collector):
     """The row carries it: what the engine did is below the request that the API answered."""
-    other, project = at(cluster, 2)
     template = {"heat_template_version": "2021-04-16", "resources": {}}
     template["resources"]["net"] = {"type": "OS::Neutron::Net"}
-    other.post(
-        f"/heat/v1/{project}/stacks",
-        json={"stack_name": "traced", "template": template},
-        headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"},
-    ).raise_for_status()
+    with at(cluster, 2) as (other, project):
+        other.post(
+            f"/heat/v1/{project}/stacks",
+            json={"stack_name": "traced", "template": template},
+            headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"},
+        ).raise_for_status()
     end = time.monotonic() + 120
     while time.monotonic() < end and len(told(collector)) < 3:
         time.sleep(0.5)

@@ -28,11 +28,17 @@ from mantle.model.sweeps import Selector, Sweep, SweepStatus, SweepVerb, Target
 from mantle.plan.reconciling import Deed, What
 from mantle.stacks.create import CreateRequest, create_stack
 from mantle.stacks.drift import list_drift, set_drift_policy
-from mantle.stacks.queries import find_stack, list_operations, list_resources
+from mantle.stacks.queries import (
+    find_stack,
+    list_operations,
+    list_resources,
+    list_stacks,
+)
 from mantle.stacks.reconciling import Choices, reconcile, reconciliation
 from mantle.store import operations as operation_rows
 from mantle.store import sweeps as sweep_rows
 from mantle.store.held import Hold, held, hold
+from mantle.store.stacks import StackQuery
 from mantle.store.tables import metadata
 from mantle.wiring import assemble
 
@@ -269,6 +275,47 @@ def test_a_plan_that_is_out_of_date_is_refused(plant):
             await reconciliation(control)
 
     assert plant.life(story)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 5, 8, 13, 21])
+def test_what_was_chosen_is_begun_even_if_the_process_dies(plant, cut):
+    """Killed at any moment after the hold has ended: the next one goes on with what is left.
+
+    Nothing is done twice: afterwards all stacks are well, and what was found is in one stack.
+    """
+    every = Choices(everything=frozenset({Deed.CORRECT, Deed.ADOPT}))
+    seen = []
+
+    async def dies(control):
+        await meddle(control)
+        plant.armed = True
+        await reconcile(control, ADMIN, every)
+
+    plant.cut_after = "after _release", cut
+    assert not plant.life(dies)
+    plant.armed, plant.cut_at, plant.dead = False, None, False
+
+    async def goes_on(control):
+        left = await reconciliation(control)
+        seen.append(left)
+        _, outcomes = await reconcile(control, ADMIN, Choices(digest=left.digest))
+        await quiet(control)
+        with pytest.raises(Conflict, match="nothing to reconcile"):
+            await reconciliation(control)
+        for name in ("gone", "partly", "guarded"):
+            stack = await find_stack(control, CALLER.project_id, name)
+            assert stack.state == "UPDATE_COMPLETE", (name, stack.reason)
+            assert plant.problems(stack) == [
+                each for each in plant.problems(stack) if each.startswith("orphan")
+            ]
+        stacks = [each.name for each in await list_stacks(control, CALLER.project_id, StackQuery())]
+        (taken,) = [name for name in stacks if name.startswith("found-")]
+        assert len(await physical(control, taken)) == 2
+        return outcomes
+
+    assert plant.life(goes_on)
+    assert seen[0].begun
+    assert "was stopped; this is left of it" in told(seen[0])
 
 
 def test_a_process_that_dies_while_it_is_held_comes_up_held(plant):

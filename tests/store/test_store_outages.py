@@ -22,6 +22,8 @@ from mantle.lib.postgres import NoPostgres, PostgresServer, find_binaries
 from mantle.model.errors import Unavailable, Undecided
 from mantle.store import deeds, marks
 from mantle.store.database import Database
+from mantle.store.incarnation import Superseded, begin
+from mantle.store.tables.drift import drift_policies
 from mantle.store.tables.stacks import settings
 from mantle.store.tables.writers import writers
 
@@ -172,7 +174,9 @@ def test_marks_do_not_make_strangers_meet(server):
 
     def note(connection, name):
         calls.append(name)
-        connection.execute(insert(settings), {"name": name, "value": "v"})
+        # Not the settings: every transaction that writes reads one of them (see `incarnation`).
+        values = {"stack_id": name, "resource": "r", "policy": "ignore"}
+        connection.execute(insert(drift_policies), values)
 
     def work(which):
         async def writes():
@@ -364,3 +368,45 @@ def test_a_wait_ends_when_the_process_is_told_to_stop(server):
             await waiting
 
     asyncio.run(story())
+
+
+def test_a_process_that_lived_through_a_restore_writes_nothing_into_it(server):
+    """It is told by its next write or look; a process that starts since writes as ever.
+
+    The first one holds what the restore has made the same again: an epoch, for instance.
+    """
+    server.create_database("mantle")
+    url = server.url("mantle")
+    stale = Database(url)
+    stale.create_tables()
+    asyncio.run(stale.write(put, "before"))
+    stale.engine.dispose()
+    admin = Database(server.url())
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE mantle WITH (FORCE)"))
+        connection.execute(text("CREATE DATABASE mantle"))
+    restored = Database(url)
+
+    async def story():
+        late = asyncio.create_task(stale.write(put, "late"))
+        # It waits for the tables meanwhile, as for a server that is away.
+        await asyncio.sleep(1.0)
+        assert not late.done()
+        restored.create_tables()
+        with restored.engine.begin() as connection:
+            begin(connection, "another life")
+        told = []
+        for work in (late, stale.write_fenced(put, "later"), stale.check_life()):
+            try:
+                await work
+            except Superseded as error:
+                told.append(error.remedy.partition(".")[0])
+        await restored.write(put, "after")
+        await restored.check_life()
+        return told, await restored.read(names)
+
+    told, found = asyncio.run(asyncio.wait_for(story(), 120))
+    for each in (stale, admin, restored):
+        each.close()
+    assert told == ["Nothing was changed"] * 3
+    assert found == ["after", "incarnation"]

@@ -90,6 +90,8 @@ class Plant:
 
     faults: Faults = field(default_factory=lambda: Faults(build_seconds=2.0, delete_seconds=1.0))
     cut_at: int | None = None
+    cut_after: tuple[str, int] | None = None
+    """A moment, and how many more there are between it and the cut."""
     moments: list[str] = field(default_factory=list)
     armed: bool = False
     dead: bool = False
@@ -109,6 +111,8 @@ class Plant:
         if not self.armed:
             return
         self.moments.append(what)
+        if self.cut_after is not None and what == self.cut_after[0]:
+            self.cut_at, self.cut_after = len(self.moments) - 1 + self.cut_after[1], None
         if self.cut_at is not None and len(self.moments) > self.cut_at:
             self.dead = True
             raise PowerCut

@@ -76,6 +76,8 @@ class Reconciliation:
     items: tuple[Item, ...]
     unmarked: int
     """Objects in no stack without Mantle's mark: others' own, and none of its business."""
+    begun: bool = False
+    """All was chosen and the hold has ended; these are what is not begun yet."""
 
     @property
     def digest(self) -> str:
@@ -159,6 +161,8 @@ def render(found: Reconciliation, when: str) -> str:
 
 def _lines(found: Reconciliation, when: str) -> Iterator[str]:
     yield f"Restored from backup {found.backup[:8]} of {when}."
+    if found.begun:
+        yield "Mantle works again. Whoever began what was chosen was stopped; this is left of it."
     counts = Counter(each.what for each in found.items)
     if not counts:
         yield "Everything is as it was when the backup was taken."

@@ -3,11 +3,13 @@
 Looking is the drift observer's look at every place, the operations that were under way, and what is
 on the clouds and in no stack. Doing begins with the end of the hold, in the transaction that also
 notes which operations are to stop; from then on everything goes on as ever. The rest is ordinary:
-corrections and adoptions are operations with plans of their own. Killed after the hold's end, they
-are not begun; what they were to be about is still listed as drift, and as in no stack.
+corrections and adoptions are operations with plans of their own. What was chosen is a row, written
+in that same transaction (`store/agenda.py`): whoever is killed while they are begun leaves the rest
+there, and the next `reconcile` goes on with it. One that was begun just before is refused then, as
+its stack has an operation under way, or its object a stack: nothing is done twice.
 """
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -29,11 +31,13 @@ from mantle.stacks.drift_policies import read_policies
 from mantle.stacks.generate import GenerateRequest, adopt_objects
 from mantle.stacks.observing import observe, unwanted_below
 from mantle.stacks.unmanaged import unmanaged_objects
+from mantle.store import agenda as agenda_rows
 from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store import sweeps as sweep_rows
+from mantle.store.agenda import Agenda, Entry
 from mantle.store.database import Connection
 from mantle.store.held import Hold, held, release
 from mantle.store.identity import list_projects
@@ -80,9 +84,17 @@ class _World:
 async def reconciliation(control: Control) -> Reconciliation:
     """Look everywhere; stores what differs as drift, and does nothing about it.
 
+    When somebody has chosen already, what is left of that.
+
     Raises `Conflict` when the database is not held.
     """
-    hold = _hold(await control.database.read(held))
+    found, left = await control.database.read(lambda each: (held(each), agenda_rows.agenda(each)))
+    if found is None and left is not None:
+        items = tuple(replace(each.item, deeds=(each.deed,)) for each in left.left)
+        return Reconciliation(
+            taken_at=left.taken_at, backup=left.backup, items=items, unmarked=0, begun=True
+        )
+    hold = _hold(found)
     world = _World()
     for place in await control.database.read(_places, control):
         await _look(control, place, world)
@@ -245,6 +257,8 @@ async def reconcile(
 ) -> tuple[Reconciliation, list[Outcome]]:
     """End the hold and do what was chosen. What cannot be done is told, and holds up nothing else.
 
+    When the hold was ended by somebody who was killed then, go on with what is left of theirs.
+
     Raises `Conflict` when the world is no longer as it was shown, when a choice is none, or when
     somebody else has ended the hold.
     """
@@ -255,22 +269,49 @@ async def reconcile(
             remedy="Look again: mantle reconcile plan.",
             fault="PlanStale",
         )
+    if found.begun:
+        left = await control.database.read(agenda_rows.agenda)
+        return found, [] if left is None else await _worked_off(control, caller, left)
     deeds = _chosen(found.items, choices)
     stopped = [item for item in found.items if deeds[item.id] is Deed.CANCEL]
-    await control.database.write(_release, stopped, control.clock.now())
+    now = control.clock.now()
+    wanted = Agenda(
+        backup=found.backup,
+        taken_at=found.taken_at,
+        adopting=f"found-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}",
+        left=tuple(
+            Entry(item=item, deed=deeds[item.id])
+            for item in found.items
+            if item.what in {What.DRIFT, What.FOUND} and deeds[item.id] is not Deed.LEAVE
+        ),
+    )
+    await control.database.write(_release, stopped, wanted, now)
     control.machine.nudges.nudge(HELD)
     outcomes = [
         Outcome(item=item, deed=deeds[item.id], operation_id=item.subject[0])
         for item in found.items
         if item.what in {What.OPERATION, What.SWEEP}
     ]
+    outcomes += await _worked_off(control, caller, wanted)
     outcomes += [
-        await _told(item, deeds[item.id], _drift(control, caller, item, deeds))
+        Outcome(item=item, deed=Deed.LEAVE)
         for item in found.items
-        if item.what is What.DRIFT
+        if item.what in {What.DRIFT, What.FOUND} and deeds[item.id] is Deed.LEAVE
     ]
-    outcomes += await _adopted(control, caller, found, deeds)
-    return found, outcomes
+    place = {item.id: number for number, item in enumerate(found.items)}
+    return found, sorted(outcomes, key=lambda each: place[each.item.id])
+
+
+async def _worked_off(control: Control, caller: Caller, left: Agenda) -> list[Outcome]:
+    """Begin what is on the agenda; each item is struck out when its operation is accepted."""
+    outcomes = []
+    for each in left.left:
+        if each.item.what is not What.DRIFT:
+            continue
+        work = _drift(control, caller, each.item, each.deed)
+        outcomes.append(await _told(each.item, each.deed, work))
+        await control.database.write(agenda_rows.strike, {each.item.id})
+    return outcomes + await _adopted(control, caller, left)
 
 
 def _chosen(items: Sequence[Item], choices: Choices) -> dict[str, Deed]:
@@ -296,9 +337,10 @@ def _chosen(items: Sequence[Item], choices: Choices) -> dict[str, Deed]:
     return deeds
 
 
-def _release(connection: Connection, stopped: Sequence[Item], now: float) -> None:
+def _release(connection: Connection, stopped: Sequence[Item], wanted: Agenda, now: float) -> None:
     if release(connection) is None:
         raise Conflict("Somebody else has just ended the hold; nothing more was done.")
+    agenda_rows.keep(connection, wanted)
     for item in stopped:
         if item.what is What.SWEEP:
             sweep_rows.ask_to_stop(connection, item.subject[0], now)
@@ -313,13 +355,13 @@ async def _told(item: Item, deed: Deed, work: Awaitable[str]) -> Outcome:
         return Outcome(item=item, deed=deed, refused=str(error))
 
 
-async def _drift(control: Control, caller: Caller, item: Item, deeds: Mapping[str, Deed]) -> str:
+async def _drift(control: Control, caller: Caller, item: Item, deed: Deed) -> str:
     """The operation that was begun, if any."""
     stack = await control.database.read(stack_rows.get, StackId(item.subject[0]))
-    if stack is None or deeds[item.id] is Deed.LEAVE:
+    if stack is None:
         return ""
     asking = _within(caller, item.project_id)
-    if deeds[item.id] is Deed.ACCEPT:
+    if deed is Deed.ACCEPT:
         only = {DriftPolicy.ACCEPT}
         refused = [
             each.refused
@@ -333,22 +375,16 @@ async def _drift(control: Control, caller: Caller, item: Item, deeds: Mapping[st
     return "" if operation is None else operation.id
 
 
-async def _adopted(
-    control: Control, caller: Caller, found: Reconciliation, deeds: Mapping[str, Deed]
-) -> list[Outcome]:
+async def _adopted(control: Control, caller: Caller, left: Agenda) -> list[Outcome]:
     """One stack for each place takes over what was chosen there."""
-    left = [item for item in found.items if item.what is What.FOUND]
-    outcomes = [
-        Outcome(item=item, deed=Deed.LEAVE) for item in left if deeds[item.id] is Deed.LEAVE
-    ]
+    outcomes: list[Outcome] = []
     chosen: dict[Place, list[Item]] = {}
-    for item in left:
-        if deeds[item.id] is Deed.ADOPT:
-            chosen.setdefault((item.project_id, item.cloud), []).append(item)
-    name = f"found-{datetime.fromtimestamp(control.clock.now(), UTC):%Y%m%d-%H%M%S}"
+    for each in left.left:
+        if each.deed is Deed.ADOPT:
+            chosen.setdefault((each.item.project_id, each.item.cloud), []).append(each.item)
     for (project_id, cloud), items in chosen.items():
         request = GenerateRequest(
-            stack_name=name,
+            stack_name=left.adopting,
             cloud=cloud,
             objects=tuple((each.subject[0], each.subject[1]) for each in items),
         )
@@ -356,11 +392,12 @@ async def _adopted(
             stack, operation, _ = await adopt_objects(control, _within(caller, project_id), request)
         except MantleError as error:
             outcomes += [Outcome(item=e, deed=Deed.ADOPT, refused=str(error)) for e in items]
-            continue
-        outcomes += [
-            Outcome(item=e, deed=Deed.ADOPT, operation_id=operation.id, stack_name=stack.name)
-            for e in items
-        ]
+        else:
+            outcomes += [
+                Outcome(item=e, deed=Deed.ADOPT, operation_id=operation.id, stack_name=stack.name)
+                for e in items
+            ]
+        await control.database.write(agenda_rows.strike, {each.id for each in items})
     return outcomes
 
 

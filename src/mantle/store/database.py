@@ -23,9 +23,10 @@ from sqlalchemy.pool import StaticPool
 
 from mantle.lib.sealing import Sealer
 from mantle.model.errors import Unavailable, Undecided
+from mantle.store import incarnation
 from mantle.store.deeds import current
 from mantle.store.gate import Gate
-from mantle.store.marks import Writer
+from mantle.store.marks import Writer, same
 from mantle.store.moments import database_time
 from mantle.store.resting import ask_after_a_rest
 from mantle.store.tables import metadata
@@ -194,6 +195,12 @@ class Database:
     def create_tables(self) -> None:
         """Make every table that is missing; for tests and simulations (see `migrations`)."""
         metadata.create_all(self._writer_engine)
+
+    async def check_life(self) -> None:
+        """Raise `Superseded` when the database was restored since this process wrote to it."""
+        found = await self.read(incarnation.current)
+        if self._as_whom.incarnation is not None:
+            same(self._as_whom, found)
 
     @property
     def engine(self) -> Engine:

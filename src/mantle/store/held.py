@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Update, delete, insert, select, update
 
 from mantle.model.errors import Conflict
 from mantle.model.status import OperationStatus
-from mantle.store import backups
+from mantle.store import backups, incarnation
 from mantle.store.tables.stacks import engines, operations, settings
 
 NAME = "restored"
@@ -80,10 +80,12 @@ def hold(connection: Connection, found: Hold) -> Hold:
     count = connection.execute(_back()).rowcount
     gone = update(engines).where(engines.c.stopped_at.is_(None))
     connection.execute(gone.values(stopped_at=found.restored_at))
+    incarnation.begin(connection, f"{found.backup}-{found.restored_at!r}")
     values: dict[str, Any] = {each: getattr(found, each) for each in found.__slots__}
     values["operations"] = count
-    # A backup may be of a database that was held itself; whose schedule it was is over.
-    earlier = settings.c.name.in_((NAME, backups.NAME))
+    # A backup may be of a database that was held itself, or in the midst of a reconciliation
+    # (`store/agenda.py`); whose schedule it was is over.
+    earlier = settings.c.name.in_((NAME, backups.NAME, "reconciling"))
     connection.execute(delete(settings).where(earlier))
     connection.execute(
         insert(settings),

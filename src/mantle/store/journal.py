@@ -38,6 +38,7 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Database
+from mantle.store.incarnation import Superseded
 from mantle.store.operations import Held
 
 
@@ -110,6 +111,9 @@ class Journal:
         try:
             with COMMIT_SECONDS.time():
                 answers = await self._database.write_fenced(_commit, entries)
+        except Superseded:
+            # Another life of the database knows nothing of what is performed here.
+            return Fenced()
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who wrote it
             return error
         except BaseException as error:

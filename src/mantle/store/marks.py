@@ -24,9 +24,10 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, TextClause, delete, text
 
 from mantle.store.deeds import Deeds
+from mantle.store.incarnation import Superseded
 from mantle.store.moments import database_time
 from mantle.store.tables.writers import writers
 
@@ -38,6 +39,7 @@ INSERT INTO writers (id, number, at)
 SELECT CAST(:id AS varchar), CAST(:number AS bigint), extract(epoch FROM clock_timestamp())
 {only} ON CONFLICT (id) DO UPDATE SET number = excluded.number, at = excluded.at
 WHERE writers.number < excluded.number
+RETURNING COALESCE((SELECT value FROM settings WHERE name = 'incarnation'), '')
 """
 
 _ALWAYS = text(_ROW.format(only="WHERE TRUE"))
@@ -51,6 +53,10 @@ class Writer:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     number: int = 0
     """Of the transaction under way, or the last one."""
+    incarnation: str | None = None
+    """Which life of the database it writes into (see `incarnation`); None before it has written."""
+    superseded: bool = False
+    """There is another one."""
     doubt: Deeds | None = None
     """Whose transaction `number` was, while nobody knows whether it was committed."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -59,16 +65,31 @@ class Writer:
 
 def mark(connection: Connection, writer: Writer) -> bool:
     """Begin a transaction that may have been committed already; False when it was."""
-    values = {"id": writer.id, "number": writer.number}
-    return connection.execute(_ALWAYS, values).rowcount > 0
+    return _written(connection, writer, _ALWAYS)
 
 
 def mark_written(connection: Connection, writer: Writer) -> bool:
     """End a transaction: note its number; whether it wrote anything, as far as that is known."""
     if connection.dialect.name != "postgresql":
         return True
+    return _written(connection, writer, _IF_WRITTEN)
+
+
+def same(writer: Writer, incarnation: str) -> None:
+    """Raise `Superseded` when this is another life of the database than the process knows."""
+    if writer.incarnation is None:
+        writer.incarnation = incarnation
+    if writer.superseded or writer.incarnation != incarnation:
+        writer.superseded = True
+        raise Superseded
+
+
+def _written(connection: Connection, writer: Writer, statement: TextClause) -> bool:
     values = {"id": writer.id, "number": writer.number}
-    return connection.execute(_IF_WRITTEN, values).rowcount > 0
+    row = connection.execute(statement, values).first()
+    if row is not None:
+        same(writer, row[0])
+    return row is not None
 
 
 def purge(connection: Connection, here: float) -> int:

@@ -33,6 +33,10 @@ STOPPED = {"57P01", "57P02", "57P03", "25P03"}
 """Its codes for a server that stops, crashed, or is not up yet, and for one that gave up a
 transaction whose process said nothing for long."""
 
+UNDEFINED_TABLE = "42P01"
+"""The database was lost and made anew; a restore brings its tables back, all at once. A release
+that lacks a table is refused before (see `migrate.check_revision`)."""
+
 CONNECTION = "08"
 """How its codes for broken connections begin."""
 
@@ -136,7 +140,7 @@ def look(
 def is_away(error: DBAPIError) -> bool:
     """True when it is not the statement that failed but the server or the way to it."""
     code = getattr(error.orig, "sqlstate", None)
-    if error.connection_invalidated or code in STOPPED:
+    if error.connection_invalidated or code in STOPPED or code == UNDEFINED_TABLE:
         return True
     if code is None:
         # libpq's own refusals have no code: no such host, refused, closed unexpectedly.

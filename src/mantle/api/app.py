@@ -55,6 +55,7 @@ from mantle.api.scrape import MEDIA_TYPE, Scrape
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import MantleError, Unauthorized, Unavailable
 from mantle.stacks.control import Control
+from mantle.stacks.shedding import refuse_questions_when_full
 from mantle.store import operations as operation_rows
 
 log = structlog.get_logger(__name__)
@@ -177,6 +178,8 @@ def own_api(
         return control
 
     async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+        # First of all: to know who asks is a question as well.
+        refuse_questions_when_full(control, request.method)
         token = request.headers.get("x-auth-token", "")
         if not token:
             raise Unauthorized(AUTHENTICATION, remedy="Send a token in X-Auth-Token.")

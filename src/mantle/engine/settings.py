@@ -26,6 +26,8 @@ class Settings:
     engines take no more of what is queued; from a fifth of it on they take less."""
     writes_waiting: int = 1000
     """The same, when so many wait at once."""
+    reads_waiting: int = 400
+    """Where so many questions wait at once in one process, more are refused."""
     steps_at_once: int = 48
     """Steps of one operation that may talk to a cloud at the same time."""
     step_timeout_seconds: float = 3600.0

@@ -94,6 +94,11 @@ REFUSED_BUSY = Counter(
     "Requests for new work that were answered 503, as the database is slow.",
     registry=REGISTRY,
 )
+REFUSED_QUESTIONS = Counter(
+    "mantle_refused_questions",
+    "Questions that were answered 503, as too many wait for the database.",
+    registry=REGISTRY,
+)
 
 for _pool in ("read", "write"):
     DATABASE_PENDING.labels(_pool).set(0)

@@ -7,8 +7,7 @@ from mantle.access.caller import Caller
 from mantle.engine.machine import Handover
 from mantle.engine.operation import make_plan, new_rows
 from mantle.lib import tracing
-from mantle.lib.measures import REFUSED_BUSY
-from mantle.model.errors import Busy, LimitExceeded
+from mantle.model.errors import LimitExceeded
 from mantle.model.ids import OperationId, ProjectId
 from mantle.model.plan import Plan
 from mantle.model.policies import Asker
@@ -19,6 +18,7 @@ from mantle.plan.confidential import holds_secrets
 from mantle.plan.render import plan_json
 from mantle.stacks.control import Control
 from mantle.stacks.limits import limit_of, refuse_many
+from mantle.stacks.shedding import refuse_work_when_slow
 from mantle.store import events as event_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -113,14 +113,7 @@ def refuse_when_slow(control: Control, operation: OperationRecord) -> None:
     """
     if operation.parent_id is not None or not operation.requester.user_id:
         return
-    settings, writes = control.settings, control.database.writes
-    slow = 0 < settings.database_seconds <= writes.strain_seconds()
-    if slow or 0 < settings.writes_waiting <= writes.pending:
-        REFUSED_BUSY.inc()
-        raise Busy(
-            "The database is slow, and there is as much to write as it can bear.",
-            remedy=f"Nothing was changed. Try again in {Busy.retry_after_seconds} seconds.",
-        )
+    refuse_work_when_slow(control)
 
 
 def new_operation(

@@ -18,6 +18,7 @@ from mantle.api.metrics import Metrics
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import Forbidden, MantleError, Unauthorized
 from mantle.stacks.control import Control
+from mantle.stacks.shedding import refuse_questions_when_full
 
 MEDIA_TYPE = "application/vnd.openstack.orchestration-v1"
 """Asked for in Accept, it stands for a `/v1` missing from the path."""
@@ -64,6 +65,7 @@ class HeatEndpoint:
         token = call.header("x-auth-token")
         if not token:
             raise Unauthorized(AUTHENTICATION)
+        refuse_questions_when_full(self.control, call.method)
         caller = await self.authenticator.authenticate(token)
         caller = replace(caller, request_id=call.request_id)
         caller.check_call(call.method, "/" + "/".join(call.segments))

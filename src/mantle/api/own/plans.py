@@ -31,6 +31,7 @@ from mantle.stacks.control import Control
 from mantle.stacks.plans import find_plan, plan_create, plan_delete, plan_update
 from mantle.stacks.queries import find_stack
 from mantle.stacks.saving import SaveRequest, delete_saved, find_saved, list_saved, save_plan
+from mantle.stacks.shedding import refuse_work_when_slow
 from mantle.stacks.waves import continue_plan
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{0,100}")
@@ -157,6 +158,7 @@ class PlansController(Controller):
         enforce(caller, "plans:create")
         data = await with_template(control, data)
         if data.save:
+            refuse_work_when_slow(control)
             saved = await save_plan(control, caller, await _save_request(control, caller, data))
             return _saved_answer(control, saved)
         if data.action == "rollback" or data.waves or data.include or data.exclude:

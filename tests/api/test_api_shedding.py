@@ -29,7 +29,7 @@ def test_one_more_question_is_refused_and_says_when_to_ask_again(full, maker):
 
 
 def test_what_must_not_be_lost_is_taken(full, base, maker):
-    """A login (which is judged: this one is wrong), a probe, a template: whatever is no question."""
+    """A login (it is judged: this one is wrong), a probe, a template: whatever is no question."""
     who = {"name": "maker", "domain": {"id": "default"}, "password": "wrong"}
     body = {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}}}
     token = httpx.post(f"{base}/identity/v3/auth/tokens", json=body, timeout=30)

@@ -90,9 +90,12 @@ async def reconciliation(control: Control) -> Reconciliation:
     """
     found, left = await control.database.read(lambda each: (held(each), agenda_rows.agenda(each)))
     if found is None and left is not None:
-        items = tuple(replace(each.item, deeds=(each.deed,)) for each in left.left)
         return Reconciliation(
-            taken_at=left.taken_at, backup=left.backup, items=items, unmarked=0, begun=True
+            taken_at=left.taken_at,
+            backup=left.backup,
+            items=tuple(replace(each.item, deeds=(each.deed,)) for each in left.left),
+            unmarked=0,
+            begun=True,
         )
     hold = _hold(found)
     world = _World()

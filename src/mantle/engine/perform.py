@@ -127,7 +127,7 @@ async def _claimed(
     tries = 0
     while True:
         try:
-            return await machine.database.write(
+            return await machine.database.write_fenced(
                 operation_rows.claim, operation_id, machine.id, machine.clock.now(), attempt
             )
         except Exception:

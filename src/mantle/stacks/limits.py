@@ -134,8 +134,10 @@ def refuse_many(connection: Connection, settings: Settings, operation: Operation
     if freeing or operation.parent_id is not None or "admin" in asker.roles or not asker.user_id:
         return
     limit = limit_of(connection, settings, operation.project_id, "operations")
+    if limit < 0:
+        return  # what is not counted meets nobody else's operations
     there = limit_rows.live_operations(connection, operation.project_id)
-    if 0 <= limit <= there:
+    if limit <= there:
         raise LimitExceeded(
             f"The project has {there} operations under way; {limit} are allowed at once.",
             remedy="Wait for one to end or cancel one (mantle operation list), or ask whoever "

@@ -56,6 +56,9 @@ def claim(
     None when it has ended, or never was, or is of a newer release, or while the database is held
     (see `held`). What this engine has begun is of its own format from then on, so that no older one
     goes on with it.
+
+    The one statement that changes anything looks and writes at once, as a fence does; so this needs
+    no SERIALIZABLE transaction, which would have requests that count operations begin again.
     """
     if held(connection) is not None:
         return None

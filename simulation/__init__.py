@@ -17,5 +17,6 @@ is played. `docs/reliability.md` says what is proved by it and what is not.
     judge      what must hold when all is over
     weak       doors that break one promise each, to see that the judge notices
     run        one seed, from nothing to a verdict
+    record     what was run, as the tables of docs/reliability.md
     shrink     a failing run with everything taken away that it does not need, as a test
 """

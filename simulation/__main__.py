@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -92,17 +93,31 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(apart(lambda: simulate(seed, traced=True)).lines))
         return 0
     whole = Tally()
+    commit = _commit() if options.record is not None else ""
     for start in range(options.seeds.start, options.seeds.stop, 100):
         hundred = range(start, min(start + 100, options.seeds.stop))
         part = _hundred(hundred, whole, options)
         if options.record is not None:
-            kept = {"first": hundred.start, "end": hundred.stop, **part.document()}
+            kept = {"first": hundred.start, "end": hundred.stop, "commit": commit}
+            kept |= part.document()
             with options.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(kept) + "\n")
         if options.until and whole.crashes.total() >= options.until:
             break
     print(json.dumps(whole.document(), indent=2))
     return 1 if whole.failed else 0
+
+
+def _commit() -> str:
+    """What is run here, as the record names it; `?` when nobody can tell."""
+    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        told = subprocess.run(
+            asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return "?"
+    return told.stdout.strip() or "?"
 
 
 def _hundred(seeds: range, whole: Tally, options: argparse.Namespace) -> Tally:

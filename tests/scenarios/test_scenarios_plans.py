@@ -648,7 +648,7 @@ def cut_story(points):
 def test_waves_survive_a_power_cut():
     """At a sample of moments, the first and last ones among them."""
     total = cut_story(None)
-    sample = sorted({*range(0, total, max(1, total // 5)), total - 1})
+    sample = sorted({0, total // 3, total * 2 // 3, total - 1})
     assert [problem for point in sample for problem in cut_story(point)] == []
 
 

@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -510,20 +510,31 @@ def openstack_clouds(
                 remedy=f"Say --openstack {entry.name}=PROJECT, or --keystone-url.",
             )
         serves = _is_named(store, entry.project) if options.keystone_url is None else None
-        name = entry.name
-        if sum(each.name == name for each in options.openstack) > 1 and entry.region:
-            # Several regions of one entry are several clouds.
-            name = f"{entry.name}@{entry.region}"
-        leaves = _leaves(kept, name) if options.trusts else None
+        name = _cloud_name(options, entry)
+        # Regions of one entry are of one Keystone: a trust that was left for one serves all.
+        kin = [_cloud_name(options, each) for each in options.openstack if each.name == entry.name]
+        kin.sort(key=lambda each: each != name)
+        leaves = _leaves(kept, kin) if options.trusts else None
         found[name] = OpenStackCloud(entry, name=name, serves=serves, leaves=leaves)
     return found
 
 
-def _leaves(kept: Trusted, cloud: str) -> Leaves:
+def _cloud_name(options: Options, entry: Entry) -> str:
+    """Several regions of one entry are several clouds."""
+    several = sum(each.name == entry.name for each in options.openstack) > 1
+    return f"{entry.name}@{entry.region}" if several and entry.region else entry.name
+
+
+def _leaves(kept: Trusted, clouds: Sequence[str]) -> Leaves:
     """What users left for work in a project: trusts, and then what the project keeps for it."""
 
     async def leaves(project_id: ProjectId, user_id: UserId | None) -> list[Leave]:
-        good = [trust for trust in await kept.of_project(project_id, cloud) if trust.looked_at]
+        good = [
+            trust
+            for cloud in clouds
+            for trust in await kept.of_project(project_id, cloud)
+            if trust.looked_at
+        ]
         good.sort(key=lambda trust: trust.user_id != user_id)
         found = [
             Leave(

@@ -25,6 +25,8 @@ class Plane:
 
     entry = "real-demo"
     """Of clouds.yaml: what Mantle works with."""
+    at = ""
+    """The cloud where stacks go; empty: the entry."""
     more: tuple[str, ...] = ()
     """Options of `mantle up` besides."""
 
@@ -52,7 +54,7 @@ class Plane:
         command = [sys.executable, "-m", "mantle", "up", "--data-dir", str(self.folder / "data")]
         command += ["--listen", f"127.0.0.1:{self.port}", "--keystone-url", self.auth_url]
         command += ["--openstack", self.entry, "--openstack-config", str(self.clouds)]
-        command += ["--cloud", self.entry, *self.more]
+        command += ["--cloud", self.at or self.entry, *self.more]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + 180

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mantle.access.catalog import REGION
 from mantle.engine.delegates import Errand
 from mantle.engine.drifting import rows_to_correct
 from mantle.engine.keeping import keeping_of
 from mantle.engine.machine import Handover, Machine
 from mantle.engine.operation import load, make_plan, new_rows, ref_of
+from mantle.engine.regions import cloud_of_region, regions
 from mantle.lib import tracing
 from mantle.model.errors import LimitExceeded, MantleError
 from mantle.model.graph import TemplateSource
@@ -175,6 +175,17 @@ class Children:
             errand, acting, operation, loaded, None if plan is None else (plan, rows)
         )
 
+    def _child_record(self, errand: Errand, now: float) -> StackRecord:
+        """A new child, on the cloud that its errand names."""
+        wanted = errand.delegate.cloud if errand.delegate is not None else ""
+        cloud = cloud_of_region(self.machine.clouds, errand.parent.cloud, wanted)
+        if cloud is None:
+            raise MantleError(
+                f"There is no cloud or region {wanted!r}, or there are several.",
+                remedy=f"Known here: {', '.join(regions(self.machine.clouds))}.",
+            )
+        return _child_record(errand, self.child_id(errand.row), now, cloud)
+
     async def _build(
         self, errand: Errand, child: StackRecord | None, operation_id: OperationId
     ) -> None:
@@ -184,7 +195,7 @@ class Children:
         source = self._source(errand)
         fresh = child is None or child.deleted_at is not None
         action = Action.CREATE if fresh else Action.UPDATE
-        record = _child_record(errand, self.child_id(errand.row), now) if fresh else child
+        record = self._child_record(errand, now) if fresh else child
         assert record is not None
         if record.depth > machine.settings.bounds.nesting:
             raise MantleError(
@@ -376,9 +387,8 @@ def _members(source: TemplateSource | None) -> Mapping[str, Any]:
     return resources if isinstance(resources, Mapping) else {}
 
 
-def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
+def _child_record(errand: Errand, child_id: StackId, now: float, cloud: str) -> StackRecord:
     parent = errand.parent
-    cloud = errand.delegate.cloud if errand.delegate is not None else ""
     return StackRecord(
         id=child_id,
         name=f"{parent.name}-{errand.row.name}-{errand.row.token.replace('-', '')[-12:]}",
@@ -388,7 +398,7 @@ def _child_record(errand: Errand, child_id: StackId, now: float) -> StackRecord:
         action=Action.CREATE,
         status=Status.IN_PROGRESS,
         reason="Stack CREATE started",
-        cloud=parent.cloud if cloud in {"", REGION} else cloud,
+        cloud=cloud,
         source_id="",
         disable_rollback=True,
         timeout_minutes=parent.timeout_minutes,

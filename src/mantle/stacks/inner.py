@@ -10,6 +10,7 @@ from typing import Any
 from mantle.access.catalog import REGION
 from mantle.clouds.ports import CloudError, FarWish, Refused
 from mantle.engine.operation import computed, size_of
+from mantle.engine.regions import cloud_of_region, regions
 from mantle.model.errors import Findings, Invalid, MantleError
 from mantle.model.graph import ResourceDefinition, TemplateSource
 from mantle.model.records import StackRecord
@@ -124,17 +125,18 @@ async def _check(
     region = context.get("region_name") if isinstance(context, dict) else None
     if isinstance(region, Unknown):
         return
-    if region is not None and region != REGION and region not in control.clouds:
+    cloud = cloud_of_region(control.clouds, stack.cloud, None if region is None else str(region))
+    if cloud is None:
         raise MantleError(
             f'Cannot establish connection to Heat endpoint at region "{region}" due to '
             f'"public endpoint for orchestration service in {region} region not found".',
-            remedy=f"Known here: {', '.join(sorted({REGION, *control.clouds}))}.",
+            remedy=f"Known here: {', '.join(regions(control.clouds))}. A region of another Mantle "
+            "or Heat takes credentials: credential_secret_id.",
             fault="StackValidationFailed",
         )
     template = properties.get("template")
     if not isinstance(template, str):
         return
-    cloud = stack.cloud if region in {None, REGION} else str(region)
     source = TemplateSource(
         template=template,
         files=loaded.source.files,

@@ -32,6 +32,16 @@ PAUSE_SECONDS = 0.4
 GOING_SECONDS = 60.0
 """After that a delete that was accepted is asked for again."""
 
+OWNERS = (
+    "project_id",
+    "tenant_id",
+    "os-vol-tenant-attr:tenant_id",
+    "os-extended-snapshot-attributes:project_id",
+    "os-backup-project-attr:project_id",
+)
+"""Where services say whose an object is. Cinder shows an administrator everybody's, and says so in
+fields of its own."""
+
 
 RECALLED_SECONDS = 15.0
 """How long what was seen will do for names and descriptions."""
@@ -350,7 +360,9 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
         return self.kind.shared and bool(raw.get("shared") or raw.get("router:external"))
 
     async def _is_own(self, raw: Raw) -> bool:
-        owner = None if self.kind.everybodys else raw.get("project_id") or raw.get("tenant_id")
+        if self.kind.everybodys:
+            return True
+        owner = next((raw[name] for name in OWNERS if raw.get(name)), None)
         return owner is None or owner == (await self.caller.door()).project_id
 
     async def _check_own(self, object_id: str) -> None:

@@ -166,6 +166,7 @@ def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | Non
     wanted: dict[str, Any] = {"region_name": entry.region} if entry.region else {}
     # The environment's OS_* belong to whoever started the process, not to this cloud.
     known = config.OpenStackConfig(load_envvars=False, **files)
+    _choose_region(known, entry)
     bound = instead is None and _is_bound(known, entry)
     if instead is not None:
         wanted |= _instead(known, entry, instead)
@@ -196,6 +197,16 @@ def _open(entry: Entry, project_id: str | None, instead: Mapping[str, str] | Non
 
 SCOPE = ("project_", "tenant_", "domain_", "system_", "trust_")
 """Beginnings of what says in clouds.yaml what a token is for. A `user_domain_…` is no such."""
+
+
+def _choose_region(known: Any, entry: Entry) -> None:
+    """The region that was asked for goes before the one that the entry itself names.
+
+    An entry that lists its `regions` says something of each, and is left as it is.
+    """
+    cloud = (known.cloud_config.get("clouds") or {}).get(entry.name)
+    if entry.region and cloud is not None and "regions" not in cloud:
+        cloud["region_name"] = entry.region
 
 
 def _is_bound(known: Any, entry: Entry) -> bool:

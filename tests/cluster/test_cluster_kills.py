@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -80,6 +81,8 @@ def cluster(tmp_path):
         yield one
     finally:
         one.stop()
+        # Root's is not in the test's own folder.
+        shutil.rmtree(one.postgres.folder, ignore_errors=True)
 
 
 @dataclass

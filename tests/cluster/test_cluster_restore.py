@@ -4,6 +4,7 @@ Real processes on a real PostgreSQL. Nothing that they believed is written into 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,13 +44,15 @@ def cluster(tmp_path):
         cloud="simulated",
         apis=1,
         engines=1,
-        environment={"MANTLE_LOOPBACK_BLOCK": "127.23.0.0/16"},
+        environment={"MANTLE_LOOPBACK_BLOCK": "127.24.0.0/16"},
     )
     try:
         one.start()
         yield one
     finally:
         one.stop()
+        # Root's is not in the test's own folder.
+        shutil.rmtree(one.postgres.folder, ignore_errors=True)
 
 
 def mantle(cluster, *arguments):

@@ -5,6 +5,7 @@ Real processes on a real PostgreSQL: two APIs and one engine.
 
 import contextlib
 import json
+import shutil
 import sys
 import threading
 import time
@@ -98,6 +99,8 @@ def cluster(tmp_path_factory, collector):
         yield one
     finally:
         one.stop()
+        # Root's is not in the test's own folder.
+        shutil.rmtree(one.postgres.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

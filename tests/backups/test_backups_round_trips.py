@@ -101,9 +101,10 @@ def taken(places: Places, folder: Path, key: BackupKey | None = None) -> Path:
 
 
 def without_what_restoring_changes(rows):
-    """All but what a restore says it changes: the hold, engines' ends, epochs."""
+    """All but what a restore says it changes: the hold, the life, engines' ends, epochs."""
     kept = {name: values for name, values in rows.items() if name not in {"engines", "operations"}}
-    kept["settings"] = [each for each in kept["settings"] if each[0] != "restored"]
+    changed = {"restored", "incarnation"}
+    kept["settings"] = [each for each in kept["settings"] if each[0] not in changed]
     return kept
 
 

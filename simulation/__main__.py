@@ -13,6 +13,9 @@ from simulation.run import Report, apart, simulate
 from simulation.shrink import as_test, shrunk
 from simulation.weak import WEAKNESSES
 
+BATCH = 20
+"""Seeds that are recorded together: what was run before an interruption counts."""
+
 CHUNK = 10
 """Seeds that share a system process: what a run leaves in memory is dropped with it."""
 
@@ -83,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=seeds_of, default=seeds_of(":100"), metavar="FIRST:END")
     parser.add_argument("--until", type=int, default=0, help="stop at so many crash points")
-    parser.add_argument("--record", type=Path, help="append one line of JSON for each 100 seeds")
+    parser.add_argument("--record", type=Path, help=f"append a line for each {BATCH} seeds")
     parser.add_argument("--weak", choices=sorted(WEAKNESSES), help="break this promise on purpose")
     parser.add_argument("--trace", action="store_true", help="print what happens, of one seed")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -94,11 +97,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     whole = Tally()
     commit = _commit() if options.record is not None else ""
-    for start in range(options.seeds.start, options.seeds.stop, 100):
-        hundred = range(start, min(start + 100, options.seeds.stop))
-        part = _hundred(hundred, whole, options)
+    for start in range(options.seeds.start, options.seeds.stop, BATCH):
+        batch = range(start, min(start + BATCH, options.seeds.stop))
+        part = _ran(batch, whole, options)
         if options.record is not None:
-            kept = {"first": hundred.start, "end": hundred.stop, "commit": commit}
+            kept = {"first": batch.start, "end": batch.stop, "commit": commit}
             kept |= part.document()
             with options.record.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(kept) + "\n")
@@ -120,7 +123,7 @@ def _commit() -> str:
     return told.stdout.strip() or "?"
 
 
-def _hundred(seeds: range, whole: Tally, options: argparse.Namespace) -> Tally:
+def _ran(seeds: range, whole: Tally, options: argparse.Namespace) -> Tally:
     part = Tally()
     began = time.monotonic()
     for start in range(seeds.start, seeds.stop, CHUNK):

@@ -1,7 +1,7 @@
 """`python -m simulation.record FILE…`: what a record of runs comes to, as tables for the page.
 
 A record is what `make simulate … ARGS="--record FILE"` appends to: one line of JSON for each
-hundred seeds. With `--page` the tables replace what stands between the page's two marks.
+few seeds. With `--page` the tables replace what stands between the page's two marks.
 """
 
 import argparse

@@ -141,7 +141,7 @@ def image(url: str, **properties: object) -> dict:
 def test_an_image_that_glance_fetches_itself(tmp_path):
     """Fetched and active, changed in place, shared, and gone; what is not there is told."""
     with files() as url:
-        own = {"allowed_hosts": "127.0.0.1", "allowed_ports": url.rpartition(":")[2]}
+        own = {"allowed_hosts": "[127.0.0.1]", "allowed_ports": f"[{url.rpartition(':')[2]}]"}
         with (
             variant("glance", {"import_filtering_opts": own}) as glance,
             standing(tmp_path, image_endpoint_override=glance) as (heat, lab),

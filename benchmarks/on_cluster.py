@@ -67,8 +67,29 @@ another engine's first new step: {seconds}.
 """
 
 FOOT = """
-Aims: half of the floor; fail-over under the lease and two seconds; a list of 50 out of 10,000
-stacks under 20 ms p99. All processes share these cores: more engines than cores cannot bring more.
+Aims: half of the floor (**{half}**); fail-over under the lease and two seconds (**{soon}**); a list
+of 50 out of 10,000 stacks under 20 ms p99 (**{fast}**). All processes share these cores: more
+engines than cores cannot bring more, and each handover between processes waits for a core that is
+free. Beside other work trust the CPU columns and the ratios, not the seconds.
+
+## Where the time goes
+
+Sampled with py-spy on 2026-11-21, one engine, 200 stacks of 50, samples that held the interpreter:
+
+| engine | share | | API | share |
+|---|---|---|---|---|
+| steps: intent, deed and end as rows and events | 27% | | storing all of it at once | 24% |
+| reading what was accepted back | 13% | | loading and checking the template | 18% |
+| committing rows and events | 11% | | reading: account, limits, name, rules | 15% |
+| loading and checking the template again | 10% | | HTTP | 9% |
+| ending the operation | 7% | | planning | 8% |
+| DBOS, which watches over the operation | 6% | | ids, records, listening | 26% |
+| claiming, dispatching, logs, listening | 11% | | | |
+| the event loop and its threads | 15% | | | |
+
+So beyond the floor's own rows it is what makes a request safe to take over: it is read, checked and
+planned in one process, stored, and read and checked again in another. A stack of 10,000 pays for
+that once, 200 stacks of 50 pay 200 times.
 """
 
 
@@ -357,6 +378,24 @@ def fail_over(bench: Bench) -> float:
     return seconds
 
 
+def _reached(page: str, times: list[float]) -> dict[str, str]:
+    """Whether each aim was reached, as the page's own tables say."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| ")
+    ]
+    parts = [int(row[5].removesuffix("%")) for row in rows if row[0].isdigit()]
+    slowest = max(float(row[2]) for row in rows if row[0] == "list of 50")
+    half = "reached" if min(parts) >= 50 else f"not reached: {min(parts)}% to {max(parts)}%"
+    late = max(times)
+    return {
+        "half": half,
+        "soon": "reached" if late < LEASE_SECONDS + 2 else f"not reached: {late:.1f} s",
+        "fast": "reached" if slowest < 20 else f"not reached: {slowest:.1f} ms",
+    }
+
+
 def main() -> int:
     when = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
     page = HEAD.format(when=when, cores=os.cpu_count(), load=os.getloadavg()[0])
@@ -381,7 +420,8 @@ def main() -> int:
                     bench.cluster.restart(name)
             bench.delete("chain")
     add(FAILING.format(lease=LEASE_SECONDS, seconds=", ".join(f"{each:.1f} s" for each in times)))
-    PAGE.write_text(page + FOOT, encoding="utf-8")
+    page += FOOT.format(**_reached(page, times))
+    PAGE.write_text(page, encoding="utf-8")
     return 0
 
 

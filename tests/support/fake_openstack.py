@@ -101,7 +101,7 @@ class FakeOpenStack:
         }
         return Answer(200, {"versions": [version]})
 
-    def clouds_yaml(self, folder: Path) -> Path:
+    def clouds_yaml(self, folder: Path, **said: str) -> Path:
         auth = {
             "auth_url": f"{self.url}/identity/v3",
             "username": "u",
@@ -111,7 +111,7 @@ class FakeOpenStack:
             "project_domain_name": "D",
         }
         file = folder / "clouds.yaml"
-        entry = {"auth": auth, "region_name": "RegionOne"}
+        entry = {"auth": auth, "region_name": "RegionOne", **said}
         file.write_text(json.dumps({"clouds": {"fake": entry}}))
         return file
 

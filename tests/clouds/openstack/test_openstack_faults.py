@@ -27,11 +27,11 @@ NETWORK = {
 }
 
 
-def story(tell, tmp_path):
+def story(tell, tmp_path, **said):
     """Run it with a session of a cloud whose services answer as the test scripts."""
 
     async def run(fake):
-        cloud = OpenStackCloud(Entry(name="fake", file=fake.clouds_yaml(tmp_path)))
+        cloud = OpenStackCloud(Entry(name="fake", file=fake.clouds_yaml(tmp_path, **said)))
         await cloud.start()
         try:
             await tell(fake, cloud.session(MINE), cloud)
@@ -40,6 +40,17 @@ def story(tell, tmp_path):
 
     with serving() as fake:
         asyncio.run(run(fake))
+
+
+def test_an_endpoint_that_cannot_be_discovered_is_told(tmp_path):
+    """The service is in the catalog and leads nowhere: who is to correct it is said."""
+
+    async def tell(fake, session, _):
+        with pytest.raises(p.Unavailable, match="catalog, but cannot be found") as told:
+            await session.images()
+        assert "operator" in told.value.remedy
+
+    story(tell, tmp_path, image_endpoint_override="http://127.0.0.1:9/v2")
 
 
 def test_too_many_requests_wait_as_long_as_the_service_says(tmp_path):

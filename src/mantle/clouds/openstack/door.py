@@ -91,19 +91,19 @@ class Door:
             extra["json"] = request.body
         if request.headers:
             extra["headers"] = dict(request.headers)
-        answer = _guarded(
-            request.service,
-            functools.partial(
-                self._adapter(request.service).request,
+
+        def ask() -> Any:
+            # To make the adapter may be to look for the service's endpoint first, over the network.
+            return self._adapter(request.service).request(
                 request.path,
                 request.method,
                 params=list(request.params),
                 raise_exc=False,
                 connect_retries=0,
                 **extra,
-            ),
-        )
-        return _reply(answer)
+            )
+
+        return _reply(_guarded(request.service, ask))
 
     def token(self) -> str:
         """A token of this connection's, renewed when it is about to end."""
@@ -129,8 +129,7 @@ class Door:
     def _microversion(self, service: Service) -> str:
         if service not in self._microversions:
             lowest, highest = MICROVERSIONS[service]
-            adapter = self._adapter(service)
-            data = _guarded(service, adapter.get_endpoint_data)
+            data = _guarded(service, lambda: self._adapter(service).get_endpoint_data())
             offered = data.max_microversion if data is not None else None
             best = min(offered or (0, 0), _version(highest))
             if best < _version(lowest):

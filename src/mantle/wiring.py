@@ -311,6 +311,8 @@ async def member(options: Options, *, performs: bool) -> AsyncIterator[Control]:
     An engine waits for a database that is away, however long: what it performs is its own until
     another takes it over. A request is not kept waiting: it is told after a while.
     """
+    # What is missing here comes with no waiting for the database.
+    check_keys_said(options)
     database = database_of(options, math.inf if performs else REQUEST_PATIENCE_SECONDS)
     try:
         await asyncio.to_thread(database.wait, START_PATIENCE_SECONDS)
@@ -409,17 +411,12 @@ def keys_of(options: Options, database: Database) -> KeyFile | None:
 
     A control plane that is alone makes them at its first start.
     """
+    check_keys_said(options)
     path, where = options.secrets_keys, _where(options)
     if path == NO_KEYS:
         check_keys(database, None, where)
         return None
     if path is None:
-        if options.database is not None:
-            raise MantleError(
-                "Nothing says which keys the secrets in the database are sealed with.",
-                remedy="Make a key file once (mantle keys new FILE), give each process on this "
-                "database a copy, and say --secrets-keys FILE or MANTLE_SECRETS_KEYS.",
-            )
         path = options.data_dir / "keys"
         if not path.exists():
             check_keys(database, None, where)
@@ -430,6 +427,16 @@ def keys_of(options: Options, database: Database) -> KeyFile | None:
         raise MantleError(error.message, remedy=error.remedy) from error
     check_keys(database, keys, where)
     return keys
+
+
+def check_keys_said(options: Options) -> None:
+    """Refuses a process on a shared database that is told of no keys: there is no default."""
+    if options.secrets_keys is None and options.database is not None:
+        raise MantleError(
+            "Nothing says which keys the secrets in the database are sealed with.",
+            remedy="Make a key file once (mantle keys new FILE), give each process on this "
+            "database a copy, and say --secrets-keys FILE or MANTLE_SECRETS_KEYS.",
+        )
 
 
 async def use_keys_of(options: Options, database: Database, keys: KeyFile | None) -> None:

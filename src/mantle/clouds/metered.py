@@ -67,6 +67,11 @@ class _Part:
     def __init__(self, inner: Any, cloud: str, service: str) -> None:
         self._inner, self._cloud, self._service = inner, cloud, service
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What it stands for: whoever asks what a collection can do is told of the collection."""
+        return self._inner.__class__  # type: ignore[no-any-return]
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
         if callable(found):

@@ -13,6 +13,7 @@ Prove = Callable[[], Awaitable[None]]
 DEEDS = frozenset(
     {
         "create",
+        "create_anew",
         "update",
         "delete",
         "power",
@@ -22,9 +23,30 @@ DEEDS = frozenset(
         "drop",
         "resize",
         "migrate",
+        "set_service",
     }
 )  # fmt: skip
-"""Methods of collections that change something."""
+"""Methods of a session and of collections that change something."""
+
+LOOKS = frozenset(
+    {
+        "find",
+        "get",
+        "list",
+        "recall",
+        "recall_named",
+        "console",
+        "deeds",
+        "like",
+        "flavors",
+        "images",
+        "quotas",
+        "hosts",
+        "guests",
+        "services",
+    }
+)  # fmt: skip
+"""Methods that only look. Together with `DEEDS` and `WAYS` all that the port has."""
 
 WAYS = frozenset({"plain", "settings"})
 """Methods of a session that give a collection."""
@@ -42,7 +64,8 @@ class Guarded:
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """What it stands for: whoever asks what a collection can do is told of the collection."""
-        return type(self._inner)
+        # Asked, not taken by `type`: what is inside may stand for something as well.
+        return self._inner.__class__  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)

@@ -140,6 +140,7 @@ def test_what_was_made_by_hand_is_taken_over_and_nothing_changes(lab):
             links=Links(base_url="http://127.0.0.1:1", key=b"k" * 32),
             settings=Settings(),
         )
+        await cloud.start()
         await engine.open()
         try:
             wanted = GenerateRequest(stack_name="t", cloud="real-demo", everything=True)

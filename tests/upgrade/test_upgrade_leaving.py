@@ -65,3 +65,23 @@ def test_a_second_signal_ends_it_at_once():
 def test_without_anything_to_wait_for_it_ends_at_once(sign, drain):
     """Ctrl-C is a person's; one process alone has no balancer before it."""
     assert asyncio.run(told([sign], drain)) == [(True, None)]
+
+
+def test_a_connection_waits_longer_for_its_next_request_than_clients_pause():
+    """Heat's client looks once in five seconds while it waits for a stack, on one connection."""
+
+    async def looks_twice():
+        server, listener = Server(0.0), socket.create_server(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve_app(answers, listener))
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        said = []
+        for pause in (0.0, 5.2):
+            await asyncio.sleep(pause)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            said.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+        writer.close()
+        server.should_exit = True
+        await serving
+        return said
+
+    assert asyncio.run(looks_twice()) == [b"204", b"204"]

@@ -14,6 +14,10 @@ import uvicorn
 GRACE_SECONDS = 5
 """For requests under way, once no new ones are taken."""
 
+IDLE_SECONDS = 75
+"""How long a connection is kept for its next request. Longer than clients pause between two looks:
+Heat's wait for a stack with one each 5 s, and whoever is asked just as it closes has lost it."""
+
 
 class Server(uvicorn.Server):
     """Told to end (SIGTERM), it goes on answering for a while and says at `/readyz` that it leaves.
@@ -25,6 +29,7 @@ class Server(uvicorn.Server):
     def __init__(self, drain_seconds: float) -> None:
         super().__init__(uvicorn.Config(_nothing, log_config=None, access_log=False))
         self.config.timeout_graceful_shutdown = GRACE_SECONDS
+        self.config.timeout_keep_alive = IDLE_SECONDS
         self.drain_seconds = drain_seconds
         self._ends_at: float | None = None
 
@@ -78,6 +83,7 @@ async def beside(app: object, listener: socket.socket | None) -> AsyncIterator[N
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
     )
     server = _Quiet(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -226,10 +226,11 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
 
     async def _pages(self, *params: tuple[str, str]) -> Raws:
         kind = self.kind
-        params = (*kind.params, *params)
         balanced = kind.service is Service.BALANCER and not kind.everybodys
-        if balanced and (await self.caller.door()).admin:
-            params = (*params, ("project_id", (await self.caller.door()).project_id))
+        if (kind.params or balanced) and (door := await self.caller.door()).admin:
+            params = (*kind.params, *params)
+            if balanced:
+                params = (*params, ("project_id", door.project_id))
         found: Raws = []
         while True:
             answer = await self.caller.get(kind.service, kind.path + kind.details, *params)

@@ -55,7 +55,7 @@ class Kind:
     update_method: str = "PUT"
     """Keystone's is PATCH."""
     params: Sequence[tuple[str, str]] = ()
-    """Of every list."""
+    """Of an administrator's lists: services refuse some of others, who need not ask."""
     any_id: bool = False
     """People may choose ids: one need not be a UUID."""
     id_field: str = "id"

@@ -32,7 +32,7 @@ class Table:
     update: str = "PUT"
     """The method that changes."""
     params: Pairs = ()
-    """Of every list."""
+    """Of an administrator's lists."""
     details: str = ""
     any_id: bool = False
     """Ids need not be UUIDs."""

@@ -138,6 +138,7 @@ def plant():
                 operations=0,
             ),
         )
+    plant.database.begin()
     return plant
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import structlog
 from databases import empty_database_url
 
 from mantle.access.caller import Caller
@@ -30,7 +31,19 @@ from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
 from mantle.store.database import Database
+from mantle.store.marks import Writer
 from mantle.wiring import assemble
+
+# A defect that a story provokes is told as the product tells it: not with every local value.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(),
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 CALLER = Caller(
     user_id=UserId("u1"),
@@ -71,6 +84,10 @@ class CutDatabase(Database):
         super().__init__(empty_database_url(), inline=True, keys=RING)
         self.moment = moment
         CutDatabase.last = self
+
+    def begin(self):
+        """Another process uses it: what the one before knew of its life and its writes is gone."""
+        self._as_whom = Writer()
 
     def time(self, connection, here):
         """Virtual: a server's clock would not move with the story."""
@@ -120,6 +137,7 @@ class Plant:
     def life(self, story: Callable[[Control], Awaitable[None]]) -> bool:
         """One process; false when its power was cut."""
         self.dead = False
+        self.database.begin()
 
         async def live() -> None:
             loop, begun = asyncio.get_running_loop(), self.origin

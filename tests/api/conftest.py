@@ -5,6 +5,8 @@ password hash is cheaper than in earnest.
 """
 
 import asyncio
+import io
+import json
 import logging
 import socket
 import sys
@@ -17,6 +19,8 @@ import pytest
 import structlog
 import uvicorn
 from argon2 import PasswordHasher
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mantle.access.bootstrap import ensure_accounts
 from mantle.access.identity import EmbeddedIdentity
@@ -25,6 +29,7 @@ from mantle.api.app import create_app
 from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.links import Links
 from mantle.engine.runtime import TaskRuntime
+from mantle.lib import logs, tracing
 from mantle.lib.clock import SystemClock
 from mantle.lib.ids import new_id, random_bytes
 from mantle.lib.sealing import Key, KeyRing
@@ -161,6 +166,26 @@ class Server:
             await identity.store.add_grant(
                 Grant(user_id=user.id, project_id=ProjectId(f"p-{project}"), role=role)
             )
+
+
+@pytest.fixture
+def logged():
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.configure(as_json=True, level="debug", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def spans():
+    exporter = InMemorySpanExporter()
+    tracing.start("test", "", SimpleSpanProcessor(exporter))
+    yield exporter.get_finished_spans
+    tracing.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,42 +1,15 @@
 """The CFN-compatible API on a port of its own: the same ids, log lines, figures and traces."""
 
 import asyncio
-import io
-import json
-import logging
 
 import httpx
 import pytest
-import structlog
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from mantle.api.app import create_cfn_app
 from mantle.api.metrics import Metrics
-from mantle.lib import logs, tracing
 
 GLOBAL = "req-01234567-89ab-cdef-0123-456789abcdef"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-@pytest.fixture
-def logged():
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure(as_json=True, level="debug", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.fixture
-def spans():
-    exporter = InMemorySpanExporter()
-    tracing.start("test", "", SimpleSpanProcessor(exporter))
-    yield exporter.get_finished_spans
-    tracing.stop()
 
 
 @pytest.mark.proves("api: CFN-compatible API on its own port")

@@ -1,17 +1,10 @@
 """One request from the door to the cloud: its id, its log lines, its trace; and no secret there."""
 
-import io
 import json
-import logging
 import re
 
 import httpx
 import pytest
-import structlog
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-from mantle.lib import logs, tracing
 
 CANARY = "c4nary9f3a7b"
 OURS = re.compile(r"req-[0-9a-f-]{36}")
@@ -27,26 +20,6 @@ TEMPLATE = {
         },
     },
 }
-
-
-@pytest.fixture
-def logged():
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    logs.configure(as_json=True, level="debug", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
-@pytest.fixture
-def spans():
-    exporter = InMemorySpanExporter()
-    tracing.start("test", "", SimpleSpanProcessor(exporter))
-    yield exporter.get_finished_spans
-    tracing.stop()
 
 
 def failing(maker, name):

@@ -15,7 +15,7 @@ from mantle.model.graph import TemplateSource
 from mantle.model.values import Call, Unknown, Value, unknowns_in
 from mantle.template.cfn.shape import is_cfn
 from mantle.template.functions.base import Lookup
-from mantle.template.loaded import Loaded
+from mantle.template.loaded import Loaded, NothingYet
 from mantle.template.resolve import resolve
 from mantle.template.rewrite.calls import KEPT, Change, as_calls, type_for, walked, word
 from mantle.template.rewrite.carry import Carrier
@@ -383,7 +383,7 @@ class Cutting:
 def fixed_name(stack: str, loaded: Loaded) -> Cut:
     """The template for a stack that gets another name: resources go on reading the old one."""
     side = Side(stack, loaded)
-    cutting = Cutting(names={}, answers=_Nothing(), source=side, target=side)
+    cutting = Cutting(names={}, answers=NothingYet(), source=side, target=side)
 
     def change(name: str, argument: Any, path: Path) -> Any:
         head = argument[0] if isinstance(argument, list) and argument else argument
@@ -412,20 +412,3 @@ def refuse_cfn(stack: str, loaded: Loaded) -> None:
             remedy="Update it first with what `mantle template convert` makes of it.",
         )
         findings.raise_if_any()
-
-
-class _Nothing:
-    """Where no resource is asked for."""
-
-    def reference(self, name: str) -> Value:
-        """Nobody knows."""
-        return Unknown((name,))
-
-    def attributes(self, name: str) -> Mapping[str, Value] | Unknown:
-        """Nobody knows."""
-        return Unknown((name,))
-
-    def failure(self, name: str, attribute: str) -> str | None:
-        """Nothing has failed."""
-        del name, attribute
-        return None

@@ -1,7 +1,7 @@
 """Entries of a template change; every other line stays as its author typed it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mantle.template.load import parse
@@ -97,6 +97,7 @@ names = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1,
 sections = st.dictionaries(names, st.dictionaries(names, values, max_size=3), max_size=3)
 
 
+@example(before=({"0": {"\x85": None}}, {"0": {"\x85": None, "0": None}}), after=({}, {}))
 @given(before=st.tuples(sections, sections), after=st.tuples(sections, sections))
 @settings(max_examples=60, deadline=None)
 def test_it_means_what_is_wanted_or_there_is_no_text(before, after):

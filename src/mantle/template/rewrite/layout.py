@@ -7,10 +7,9 @@ import yaml
 
 from mantle.model.errors import Invalid
 from mantle.template.load import parse
-from mantle.template.rewrite.lines import Layout, comment_lines, compose, layout_of
+from mantle.template.rewrite.lines import ODD_BREAKS, Layout, comment_lines, compose, layout_of
 from mantle.template.rewrite.order import ordered
 
-_ODD = re.compile("[\x85\u2028\u2029\ufeff]")
 _VERSION = re.compile(
     r"^(heat_template_version|HeatTemplateFormatVersion|AWSTemplateFormatVersion):[ ]+"
     r"(?P<quote>['\"]?)(?P<value>[\w-]+)(?P=quote)(?P<rest>[ ]*(#.*)?)$",
@@ -36,8 +35,8 @@ def formatted(text: str, file: str = "template") -> Formatted:
     differs from running it once.
     """
     wanted = parse(text, file=file).data
-    if not isinstance(wanted, dict) or _ODD.search(text):
-        return Formatted(text, "it is no map" if not _ODD.search(text) else "odd line breaks")
+    if not isinstance(wanted, dict) or ODD_BREAKS.search(text):
+        return Formatted(text, "it is no map" if not ODD_BREAKS.search(text) else "odd line breaks")
     node = compose(text)
     if node.flow_style:
         return Formatted(text, "it is written in braces (JSON)")

@@ -4,11 +4,15 @@ Formatters that build the data and write it anew lose or move comments. Here lin
 PyYAML's nodes tell is only which line begins an entry and which ones are inside a value.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+
+ODD_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
+"""YAML ends lines here as well; such a text has other lines than these modules count."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import yaml
 
 from mantle.model.errors import Invalid
 from mantle.template.load import as_json, parse
-from mantle.template.rewrite.lines import compose, layout_of
+from mantle.template.rewrite.lines import ODD_BREAKS, compose, layout_of
 
 FIRST = ("parameter_groups", "parameters", "conditions")
 """New sections of these names stand before the resources, others at the end."""
@@ -36,6 +36,8 @@ def written(data: Mapping[str, Any]) -> str:
 
 def relined(text: str, wanted: Mapping[str, Any]) -> str | None:
     """The text that means `wanted`; None when its lines cannot be edited."""
+    if ODD_BREAKS.search(text):
+        return None
     try:
         edited = _Edit(text, wanted).done()
         return edited if _same(parse(edited).data, wanted) else None

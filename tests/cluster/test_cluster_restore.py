@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import NullPool, create_engine, make_url, select, text
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_cluster_kills import Customer, _there
+from test_cluster_kills import Customer, _there, until_up
 
 from cluster import Cluster
 from mantle.store.tables import metadata
@@ -83,24 +83,30 @@ def test_processes_that_live_through_a_restore_end_and_write_nothing_into_it(clu
     mantle(cluster, "backup", "create", "--to", str(folder))
     (archive,) = folder.glob("*.mantle-backup")
     address = make_url(cluster.postgres.url("mantle")).set(drivername="postgresql+psycopg")
-    admin = create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text("DROP DATABASE mantle WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE mantle"))
+    lose_all(address)
     time.sleep(3.0)
     assert [name for name in LIVING if not cluster.members[name].runs] == []
     mantle(cluster, "backup", "restore", str(archive))
-    engine = create_engine(address)
+    engine = create_engine(address, poolclass=NullPool)
     restored = rows(engine)
     until(lambda: not any(cluster.members[name].runs for name in LIVING))
     assert rows(engine) == restored
     for name in LIVING:
         cluster.restart(name)
-    cluster.until_ready("api-1")
+    # The balancer notices a moment after the API itself is ready.
+    until_up(cluster)
     answer = customer.ask("POST", "/heat/v1/{project}/stacks", json=body("other"))
     assert "restored from a backup" in answer.text
-    engine.dispose()
-    admin.dispose()
+
+
+def lose_all(address):
+    """Everything that was in the database."""
+    admin = create_engine(
+        address.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
+    with admin.connect() as connection:
+        connection.execute(text("DROP DATABASE mantle WITH (FORCE)"))
+        connection.execute(text("CREATE DATABASE mantle"))
 
 
 def body(name):

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from power import CALLER, Plant, quiet
 
 from mantle.access.caller import Caller
-from mantle.clouds.ports import ObjectStatus
+from mantle.clouds.ports import ObjectStatus, Power
 from mantle.clouds.simulated import Faults
 from mantle.model.errors import Conflict, Invalid, MantleError, NotFound, NotSupported
 from mantle.model.graph import TemplateSource
@@ -662,5 +662,31 @@ def test_two_hundred_stacks_at_once_all_end():
         await quiet(control)
         stacks = [await find_stack(control, CALLER.project_id, f"s{i}") for i in range(200)]
         assert {stack.state for stack in stacks} == {"CREATE_COMPLETE"}
+
+    told(Plant(), story)
+
+
+def test_a_server_that_its_stack_keeps_suspended_passes_a_check():
+    """One that somebody else suspended does not, and is resumed by nobody but its stack."""
+
+    async def story(control):
+        template = hot(
+            "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
+        )
+        stack = await made(control, template)
+        servers = control.cloud.session(CALLER.project_id).servers
+        (server,) = await servers.list()
+        seen = []
+        for verb in (suspend_stack, check_stack, resume_stack, check_stack):
+            await verb(control, CALLER, stack)
+            stack = await settled(control)
+            seen.append(stack.state)
+        await servers.power(server.id, Power.SUSPEND)
+        await check_stack(control, CALLER, stack)
+        stack = await settled(control)
+        assert [*seen, stack.state] == [
+            "SUSPEND_COMPLETE", "CHECK_COMPLETE", "RESUME_COMPLETE", "CHECK_COMPLETE",
+            "CHECK_FAILED",
+        ]  # fmt: skip
 
     told(Plant(), story)

@@ -9,6 +9,7 @@ from mantle.model.records import OperationRecord, StackRecord
 from mantle.model.status import Action, Cancel, Status
 from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, plan_for
 from mantle.stacks.control import Control
+from mantle.stacks.unmoved import refuse_moved
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import stacks as stack_rows
@@ -46,6 +47,7 @@ async def _act(
                 f"Stack {stack.name} already has an action ({now.action}) in progress.",
                 remedy="Wait for its end, or cancel it.",
             )
+        refuse_moved(connection, now, stack, rows)
         acting = replace(
             now, action=action, status=Status.IN_PROGRESS, reason=f"Stack {action} started"
         )

@@ -30,6 +30,7 @@ from mantle.resources.kit import Family
 from mantle.stacks.handing import NAMESPACE, handed_over, latest_handed_over
 from mantle.stacks.limits import limit_of
 from mantle.stacks.resume import revive_if_ended
+from mantle.stacks.unmoved import anew, refuse_moved
 from mantle.store import events as event_rows
 from mantle.store import interventions as intervention_rows
 from mantle.store import operations as operation_rows
@@ -69,6 +70,10 @@ class Children:
         )
         if await machine.database.read(operation_rows.get, operation_id) is not None:
             return operation_id
+        return await anew(lambda: self._begun(errand, operation_id))
+
+    async def _begun(self, errand: Errand, operation_id: OperationId) -> OperationId | None:
+        machine = self.machine
         child = await machine.database.read(stack_rows.get, self.child_id(errand.row))
         gone = child is None or child.deleted_at is not None
         if gone and errand.delegate is None:
@@ -320,6 +325,9 @@ class Children:
                 stack = replace(
                     stack, source_id=stack_rows.add_source(connection, source, stack.created_at)
                 )
+            if planned is not None and not fresh:
+                before = stack_rows.get(connection, stack.id) or stack
+                refuse_moved(connection, before, before, planned[1])
             for other in operation_rows.live_of_stack(connection, stack.id):
                 operation_rows.ask_to_cancel(connection, other.id, overtakes)
             (stack_rows.add if fresh else stack_rows.save)(connection, stack)

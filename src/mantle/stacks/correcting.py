@@ -26,6 +26,7 @@ from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation
 from mantle.stacks.control import Control
 from mantle.stacks.drift_policies import read_policies
 from mantle.stacks.queries import load_stack
+from mantle.stacks.unmoved import refuse_moved
 from mantle.stacks.update import refuse_update
 from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
@@ -96,7 +97,7 @@ async def correct_drift(
             raise NotFound(f"The Stack ({case.root.name}) could not be found.")
         refuse_update(now)
         _refuse_busy(connection, now, stack)
-        _refuse_moved(connection, plan, now, case)
+        refuse_moved(connection, now, case.root, case.rows)
         stored = replace(
             now,
             action=Action.UPDATE,
@@ -197,18 +198,6 @@ def _refuse_busy(connection: Connection, root: StackRecord, stack: StackRecord) 
             raise Conflict(
                 f"Stack {each.name} has an operation under way.", remedy="Wait for its end."
             )
-
-
-def _refuse_moved(connection: Connection, plan: Plan, now: StackRecord, case: _Case) -> None:
-    versions: dict[str, int] = {
-        row.id: row.version for row in resource_rows.of_stack(connection, now.id)
-    }
-    moved = any(versions.get(row_id) != version for row_id, version in plan.based_on.items())
-    if moved or now.source_id != case.root.source_id:
-        raise Conflict(
-            f"Stack {now.name!r} was changed by someone else in this moment.",
-            remedy="Look at it and correct it again.",
-        )
 
 
 def _note_all(connection: Connection, findings: Sequence[Finding], text: str) -> None:

@@ -22,6 +22,7 @@ from mantle.stacks.accept import Acceptance, accept, asker_of, new_operation, pl
 from mantle.stacks.control import Control
 from mantle.stacks.export import export_stack
 from mantle.stacks.limits import limit_of
+from mantle.stacks.unmoved import refuse_moved
 from mantle.store import contents as content_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -61,8 +62,7 @@ async def take_snapshot(
     def store(connection: Connection) -> StackRecord:
         limit = limit_of(connection, control.settings, stack.project_id, "snapshots_per_stack")
         now = _idle(connection, stack)
-        if now.source_id != snapshot.source_id:
-            raise Conflict(f"Stack {stack.name!r} was changed by someone else in this moment.")
+        refuse_moved(connection, now, stack, rows)
         if 0 <= limit <= snapshot_rows.count(connection, stack.id):
             raise LimitExceeded(
                 f"You have reached the maximum of {limit} snapshots of a stack.",
@@ -104,6 +104,7 @@ async def restore_snapshot(
 
     def store(connection: Connection) -> StackRecord:
         now = _idle(connection, stack)
+        refuse_moved(connection, now, stack, rows)
         if snapshot_rows.get(connection, stack.id, snapshot.id) is None:
             raise _absent(stack, snapshot.id)
         back = replace(now, source_id=snapshot.source_id, description=loaded.graph.description)

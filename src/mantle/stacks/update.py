@@ -19,6 +19,7 @@ from mantle.stacks.names import check_tags
 from mantle.stacks.observing import observed
 from mantle.stacks.previews import Preview
 from mantle.stacks.queries import load_stack
+from mantle.stacks.unmoved import refuse_moved
 from mantle.store import drift as drift_rows
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
@@ -88,12 +89,8 @@ async def update_stack(
         refuse_update(now)
         if prepare is not None:
             prepare(connection)
-        if plan is not None and operation_rows.live_of_stack(connection, stack.id):
-            raise Conflict(
-                f"Stack {stack.name!r} was changed by someone else in this moment.",
-                remedy="Look at it and send the update again.",
-            )
         if plan is not None:
+            refuse_moved(connection, now, stack, rows)
             drift_rows.give_to(connection, [each.sequence for each in found], operation.id)
         source_id = stack_rows.add_source(connection, source, operation.created_at)
         updated = replace(

@@ -20,6 +20,7 @@ from mantle.stacks.accept import Acceptance, accept, new_operation
 from mantle.stacks.applying import apply_part, wave_part
 from mantle.stacks.control import Control
 from mantle.stacks.saving import find_saved, resources_of
+from mantle.stacks.unmoved import refuse_moved
 from mantle.store import operations as operation_rows
 from mantle.store import resources as resource_rows
 from mantle.store import saved_plans as saved_rows
@@ -238,8 +239,9 @@ async def _begin_check(control: Control, saved: SavedPlan, now: float) -> None:
 
     def store(connection: Connection) -> StackRecord:
         current = stack_rows.get(connection, stack.id)
-        if current is None or operation_rows.live_of_stack(connection, stack.id):
-            raise Conflict(f"Stack {stack.name!r} is busy.")
+        if current is None:
+            raise Conflict(f"Stack {stack.name!r} is gone.")
+        refuse_moved(connection, current, stack, rows)
         if not saved_rows.save(connection, checking):
             raise Conflict(f"Plan {saved.id} was changed by someone else in this moment.")
         acting = replace(

@@ -69,6 +69,12 @@ def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
     return [resource_of(row) for row in connection.execute(_OF_STACK, {"of_stack": stack_id})]
 
 
+def versions_of(connection: Connection, stack_id: StackId) -> dict[ResourceId, int]:
+    """By row, how often it was written."""
+    query = select(resources.c.id, resources.c.version).where(resources.c.stack_id == stack_id)
+    return {ResourceId(row.id): row.version for row in connection.execute(query)}
+
+
 def states_of(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
     """Every row of a stack without its values; those of what is under way are there."""
     busy = resources.c.status == Status.IN_PROGRESS

@@ -313,7 +313,8 @@ async def _repower(ctx: Context, server: Server) -> Server:
 
 
 DEEDS = {"rebuild": _rebuild, "adjust": _adjust, "power": _repower}
-
+SUSPENDED = "suspended"
+"""Noted of a server while its stack keeps it suspended."""
 SETTLED = {ObjectStatus.ACTIVE, ObjectStatus.STOPPED, ObjectStatus.SUSPENDED}
 """States in which the next deed of an update may follow."""
 
@@ -324,6 +325,11 @@ SETTLED = {ObjectStatus.ACTIVE, ObjectStatus.STOPPED, ObjectStatus.SUSPENDED}
 async def look_after(ctx: Context) -> Outcome:
     """It is there and in order. Of one that another made, its maker's token is noted."""
     outcome = await generic.check(BLUEPRINT, ctx)
+    if isinstance(outcome, Failed) and ctx.ref.data.get(SUSPENDED):
+        # Heat calls that failed, and its next update replaces a server that was only asleep.
+        server = await look(BLUEPRINT, ctx)
+        asleep = server is not None and server.status is ObjectStatus.SUSPENDED
+        return Done() if asleep else outcome
     if not isinstance(outcome, Done) or MADE_BY in ctx.ref.data:
         return outcome
     server = await look(BLUEPRINT, ctx)
@@ -362,12 +368,22 @@ async def _power(ctx: Context, verb: Power, start: ObjectStatus, goal: ObjectSta
 
 async def suspend(ctx: Context) -> Outcome:
     """Freeze it."""
-    return await _power(ctx, Power.SUSPEND, ObjectStatus.ACTIVE, ObjectStatus.SUSPENDED)
+    outcome = await _power(ctx, Power.SUSPEND, ObjectStatus.ACTIVE, ObjectStatus.SUSPENDED)
+    return _noted(ctx, outcome, suspended=True)
 
 
 async def resume(ctx: Context) -> Outcome:
     """Let it go on."""
-    return await _power(ctx, Power.RESUME, ObjectStatus.SUSPENDED, ObjectStatus.ACTIVE)
+    outcome = await _power(ctx, Power.RESUME, ObjectStatus.SUSPENDED, ObjectStatus.ACTIVE)
+    return _noted(ctx, outcome, suspended=False)
+
+
+def _noted(ctx: Context, outcome: Outcome, *, suspended: bool) -> Outcome:
+    """A check has to know in which state the server should be."""
+    if not isinstance(outcome, Done):
+        return outcome
+    data = {name: value for name, value in ctx.ref.data.items() if name != SUSPENDED}
+    return replace(outcome, data={**data, SUSPENDED: True} if suspended else data)
 
 
 KEEPER: Keeper[ServerImageSpec, ServerImage, Server] = Keeper(

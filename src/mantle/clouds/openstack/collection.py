@@ -138,6 +138,7 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
         await self._check_own(object_id)
         await self.remove(object_id)
         self.forget(object_id)
+        self._ids.foresee(object_id)
         if len(self._going) > 1000:
             self._going = {key: end for key, end in self._going.items() if end > now}
         self._going[object_id] = now + GOING_SECONDS
@@ -320,6 +321,7 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
 
     async def _make(self, spec: SpecT, token: Token) -> Raw:
         raw = await self._tag(await self.make(spec, token), spec)
+        self._ids.foresee(str(raw[self.kind.id_field]))
         self.keep(raw)
         return raw
 

@@ -15,7 +15,7 @@ another, and delete finds it by its token instead of believing that there is not
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -91,13 +91,13 @@ def cloud_object(blueprint: Blueprint[SpecT, ObjectT]) -> ResourceType:
 async def create(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Outcome:
     """Make it once, then wait until it is ACTIVE."""
     found = await look(blueprint, ctx)
-    if found is None and ctx.ref.physical_id is not None:
+    if found is not None:
+        return _with(progress(blueprint, found), found)
+    if ctx.ref.physical_id is not None:
         return _vanished(blueprint, ctx)
-    if found is None:
-        made = blueprint.collection(ctx.cloud)
-        make = made.create_anew if isinstance(made, Anew) else made.create
-        found = await make(await blueprint.spec(ctx), ctx.ref.token)
-    return progress(blueprint, found)
+    made = blueprint.collection(ctx.cloud)
+    make = made.create_anew if isinstance(made, Anew) else made.create
+    return progress(blueprint, await make(await blueprint.spec(ctx), ctx.ref.token))
 
 
 async def look(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> ObjectT | None:
@@ -158,7 +158,7 @@ async def check(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Outcome:
         return _vanished(blueprint, ctx)
     match found.status:
         case ObjectStatus.ACTIVE:
-            return Done(physical_id=found.id)
+            return Done(physical_id=found.id, seen=found)
         case ObjectStatus.BUILDING:
             return Wait(reason=_state(blueprint, found))
         case ObjectStatus():
@@ -191,13 +191,18 @@ def progress(
 
 async def attributes(blueprint: Blueprint[SpecT, ObjectT], ctx: Context) -> Mapping[str, Any]:
     """The type's attributes, and `show`: all the cloud says, without secrets."""
-    found = await look(blueprint, ctx)
+    found = await look(blueprint, ctx) if ctx.seen is None else ctx.seen
     if found is None:
         return {}
     own = await blueprint.attributes(ctx, found)
     declared = blueprint.facts.schema.attributes
     told = {name: each for name, each in own.items() if not declared[name].secret}
     return {**own, "show": {**shown(found), **told}}
+
+
+def _with(outcome: Outcome, seen: CloudObject) -> Outcome:
+    """The object was only looked at: whoever wants its attributes need not look again."""
+    return replace(outcome, seen=seen) if isinstance(outcome, Done) else outcome
 
 
 def shown(found: CloudObject) -> dict[str, Any]:

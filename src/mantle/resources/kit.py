@@ -199,6 +199,8 @@ class Context:
     each snapshot."""
     kept: Mapping[str, Any] = field(default_factory=dict)
     """In a restore phase: what the snapshot phase answered as `kept`."""
+    seen: Any = None
+    """For attributes, right after a phase: the object as that read it, or None."""
     leaving: bool = False
     """In a snapshot phase: the object is to be deleted next, as its deletion policy asks."""
     config_text: Callable[[str], Awaitable[str | None]] = no_config_text
@@ -222,6 +224,9 @@ class Done:
     """Becomes the status reason, for a success worth a word."""
     kept: Mapping[str, Any] | None = None
     """Of a snapshot phase: what the restore phase will need, such as the backup's id."""
+    seen: Any = field(default=None, compare=False, repr=False)
+    """The object as the phase last read it, when it did nothing to it since: its attributes are
+    told from this. None has them look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,15 @@ async def find_object(
             return await recalls.recall(name_or_id)
         return await objects.get(name_or_id)
     except Missing:
-        if recalls is not None:
-            return _only(await recalls.recall_named(name_or_id), noun, name_or_id)
-        named = [each for each in await objects.list() if each.name == name_or_id]
-    return _only(named, noun, name_or_id)
+        return _only(await named_lately(objects, name_or_id), noun, name_or_id)
+
+
+async def named_lately(objects: Collection[Any, ObjectT], name: str) -> Sequence[ObjectT]:
+    """All of this name; where a cloud recalls, as they were seen a moment ago."""
+    if isinstance(objects, Recalls):
+        recalled: Sequence[ObjectT] = await objects.recall_named(name)
+        return recalled
+    return [each for each in await objects.list() if each.name == name]
 
 
 async def described(objects: Collection[Any, ObjectT], object_id: str) -> ObjectT:

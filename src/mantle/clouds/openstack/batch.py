@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
-EACH_SECONDS = 0.25
+EACH_SECONDS = 0.16
 """What each of those who ask again adds to the pause."""
 LONGEST_SECONDS = 8.0
 """The pause of however many."""

@@ -7,9 +7,10 @@ phase looks for its token before it acts.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,12 +32,49 @@ class Pace:
     per_second: float = 40.0
 
 
+class Places:
+    """So many at once; who only reads goes first.
+
+    A hundred creates do not hold up the one look that lets the next step begin.
+    """
+
+    def __init__(self, many: int) -> None:
+        self._free = many
+        self._reads: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self, *, reads: bool) -> None:
+        """Wait for a place."""
+        if self._free > 0:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        (self._reads if reads else self._others).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # It was given a place in the moment it gave up.
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Leave it to whoever waits."""
+        for waiting in (self._reads, self._others):
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._free += 1
+
+
 class Gate:
     """Keeps one service's pace for all projects of a cloud."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._places = asyncio.Semaphore(pace.at_once)
+        self._places = Places(pace.at_once)
         self._next = 0.0
         self._closed_until = 0.0
 
@@ -45,21 +83,23 @@ class Gate:
         until = asyncio.get_running_loop().time() + min(seconds, LONGEST_PAUSE_SECONDS)
         self._closed_until = max(self._closed_until, until)
 
-    async def __aenter__(self) -> None:
-        await self._places.acquire()
-        loop = asyncio.get_running_loop()
+    @asynccontextmanager
+    async def passed(self, *, reads: bool) -> AsyncIterator[None]:
+        """Inside one may call."""
+        await self._places.acquire(reads=reads)
         try:
-            turn = max(self._next, self._closed_until, loop.time())
-            self._next = turn + 1.0 / self._pace.per_second
-            await asyncio.sleep(turn - loop.time())
-            # Closed again while this one waited for its turn.
-            await asyncio.sleep(max(0.0, self._closed_until - loop.time()))
-        except BaseException:
+            await self._turn()
+            yield
+        finally:
             self._places.release()
-            raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._places.release()
+    async def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        turn = max(self._next, self._closed_until, loop.time())
+        self._next = turn + 1.0 / self._pace.per_second
+        await asyncio.sleep(turn - loop.time())
+        # Closed again while this one waited for its turn.
+        await asyncio.sleep(max(0.0, self._closed_until - loop.time()))
 
 
 @dataclass(slots=True)
@@ -130,7 +170,7 @@ class Caller:
         gate = self.workshop.gate(request.service)
         door = await self.door()
         for left in reversed(range(PATIENCE)):
-            async with gate:
+            async with gate.passed(reads=request.method == "GET"):
                 reply, error = await self._once(door, request)
             if error is None:
                 return reply.body

@@ -25,8 +25,9 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 NOT_EXTRA = {"id", "project_id", "tenant_id", "description", "tags"}
 """Whose an object is, and what it is found by, is said by nobody but this module."""
-AT_ONCE = 60
-"""Keys in one call's address: services and proxies take addresses of some 8,000 characters."""
+AT_ONCE, TAGS_AT_ONCE = 60, 100
+"""Keys in one call's address: services and proxies take addresses of some 8,000 characters, and a
+tag has at most 60."""
 PAUSE_SECONDS = 0.4
 """Between two looks at the same kind of object of a project."""
 GOING_SECONDS = 60.0
@@ -43,7 +44,7 @@ OWNERS = (
 fields of its own."""
 
 
-RECALLED_SECONDS = 15.0
+RECALLED_SECONDS = 30.0
 """How long what was seen will do for names and descriptions."""
 
 
@@ -288,7 +289,7 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
 
     async def _with_tags(self, tokens: Sequence[Token]) -> Raws:
         tags = [marks.tag(each) for each in tokens]
-        parts = [tags[at : at + AT_ONCE] for at in range(0, len(tags), AT_ONCE)]
+        parts = [tags[at : at + TAGS_AT_ONCE] for at in range(0, len(tags), TAGS_AT_ONCE)]
         found = await asyncio.gather(*(self.raws(("tags-any", ",".join(part))) for part in parts))
         return [raw for part in found for raw in part]
 

@@ -186,7 +186,7 @@ UNREADABLE = {
 
 async def attributes(ctx: Context, server: Server) -> Mapping[str, Any]:
     """As Heat's; networks and addresses are found by the network's name and id."""
-    addresses = address_map(server, await network_ids(ctx.cloud))
+    addresses = address_map(server, await network_ids(ctx.cloud, server))
     return {
         "name": server.name,
         "addresses": addresses,

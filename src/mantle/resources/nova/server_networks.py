@@ -12,7 +12,7 @@ from mantle.clouds.ports import Address, Clash, FixedIp, Missing, Nic, PortSpec,
 from mantle.model.ids import Token
 from mantle.model.schema import Neighbourhood
 from mantle.resources.kit import Context
-from mantle.resources.names import find_id, find_object
+from mantle.resources.names import find_id, find_object, named_lately
 from mantle.resources.neutron.port import extra_fields, group_ids, subnets_of_network
 
 
@@ -138,9 +138,14 @@ def neighbours(own: Mapping[str, Any], others: Neighbourhood) -> tuple[str, ...]
     return tuple(dict.fromkeys(names))
 
 
-async def network_ids(cloud: Session) -> dict[str, str]:
-    """Network names to ids, as far as names are unique."""
-    return {network.name: network.id for network in await cloud.networks.list()}
+async def network_ids(cloud: Session, server: Server) -> dict[str, str]:
+    """Names of the server's networks to ids, as far as names are unique."""
+    found = {}
+    for name in dict.fromkeys(address.network for address in server.addresses):
+        named = await named_lately(cloud.networks, name)
+        if len(named) == 1:
+            found[name] = named[0].id
+    return found
 
 
 def address_map(server: Server, ids: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:

@@ -226,6 +226,10 @@ class RestCollection(Anew[SpecT, ObjectT], Recalls[ObjectT]):
             self._kept.pop(object_id, None)
             self._seen.pop(object_id, None)
 
+    def doubt(self) -> None:
+        """Their states may be others by now; who they are and what they are called is not."""
+        self._kept.clear()
+
     async def _pages(self, *params: tuple[str, str]) -> Raws:
         kind = self.kind
         balanced = kind.service is Service.BALANCER and not kind.everybodys

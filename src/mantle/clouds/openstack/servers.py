@@ -231,7 +231,7 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         raw = await self.raw(object_id)
         if raw.get("status") != "BUILD":
             # Its ports are now as the server made them.
-            self._ports.forget()
+            self._ports.doubt()
         if raw.get("status") == "ACTIVE" and self._unknown(raw):
             for each in await self._ports.raws(("device_id", object_id)):
                 self._ports.by_mac[each["mac_address"]] = each["id"]

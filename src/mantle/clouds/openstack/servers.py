@@ -150,7 +150,7 @@ class OpenStackServers(RestCollection[p.ServerSpec, p.Server]):
         body: dict[str, Any] = {"server": fields}
         if spec.scheduler_hints:
             body["os:scheduler_hints"] = dict(spec.scheduler_hints)
-        self._ports.forget()
+        self._ports.doubt()
         made = (await self.caller.post(NOVA, "/servers", body))["server"]
         # The answer to a boot is little more than an id; what was asked for fills it.
         return {

@@ -106,7 +106,14 @@ async def delegated(
             raise Interrupted
         return None
     family = await machine.delegates.family(child)
-    assert family is not None, "a child whose operation ended is there"
+    if family is None:
+        # Deleted meanwhile. By whoever took this operation over while this engine was frozen:
+        # then the row is not written, and that is the end of it here. Or by hand.
+        await walk.record(drive, [])
+        return Failed(
+            reason=f"resources.{drive.row.name}: its stack was deleted meanwhile.",
+            remedy="Update the stack to have it made again.",
+        ), None
     assert drive.type.family_attributes is not None, "a type that delegates says what it answers"
     attributes = drive.type.family_attributes(drive.context(family=family), family)
     data = {key: value for key, value in drive.row.data.items() if key != OUTPUT_ERRORS}

@@ -36,6 +36,8 @@ BALANCE = {
 HARD_STOP_SECONDS = 30
 """How long an old worker may go on serving after a reload."""
 READY_TIMEOUT_SECONDS = 10.0
+UNHEARD_SECONDS = 1.0
+"""After that a reload of which nothing is seen is asked for again."""
 SOCKET_TIMEOUT_SECONDS = 5.0
 DRAIN_SECONDS = 0.2
 """How long one call waits for members to finish their requests; the next call looks again."""
@@ -203,7 +205,7 @@ class HAProxy:
             self._check(wish)
             self._remove_unwanted(wish, DRAIN_BEFORE_RELOAD_SECONDS)
             daemon.signal(signal.SIGUSR2)
-            self._wait_ready(wish, daemon)
+            self._wait_ready(wish, daemon, again=signal.SIGUSR2)
         return self._exchange_members(wish)
 
     def look(self, wish: Wish) -> Sight:
@@ -254,11 +256,22 @@ class HAProxy:
                 return line.partition(":")[2].strip()
         return None
 
-    def _wait_ready(self, wish: Wish, daemon: Daemon) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+    def _wait_ready(
+        self, wish: Wish, daemon: Daemon, *, again: signal.Signals | None = None
+    ) -> None:
+        """Until it runs this configuration; a reload is asked for again when it seems unheard.
+
+        A master that has just started executes itself once more, and forgets a signal that came in
+        that moment.
+        """
+        began = asked = time.monotonic()
         while self._described(wish) != signature(wish):
-            if time.monotonic() > deadline or daemon.process() is None:
+            now = time.monotonic()
+            if now > began + READY_TIMEOUT_SECONDS or daemon.process() is None:
                 raise Unavailable(f"HAProxy did not take up its configuration: {daemon.log()}")
+            if again is not None and now > asked + UNHEARD_SECONDS:
+                daemon.signal(again)
+                asked = now
             time.sleep(LOOK_SECONDS)
 
     def _exchange_members(self, wish: Wish) -> Sight:

@@ -1,9 +1,17 @@
 """What is refused while too many wait for the database, and what is not."""
 
+import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from test_api_cfn import TEMPLATE, client_of, keys_of
 
 
 @pytest.fixture
@@ -37,3 +45,23 @@ def test_what_must_not_be_lost_is_taken(full, base, maker):
     template = {"heat_template_version": "2021-04-16", "resources": {}}
     checked = maker.heat.post("/validate", json={"template": template})
     assert (token.status_code, ready.status_code, checked.status_code) == (401, 200, 200)
+
+
+def test_the_cfn_compatible_api_does_as_much(server, maker, request):
+    """Stacks are not told; what servers ask of their metadata is, and what changes is taken."""
+    cfn = client_of(maker.base, *keys_of(maker))
+    body = json.dumps(TEMPLATE)
+    request.getfixturevalue("full")
+    codes = []
+    for deed in (
+        cfn.list_stacks,
+        lambda: cfn.describe_stacks(StackName="no"),
+        lambda: cfn.describe_stack_resource(StackName="no", LogicalResourceId="no"),
+        lambda: cfn.delete_stack(StackName="no"),
+    ):
+        with pytest.raises(ClientError) as told:
+            deed()
+        codes.append(told.value.response["Error"]["Code"])
+    assert codes == ["ServiceUnavailable"] * 2 + ["InvalidParameterValue"] * 2
+    cfn.create_stack(StackName="full", TemplateBody=body)
+    cfn.delete_stack(StackName="full")

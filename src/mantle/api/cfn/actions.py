@@ -88,6 +88,13 @@ class Action:
     perform: Callable[[Query], Awaitable[Result]]
     deed: str
     changes: bool = False
+    for_servers: bool = False
+    """What servers ask of their metadata: cheap, and asked again until it is answered."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question that may be refused while too many wait."""
+        return not (self.changes or self.for_servers)
 
 
 # --- stacks ----------------------------------------------------------------------------------
@@ -325,7 +332,7 @@ ACTIONS: Mapping[str, Action] = {
     "ValidateTemplate": Action(perform=validate, deed="stacks:validate"),
     "EstimateTemplateCost": Action(perform=estimate, deed="stacks:validate"),
     "DescribeStackEvents": Action(perform=events, deed="events:index"),
-    "DescribeStackResource": Action(perform=resource, deed="resources:metadata"),
+    "DescribeStackResource": Action(perform=resource, deed="resources:metadata", for_servers=True),
     "DescribeStackResources": Action(perform=resources, deed="resources:index"),
     "ListStackResources": Action(perform=resource_list, deed="resources:index"),
 }

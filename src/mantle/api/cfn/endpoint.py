@@ -27,6 +27,7 @@ from mantle.api.metrics import Metrics
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import MantleError
 from mantle.stacks.control import Control
+from mantle.stacks.shedding import refuse_questions_when_full
 
 XML = "application/xml; charset=UTF-8"
 FORM = "application/x-www-form-urlencoded"
@@ -89,13 +90,15 @@ class CfnEndpoint:
         if call.method not in {"GET", "POST"}:
             return "v1", empty(405, Allow="GET, POST")
         signed = self.signed(call, form=_form(call))
-        caller, claim = await self.ring().caller(signed)
-        now = self.control.clock.now()
         parameters = signed.parameters
         name = parameters.get("Action", "")
+        action = ACTIONS.get(name)
+        if action is not None and action.asks:
+            refuse_questions_when_full(self.control, "GET")
+        caller, claim = await self.ring().caller(signed)
+        now = self.control.clock.now()
         if not name:
             raise MantleError("The request has no Action.", fault="MissingAction")
-        action = ACTIONS.get(name)
         if action is None:
             raise MantleError(
                 f"There is no action {name[:64]!r}.",

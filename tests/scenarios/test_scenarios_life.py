@@ -492,15 +492,20 @@ def test_an_unhealthy_resource_is_replaced_by_the_next_update():
     told(Plant(), story)
 
 
+async def one_server(control):
+    """A template with one server, its stack, and the servers of the project."""
+    template = hot(
+        "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
+    )
+    stack = await made(control, template)
+    return template, stack, control.cloud.session(CALLER.project_id).servers
+
+
 def test_suspend_and_resume_reach_the_servers():
     """Suspended servers are suspended, resumed ones run; a suspended stack takes no update."""
 
     async def story(control):
-        template = hot(
-            "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
-        )
-        stack = await made(control, template)
-        servers = control.cloud.session(CALLER.project_id).servers
+        template, stack, servers = await one_server(control)
         await suspend_stack(control, CALLER, stack)
         stack = await settled(control)
         assert stack.state == "SUSPEND_COMPLETE"
@@ -670,11 +675,7 @@ def test_a_server_that_its_stack_keeps_suspended_passes_a_check():
     """One that somebody else suspended does not, and is resumed by nobody but its stack."""
 
     async def story(control):
-        template = hot(
-            "  server: {type: OS::Nova::Server, properties: {flavor: m1.tiny, image: cirros}}\n"
-        )
-        stack = await made(control, template)
-        servers = control.cloud.session(CALLER.project_id).servers
+        _, stack, servers = await one_server(control)
         (server,) = await servers.list()
         seen = []
         for verb in (suspend_stack, check_stack, resume_stack, check_stack):

@@ -568,8 +568,8 @@ class Drive:
         data = self._noted(outcome.data)
         physical_id = outcome.physical_id or self.row.physical_id
         known = changed(context.ref, physical_id=physical_id, data=data)
-        known_as = changed(context, ref=known, seen=outcome.seen)
-        return outcome, await self.type.attributes(known_as)
+        context = changed(context, ref=known, seen=outcome.seen)
+        return outcome, await self.type.attributes(context)
 
     async def _with_account(self) -> None:
         """Before a phase that hands the account out. Found again by its name when it was made."""

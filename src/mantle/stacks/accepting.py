@@ -333,7 +333,6 @@ class _Store:
     def _moved(self, connection: Connection, now: StackRecord) -> bool:
         if operation_rows.live_of_stack(connection, now.id):
             return True
-        rows = resource_rows.of_stack(connection, now.id)
-        versions = {row.id: row.version for row in rows}
+        versions = resource_rows.versions_of(connection, now.id)
         moved = any(versions.get(row.id) != row.version for row in self.changed)
         return moved or now.source_id != self.case.stack.source_id

@@ -10,6 +10,7 @@ A member leaves in this order: no new requests (`maint`), wait until it has none
 import csv
 import hashlib
 import io
+import math
 import os
 import shutil
 import signal
@@ -204,8 +205,7 @@ class HAProxy:
         elif running != signature(wish):
             self._check(wish)
             self._remove_unwanted(wish, DRAIN_BEFORE_RELOAD_SECONDS)
-            daemon.signal(signal.SIGUSR2)
-            self._wait_ready(wish, daemon, again=signal.SIGUSR2)
+            self._wait_ready(wish, daemon, reloads=True)
         return self._exchange_members(wish)
 
     def look(self, wish: Wish) -> Sight:
@@ -256,22 +256,20 @@ class HAProxy:
                 return line.partition(":")[2].strip()
         return None
 
-    def _wait_ready(
-        self, wish: Wish, daemon: Daemon, *, again: signal.Signals | None = None
-    ) -> None:
-        """Until it runs this configuration; a reload is asked for again when it seems unheard.
+    def _wait_ready(self, wish: Wish, daemon: Daemon, *, reloads: bool = False) -> None:
+        """Until it runs this configuration; one that `reloads` is told to, again when unheard.
 
         A master that has just started executes itself once more, and forgets a signal that came in
         that moment.
         """
-        began = asked = time.monotonic()
+        began, told = time.monotonic(), -math.inf
         while self._described(wish) != signature(wish):
             now = time.monotonic()
             if now > began + READY_TIMEOUT_SECONDS or daemon.process() is None:
                 raise Unavailable(f"HAProxy did not take up its configuration: {daemon.log()}")
-            if again is not None and now > asked + UNHEARD_SECONDS:
-                daemon.signal(again)
-                asked = now
+            if reloads and now > told + UNHEARD_SECONDS:
+                daemon.signal(signal.SIGUSR2)
+                told = now
             time.sleep(LOOK_SECONDS)
 
     def _exchange_members(self, wish: Wish) -> Sight:

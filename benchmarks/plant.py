@@ -11,6 +11,7 @@ from mantle.clouds.simulated import SimulatedCloud
 from mantle.engine.links import Links
 from mantle.engine.runtime import TaskRuntime
 from mantle.lib.clock import SystemClock
+from mantle.lib.garbage import collect_rarely
 from mantle.lib.sealing import KeyRing, new_key
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import ProjectId, UserId
@@ -37,6 +38,7 @@ HEAD = "heat_template_version: 2018-08-31\nresources:\n"
 @contextlib.asynccontextmanager
 async def plant() -> AsyncIterator[Control]:
     """Everything but the HTTP server; its folder is gone afterwards."""
+    collect_rarely()
     with tempfile.TemporaryDirectory() as folder:
         database = Database.at(Path(folder) / "mantle.sqlite")
         database.create_tables()

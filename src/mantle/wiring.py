@@ -63,6 +63,7 @@ from mantle.engine.settings import Settings
 from mantle.fleet.performing import Sweeper
 from mantle.lib import key_file, logs, tracing
 from mantle.lib.clock import Clock, SystemClock
+from mantle.lib.garbage import collect_rarely
 from mantle.lib.ids import new_id, random_bytes
 from mantle.lib.key_file import KeyFile
 from mantle.lib.looping import Loop
@@ -758,6 +759,7 @@ async def _told_to_stop() -> None:
 
 def _run(command: str, options: Options, work: Coroutine[Any, Any, None]) -> int:
     logs.configure(as_json=options.log_format == "json", level=options.log_level)
+    collect_rarely()
     try:
         if options.trace_to:
             tracing.start(f"mantle-{command}", options.trace_to)

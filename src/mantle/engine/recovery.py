@@ -11,7 +11,6 @@ beat finds it given up, says so in the log, and A is a member again.
 
 import asyncio
 import contextlib
-import gc
 import socket
 from typing import Protocol
 
@@ -39,10 +38,6 @@ HELD = "held"
 """What is nudged when a restored database is released."""
 
 HELD_SECONDS = 1.0
-
-YOUNG_OBJECTS = 50_000
-"""Allocations between two collections. A walk makes records by the ten thousand that live as long
-as it does; Python's default of 700 would look through them again and again."""
 
 
 class Companion(Protocol):
@@ -73,7 +68,6 @@ class Engine:
 
     async def open(self) -> int:
         """Register, take over what earlier engines left; the answer is how many operations."""
-        gc.set_threshold(YOUNG_OBJECTS, 20, 20)
         machine = self.machine
         earlier = await machine.database.write(
             event_rows.register_engine, machine.id, socket.gethostname(), machine.clock.now()

@@ -70,7 +70,7 @@ class Environment:
     def _named(self, resource: str) -> dict[str, Any]:
         entries = self.resource_registry.get("resources")
         found: dict[str, Any] = {}
-        if isinstance(entries, Mapping):
+        if entries and isinstance(entries, Mapping):
             # Heat's order: the name itself, then the longer pattern, then the alphabet. What is
             # put in last wins.
             patterns = sorted(map(str, entries), reverse=True)

@@ -7,7 +7,7 @@ loader makes of them, except that timestamps stay text, as Heat has it.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,8 +202,9 @@ class _Builder:
         root: tuple[Any, Places] | None = None
         documents = 0
         done: tuple[Any, Any, Any, Any, int]
-        events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
-        for event in events:
+        events = yaml.CSafeLoader(text)
+        while events.check_event():
+            event = events.get_event()
             kind = type(event)
             if kind is ScalarEvent:
                 value = self._scalar(event)

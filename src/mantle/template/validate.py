@@ -452,7 +452,7 @@ class _Loader:
                     (*definition.path, "update_policy"),
                     "Give the function a map, or write the policy out.",
                 )
-        if isinstance(policy_given, dict):
+        if isinstance(policy_given, dict) and policy_given:
             for key in policy_given:
                 if key not in allowed:
                     parser.add(
@@ -754,8 +754,9 @@ def _plain(properties: Any) -> Mapping[str, Any]:
 
 def _cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:
     """The names of one cycle, first one repeated at the end; empty when there is none."""
+    needy = {name: needed for name, needed in needs.items() if needed}
     try:
-        graphlib.TopologicalSorter(needs).prepare()
+        graphlib.TopologicalSorter(needy).prepare()
     except graphlib.CycleError as error:
         return [str(name) for name in reversed(error.args[1])]
     return []

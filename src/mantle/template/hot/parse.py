@@ -86,6 +86,11 @@ class Parser:
         self.functions = callable_in(version)
         self.removed = removed_in(version)
         self.knows_conditions = version >= NEWTON or version == AWS
+        self._resource_keys = set(RESOURCE_KEYS)
+        if self.knows_conditions:
+            self._resource_keys.add("condition")
+        if version >= NEWTON:
+            self._resource_keys.add("external_id")
         self.conditions: dict[str, bool] = {}
         self._definitions: Mapping[str, Any] = {}
         self._deciding: list[str] = []
@@ -485,12 +490,9 @@ class Parser:
         if "/" in name:
             self.add("resource-name", f'Resource name may not contain "/": {name}', path,
                      f"Call it {name.replace('/', '_')!r}.")  # fmt: skip
-        newton = self.version >= NEWTON
-        known = RESOURCE_KEYS | ({"condition", "external_id"} if newton else {"condition"})
-        if not self.knows_conditions:
-            known -= {"condition"}
         for key in body:
-            if key not in known:
+            if key not in self._resource_keys:
+                known = self._resource_keys
                 near = difflib.get_close_matches(str(key), known, n=1)
                 self.add(
                     "unknown-key",

@@ -16,7 +16,7 @@ from mantle.clouds import ports
 from mantle.clouds.ports import Clash, Missing, ObjectStatus, Power
 from mantle.engine.links import Links
 from mantle.model.event import Signal
-from mantle.resources.kit import Context, Delegate, Ref, Replace, Urls, Wait
+from mantle.resources.kit import Context, Delegate, Ref, Replace, Wait
 from mantle.resources.registry import default_registry
 
 POWER = {
@@ -225,7 +225,6 @@ class Row:
             "started_at": self.now,
             "random": self.random,
             "callbacks": Links(base_url="http://m", key=b"k" * 32),
-            "urls": Urls(signal="http://m/signal/t0k", api="http://m/v1/p1", token="t0k"),
             "name_hint": f"st-{self.ref.name}-000000000001",
         }
         return Context(**{**base, **self.context, **changes})

@@ -293,8 +293,10 @@ def test_a_handle_gives_the_pre_authorised_url(row):
     handle = row("OS::Heat::WaitConditionHandle")
     handle.create()
     answered = handle.attributes()
-    assert answered["endpoint"] == "http://m/signal/t0k"
-    assert answered["curl_cli"].endswith("-H 'Accept: application/json' http://m/signal/t0k")
+    url = f"http://m/signal/{answered['token']}"
+    assert answered["token"].startswith(handle.ref.id)
+    assert answered["endpoint"] == url
+    assert answered["curl_cli"].endswith(f"-H 'Accept: application/json' {url}")
     assert json.loads(answered["signal"])["alarm_url"] == answered["endpoint"]
 
 

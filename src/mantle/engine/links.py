@@ -17,7 +17,7 @@ from mantle.access.signatures import Signed, sign_v2
 from mantle.model.identity import STACK_DOMAIN_ID
 from mantle.model.ids import ProjectId, ResourceId, UserId
 from mantle.model.keys import ACCOUNT, StackKeys
-from mantle.resources.kit import Ref, StackUser, Urls
+from mantle.resources.kit import Ref, StackUser
 
 CFN_VERBS = {"waitcondition": "PUT", "signal": "POST"}
 """The two kinds of signed URL, and the method each is signed for."""
@@ -41,12 +41,9 @@ class Links:
         """What else is derived from the same secret."""
         return StackKeys(self.key)
 
-    def urls(self, ref: Ref) -> Urls:
-        """Where this resource is reached."""
-        token = self.token(ref.id)
-        return Urls(
-            signal=f"{self.base_url}/signal/{token}", api=self.api(ref.project_id), token=token
-        )
+    def signal_url(self, ref: Ref) -> str:
+        """To POST a signal to."""
+        return f"{self.base_url}/signal/{self.token(ref.id)}"
 
     def api(self, project_id: ProjectId) -> str:
         """The Heat API's root for a project."""

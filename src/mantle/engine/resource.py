@@ -114,7 +114,7 @@ class Drive:
     @property
     def instant(self) -> bool:
         """True when the step has no deed outside."""
-        if any(hook_of(self.walk, self.step, when) for when in ("pre", "post")):
+        if hook_of(self.walk, self.step, "pre") or hook_of(self.walk, self.step, "post"):
             return False
         if self.step.kind is StepKind.FORGET:
             return True
@@ -328,7 +328,6 @@ class Drive:
             started_at=self.row.started_at or walk.now(),
             random=walk.machine.random,
             signals=signals,
-            urls=walk.machine.links.urls(ref),
             callbacks=walk.machine.links,
             name_hint=self._name_hint(),
             config_text=walk.config_text,

@@ -58,6 +58,14 @@ class Callbacks(Protocol):
     Making one stores nothing, so that a phase may ask again and again and gets the same.
     """
 
+    def signal_url(self, ref: Ref) -> str:
+        """Pre-authorised: whoever holds it may signal this resource, and nothing else."""
+        ...
+
+    def token(self, resource_id: ResourceId) -> str:
+        """The secret inside `signal_url`, for types that hand it out separately."""
+        ...
+
     def cfn_url(self, ref: Ref, kind: str, at: float) -> str:
         """Signed as EC2 requests are; `kind` is waitcondition (PUT) or signal (POST)."""
         ...
@@ -106,18 +114,6 @@ class Software(Protocol):
     async def withdraw(self, deployment_id: str) -> None:
         """Drop a deployment and its config; nothing happens when it is not there."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Urls:
-    """Where this resource can be reached from outside, for types that hand out URLs."""
-
-    signal: str
-    """Pre-authorised: whoever holds it may signal this resource, and nothing else."""
-    api: str
-    """The root of the Heat API, with the project."""
-    token: str
-    """The secret inside `signal`, for types that hand it out separately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +174,6 @@ class Context:
     signals: tuple[Signal, ...] = ()
     """Oldest first. For a type that `hears_itself`: those received since the phase began. For a
     type with `signals_from`: all that the row named there ever received."""
-    urls: Urls
     callbacks: Callbacks
     name_hint: str
     """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for.

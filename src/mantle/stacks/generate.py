@@ -453,7 +453,6 @@ def _context(
         now=now,
         started_at=now,
         random=control.random,
-        urls=control.machine.links.urls(ref),
         callbacks=control.machine.links,
         name_hint=found.name,
     )

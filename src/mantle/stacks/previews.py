@@ -159,7 +159,6 @@ def _context(
         now=control.clock.now(),
         started_at=control.clock.now(),
         random=control.random,
-        urls=control.machine.links.urls(ref),
         callbacks=control.machine.links,
         name_hint=name_hint(stack.name, definition.name, ref.token, kind.schema.name_limit),
         update_policy=policy if isinstance(policy, dict) else {},

@@ -142,7 +142,6 @@ def context(control: Control, trial: Trial, properties: Mapping[str, Any]) -> Co
         now=now,
         started_at=now,
         random=control.random,
-        urls=control.machine.links.urls(ref),
         callbacks=control.machine.links,
         name_hint=name_hint(
             trial.stack.name, trial.row.name, trial.row.token, trial.kind.schema.name_limit

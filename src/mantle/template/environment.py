@@ -80,6 +80,11 @@ class Environment:
                     found.update({k: v for k, v in mapping.items() if k not in OWN_KEYS})
         return found
 
+    @property
+    def names_resources(self) -> bool:
+        """Whether it says anything of single resources: most say nothing."""
+        return bool(self.resource_registry.get("resources"))
+
     def hooks_of(self, resource: str) -> frozenset[str]:
         """Where an operation waits for a person: `pre-create`, `post-update` and so on."""
         return self._said_of(resource, "hooks")
@@ -90,7 +95,7 @@ class Environment:
 
     def _said_of(self, resource: str, key: str) -> frozenset[str]:
         entries = self.resource_registry.get("resources")
-        if not isinstance(entries, Mapping):
+        if not entries or not isinstance(entries, Mapping):
             return frozenset()
         found: set[str] = set()
         for pattern, body in entries.items():

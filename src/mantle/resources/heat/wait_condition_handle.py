@@ -98,7 +98,8 @@ async def attributes(ctx: Context) -> Mapping[str, Any]:
             endpoint = ctx.callbacks.heat_url(ctx.ref)
             signal = {"alarm_url": endpoint, **account(ctx)}
         case _:
-            endpoint, token = ctx.urls.signal, ctx.urls.token
+            endpoint = ctx.callbacks.signal_url(ctx.ref)
+            token = ctx.callbacks.token(ctx.ref.id)
             curl = (
                 f"curl -i -X POST -H 'X-Auth-Token: {token}' "
                 f"-H 'Content-Type: application/json' -H 'Accept: application/json' {endpoint}"

@@ -24,7 +24,7 @@ from mantle.store.rows import RESOURCE_COLUMNS, event_values, resource_values
 
 RESOURCE = RESOURCE_COLUMNS
 SAVED = tuple(name for name in RESOURCE if name not in {"id", "stack_id", "name", "token"})
-EVENT = tuple(name for name in Event.__dataclass_fields__ if name != "sequence")
+EVENT = tuple(name for name in Event.__struct_fields__ if name != "sequence")
 INSERT = f"INSERT INTO resources ({', '.join(RESOURCE)}) VALUES ({', '.join('?' * len(RESOURCE))})"
 UPDATE = f"UPDATE resources SET {', '.join(f'{name} = ?' for name in SAVED)} WHERE id = ?"
 EVENTS = f"INSERT INTO events ({', '.join(EVENT)}) VALUES ({', '.join('?' * len(EVENT))})"

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mantle.model.graph import TemplateSource
 from mantle.model.ids import PlanId, ResourceId, StackId, Token
@@ -132,14 +133,16 @@ class World:
 
     def change(self, name: str, **fields: Any) -> "World":
         """This world, with a resource's row changed."""
-        self.rows = [replace(row, **fields) if row.name == name else row for row in self.rows]
+        self.rows = [
+            structs.replace(row, **fields) if row.name == name else row for row in self.rows
+        ]
         return self
 
     def add(self, name: str, like: str, **fields: Any) -> "World":
         """This world, with a second row of a resource."""
         number = next(self.numbers)
         made = {"id": ResourceId(f"row-{number}"), "token": Token(f"token-{number}")}
-        self.rows.append(replace(self.row(like), name=name, **(made | fields)))
+        self.rows.append(structs.replace(self.row(like), name=name, **(made | fields)))
         return self
 
     def _nobody_uses(self, step: Step) -> None:
@@ -191,7 +194,7 @@ class World:
         )
         self.rows = [each for each in self.rows if each.id != row.id] + [row]
         self.rows = [
-            replace(each, replaced_by=row.id) if each.id == step.replaces else each
+            structs.replace(each, replaced_by=row.id) if each.id == step.replaces else each
             for each in self.rows
         ]
         return row

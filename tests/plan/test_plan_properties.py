@@ -1,9 +1,8 @@
 """Any templates, any interruptions: plans keep their invariants, arrive, and then rest."""
 
-from dataclasses import replace
-
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mantle.model.status import Action, Status
 from mantle.plan.checks import check
@@ -79,7 +78,7 @@ def shake(world, changes):
     """As if an operation had been interrupted or had failed."""
     for name, (action, status) in changes.items():
         world.rows = [
-            replace(
+            structs.replace(
                 row,
                 action=action,
                 status=status,

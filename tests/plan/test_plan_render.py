@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mantle.model.ids import PlanId, ResourceId, StackId, StepKey, Token
 from mantle.model.plan import Change, Plan, Step, StepKind
@@ -182,7 +183,7 @@ def test_a_good_plan_breaks_nothing():
     )
     good = plan(net, port, end, based_on={"old": 1, "row-port": 4})
     assert check(good) == []
-    assert check(replace(good, steps=(net, port, replace(end, requires=())))) == [
+    assert check(replace(good, steps=(net, port, structs.replace(end, requires=())))) == [
         "'delete net' does not wait for 'create net'",
         "'delete net' does not wait for 'update port'",
     ]

@@ -1,8 +1,7 @@
 """The stack planner's rules, one by one, on a world in which plans are carried out."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from mantle.model.errors import Invalid
 from mantle.model.graph import DeletionPolicy
@@ -413,8 +412,8 @@ def test_what_was_never_made_or_is_leaving_is_not_acted_upon(world):
     chain(world).change("a", action=Action.INIT)
     world.change("b", action=Action.CREATE, status=Status.FAILED)
     world.add("c", "c", created_at=99.0)
-    world.rows[2] = replace(world.rows[2], replaced_by=world.rows[3].id)
-    world.rows[3] = replace(world.rows[3], action=Action.INIT)
+    world.rows[2] = structs.replace(world.rows[2], replaced_by=world.rows[3].id)
+    world.rows[3] = structs.replace(world.rows[3], action=Action.INIT)
     assert world.plan(None, Action.CHECK).is_empty
 
 

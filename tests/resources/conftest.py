@@ -11,6 +11,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from mantle.clouds import ports
 from mantle.clouds.ports import Clash, Missing, ObjectStatus, Power
@@ -242,14 +243,14 @@ class Row:
             try:
                 outcome = await call(ctx)
                 if stutter:
-                    outcome = await call(replace(ctx, fresh=False))
+                    outcome = await call(structs.replace(ctx, fresh=False))
             except PowerCut:
                 continue
             finally:
                 fresh = False
             if isinstance(outcome, Delegate | Replace):
                 return outcome
-            self.ref = replace(
+            self.ref = structs.replace(
                 self.ref,
                 physical_id=outcome.physical_id or self.ref.physical_id,
                 data=self.ref.data if outcome.data is None else outcome.data,

@@ -1,9 +1,9 @@
 """The engine behind every single-object type: nothing doubled, nothing left, whatever is lost."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from mantle.clouds.ports import NetworkSpec, ObjectStatus, PoolSpec, Refused, SubnetSpec, VolumeSpec
 from mantle.resources.kit import Done, Failed, Wait
@@ -129,7 +129,7 @@ def test_an_update_is_sent_once_however_long_it_takes(row, cloud):
     net.create()
     shelf = cloud.networks
     first = asyncio.run(net.type.update(net.ctx(before=net.properties)))
-    noted = net.ctx(before=net.properties, ref=replace(net.ref, data=first.data))
+    noted = net.ctx(before=net.properties, ref=structs.replace(net.ref, data=first.data))
     assert isinstance(asyncio.run(net.type.update(noted)), Done)
     assert shelf.calls.count("update") == 1
 

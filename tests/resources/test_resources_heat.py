@@ -4,12 +4,12 @@ import email
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mantle.resources.heat import random_string
 from mantle.resources.heat.value import converted
@@ -417,7 +417,7 @@ def test_removed_members_never_come_back(row, policies, mode, before, names, rem
         removal_policies_mode=mode,
         family=Family(refs=REFS, attributes={}, outputs={}),
     )
-    it.ref = replace(it.ref, data={"removed": before})
+    it.ref = structs.replace(it.ref, data={"removed": before})
     outcome = it.drive("update", before={"count": 3})
     assert (names_of(outcome), outcome.data["removed"]) == (names, removed)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -648,7 +649,7 @@ def test_a_stack_that_is_not_what_its_template_says_is_updated_first():
         stack, other = await made(control), await made(control, OTHER, "other")
         rows = await list_resources(control, stack)
         row = next(view.record for view in rows if view.record.name == "volume")
-        wrong = replace(row, properties={**row.properties, "size": 7})
+        wrong = structs.replace(row, properties={**row.properties, "size": 7})
         await control.database.write(resource_rows.save, [wrong])
         with pytest.raises(Conflict, match="not what its template says: volume"):
             await plan_move(control, CALLER, request(MoveKind.MOVE, stack, ["net"], other))

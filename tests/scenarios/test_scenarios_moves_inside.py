@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
@@ -453,7 +454,7 @@ def test_a_deployment_that_answers_with_an_account_of_the_root_stays():
         stack = await made(control, OTHER, "t")
         (row,) = await control.database.read(resource_rows.of_stack, stack.id)
         for transport, stays in (("HEAT_SIGNAL", True), ("CFN_SIGNAL", False)):
-            one = replace(row, data=said, properties={"signal_transport": transport})
+            one = structs.replace(row, data=said, properties={"signal_transport": transport})
             problem = stays_known(control, stack.id, "g/0", one)
             assert (problem is not None) is stays
             assert problem is None or "'g/0'" in problem.message
@@ -490,7 +491,7 @@ def test_a_stack_inside_that_is_busy_or_unwell_stays():
             await plan_move(control, CALLER, wanted)
         await control.database.write(stack_rows.save, inner)
         rows = await control.database.read(resource_rows.of_stack, inner.id)
-        wrong = replace(rows[0], properties={**rows[0].properties, "size": 7})
+        wrong = structs.replace(rows[0], properties={**rows[0].properties, "size": 7})
         await control.database.write(resource_rows.save, [wrong])
         with pytest.raises(Invalid, match="inside 'g' would not stay what it is: 0 would need"):
             await plan_move(control, CALLER, wanted)

@@ -1,10 +1,10 @@
 """Rows that go to PostgreSQL as one document are the rows that go one by one."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -75,7 +75,7 @@ def test_new_and_changed_rows_are_read_as_they_were_written(database, count):
     """Every column comes back, sealed values and odd characters too; a write raises the version."""
     new = [row(number) for number in range(count)]
     after = [
-        replace(
+        structs.replace(
             each,
             action=Action.CREATE,
             status=Status.COMPLETE,
@@ -92,14 +92,14 @@ def test_new_and_changed_rows_are_read_as_they_were_written(database, count):
     with database.engine.connect() as connection:
         found = by_name(resource_rows.of_stack(connection, STACK))
         sealed = connection.exec_driver_sql("SELECT properties FROM resources").scalars().all()
-    assert found == [replace(each, version=each.version + 1) for each in after]
+    assert found == [structs.replace(each, version=each.version + 1) for each in after]
     assert all(bytes(each)[:2] == b"\x00\x01" for each in sealed)
 
 
 def test_the_last_of_a_row_written_twice_counts(database):
     """As one by one: what was made last is what stays."""
     new = [row(number) for number in range(COUNT)]
-    changes = [replace(each, reason=text) for text in ("first", "last") for each in new]
+    changes = [structs.replace(each, reason=text) for text in ("first", "last") for each in new]
     with database.engine.begin() as connection:
         resource_rows.add(connection, new)
         resource_rows.save(connection, changes)
@@ -113,7 +113,9 @@ def test_events_are_numbered_in_their_order(database):
         for start in range(0, 5 * COUNT, COUNT):
             event_rows.add(connection, [told(number) for number in range(start, start + COUNT)])
         found = event_rows.after(connection, [STACK], 0)
-    assert [replace(each, sequence=0) for each in found] == [told(n) for n in range(5 * COUNT)]
+    assert [structs.replace(each, sequence=0) for each in found] == [
+        told(n) for n in range(5 * COUNT)
+    ]
 
 
 def test_more_rows_than_a_document_holds_go_in_several(database, monkeypatch):

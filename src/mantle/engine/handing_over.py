@@ -5,8 +5,9 @@ inside, found again by its number after a crash.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from mantle.engine.deeds import ACTIONS, FORWARD, ROUND, Interrupted
 from mantle.engine.delegates import Errand
@@ -56,7 +57,7 @@ async def delegated(
     if in_round is not None:
         data = {**data, ROUND: in_round}
     if wanted and (drive.row.physical_id != child or data != drive.row.data):
-        drive.row = replace(drive.row, physical_id=child, data=data)
+        drive.row = structs.replace(drive.row, physical_id=child, data=data)
         await walk.record(drive, [])
     try:
         operation_id = await machine.delegates.begin(
@@ -99,7 +100,7 @@ async def delegated(
         return Done(), None
     if in_round is not None and not in_round["last"]:
         following = {**in_round, "number": in_round["number"] + 1, "begun": False}
-        drive.row = replace(drive.row, data={**drive.row.data, ROUND: following})
+        drive.row = structs.replace(drive.row, data={**drive.row.data, ROUND: following})
         await walk.record(drive, [])
         await walk.rest(delegate.rest_seconds, idle=True)
         if walk.lets_go:

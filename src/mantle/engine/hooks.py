@@ -9,8 +9,9 @@ comes to the same place, finds the row, and goes on waiting or goes on.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from mantle.model.plan import Step, StepKind
 from mantle.model.records import ResourceRecord
@@ -83,7 +84,7 @@ async def _begin(walk: "Walk", step: Step, hook: str, row: ResourceRecord) -> No
     entry = Entry(
         operation_id=walk.operation.id, epoch=walk.operation.epoch, steps_done=walk.done_count
     )
-    said = replace(row, reason=paused(hook), operation_id=walk.operation.id)
+    said = structs.replace(row, reason=paused(hook), operation_id=walk.operation.id)
     entry.events.append(walk.machine.resource_event(said))
     entry.also = lambda connection: hook_rows.hold(connection, held)
     walk.heed(await walk.machine.journal.write(entry))

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from mantle.engine.again import AGAIN, again_of
 from mantle.engine.deeds import ACTIONS, Ended, entry_of
 from mantle.engine.resource import Drive
@@ -184,7 +186,7 @@ class Intervening:
         if honoured and step is not None and not changed:
             there = walk.rows.get(step.resource_id)
             if there is not None:
-                shown = replace(there, reason=said, operation_id=walk.operation.id)
+                shown = structs.replace(there, reason=said, operation_id=walk.operation.id)
                 entry.events.append(walk.machine.resource_event(shown))
         now, left = walk.now(), sorted(resources)
 
@@ -206,7 +208,9 @@ def given_up(row: ResourceRecord, now: float, said: str) -> ResourceRecord:
     """
     was = f" It was: {row.reason}" if row.reason and row.reason != "state changed" else ""
     data = {key: value for key, value in row.data.items() if key != AGAIN}
-    return replace(row, status=Status.FAILED, reason=f"{said}.{was}", updated_at=now, data=data)
+    return structs.replace(
+        row, status=Status.FAILED, reason=f"{said}.{was}", updated_at=now, data=data
+    )
 
 
 def begun_again(row: ResourceRecord, now: float, said: str) -> ResourceRecord:
@@ -214,7 +218,7 @@ def begun_again(row: ResourceRecord, now: float, said: str) -> ResourceRecord:
     data = dict(row.data)
     if AGAIN in data:
         data[AGAIN] = replace(again_of(row), tries=0).noted()
-    return replace(
+    return structs.replace(
         row,
         status=Status.IN_PROGRESS,
         reason=said,

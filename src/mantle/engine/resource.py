@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import structs
 
 from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.accounts import with_account
@@ -41,7 +42,6 @@ from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import ref_of, type_of
 from mantle.engine.software import WalkSoftware
 from mantle.lib import tracing
-from mantle.lib.frozen import changed
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
 from mantle.model.errors import Invalid, MantleError
@@ -248,7 +248,7 @@ class Drive:
             self.before = doubtful(good, self.row.properties, self.after)
             changes["properties"] = self.after
             changes["data"] = {**self.row.data, "before": dict(good)}
-        return changed(self.row, **changes)
+        return structs.replace(self.row, **changes)
 
     def _differs(self) -> bool:
         """Whether a create that was begun earlier would now be done from other values."""
@@ -280,7 +280,7 @@ class Drive:
             between = "\n" if "\n" in outcome.reason else " "
             text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
             told = self.told(text)
-            return replace(row, status=Status.FAILED, reason=told, data=data, **changes)
+            return structs.replace(row, status=Status.FAILED, reason=told, data=data, **changes)
         if self.step.kind in FORWARD:
             changes["properties"] = self.after
             changes["metadata"] = self.metadata
@@ -298,7 +298,7 @@ class Drive:
         if attributes is not None:
             changes["attributes"] = attributes
         reason = self.told(outcome.note) if outcome.note else "state changed"
-        return changed(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
+        return structs.replace(row, status=Status.COMPLETE, reason=reason, data=data, **changes)
 
     def definition(self) -> Any:
         """What the template says of the resource; None when it says nothing."""
@@ -383,7 +383,9 @@ class Drive:
         rows = [walk.lookup.rows[name] for name in needed if name in walk.lookup.rows]
         facts = walk.machine.registry.facts
         texts = list(walk.loaded.graph.secret_values) if walk.loaded is not None else []
-        texts += secrets_in([*rows, self.row, replace(self.row, properties=self.after)], facts)
+        texts += secrets_in(
+            [*rows, self.row, structs.replace(self.row, properties=self.after)], facts
+        )
         for row in rows:
             kind = type_of(walk.machine.registry, row.resolved_type)
             if kind.schema.secret_reference:
@@ -490,7 +492,7 @@ class Drive:
     async def _left_for_another(self, why: str) -> Ended:
         """As it was before the update, with a note for the next plan, which replaces it."""
         data = {key: value for key, value in self.row.data.items() if key != "before"}
-        self.row = replace(
+        self.row = structs.replace(
             self.row,
             status=Status.COMPLETE,
             reason=f"needs a new one: {why}",
@@ -566,17 +568,17 @@ class Drive:
             return outcome, None
         data = self._noted(outcome.data)
         physical_id = outcome.physical_id or self.row.physical_id
-        known = changed(context.ref, physical_id=physical_id, data=data)
-        context = changed(context, ref=known, seen=outcome.seen)
+        known = structs.replace(context.ref, physical_id=physical_id, data=data)
+        context = structs.replace(context, ref=known, seen=outcome.seen)
         return outcome, await self.type.attributes(context)
 
     async def _with_account(self) -> None:
         """Before a phase that hands the account out. Found again by its name when it was made."""
         accounts, kind = self.walk.machine.accounts, self.step.kind
         if kind in FORWARD:
-            wanted = replace(self.row, properties=self.after)
+            wanted = structs.replace(self.row, properties=self.after)
             account = await accounts.ensure(self.walk.stack, wanted)
-            self.row = replace(self.row, data=with_account(self.row, account))
+            self.row = structs.replace(self.row, data=with_account(self.row, account))
         elif kind in {StepKind.SUSPEND, StepKind.RESUME} and DEPLOYMENT not in self.row.data:
             await accounts.allow(self.row, enabled=kind is StepKind.RESUME)
 
@@ -646,7 +648,7 @@ class Drive:
             begun = again_of(self.row).begun(outcome, limit)
             if begun is None or not self._may_start_over():
                 return outcome, attributes
-            self.row = replace(self.row, reason=self.told(begun.said(limit)))
+            self.row = structs.replace(self.row, reason=self.told(begun.said(limit)))
             await self._renoted(
                 begun,
                 physical_id=outcome.physical_id or self.row.physical_id,
@@ -667,7 +669,7 @@ class Drive:
         told: bool = False,
     ) -> None:
         noted = {**self._noted(data), AGAIN: again.noted()}
-        self.row = replace(self.row, physical_id=physical_id, data=noted)
+        self.row = structs.replace(self.row, physical_id=physical_id, data=noted)
         events = [self.walk.machine.resource_event(self.row)] if told else []
         await self.walk.record(self, events)
 
@@ -741,7 +743,7 @@ class Drive:
             return
         told = self.told(reason)
         if told != self.row.reason:
-            self.row = replace(self.row, reason=told)
+            self.row = structs.replace(self.row, reason=told)
             await self.walk.record(self, [])
 
     async def _keep(self, wait: Wait, waits: int) -> None:
@@ -753,7 +755,7 @@ class Drive:
         if data != self.row.data:
             changes["data"] = data
         if changes:
-            self.row = replace(self.row, reason=self.told(wait.reason), **changes)
+            self.row = structs.replace(self.row, reason=self.told(wait.reason), **changes)
             await self.walk.record(self, [])
         else:
             await self._tell(wait.reason, waits)

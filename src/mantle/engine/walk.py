@@ -14,10 +14,11 @@ import contextlib
 import functools
 from collections import deque
 from collections.abc import Awaitable, Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from msgspec import structs
 
 from mantle.engine.deeds import ACTIONS, Ended, entry_of
 from mantle.engine.hooks import hook_of
@@ -254,7 +255,7 @@ class Walk:
         self.current[row.name] = row
         old = self.rows.get(row.replaces) if row.replaces else None
         if old is not None and old.replaced_by != row.id:
-            self.rows[old.id] = old = replace(old, replaced_by=row.id)
+            self.rows[old.id] = old = structs.replace(old, replaced_by=row.id)
             written.append(old)
 
     def _refresh(self, row: ResourceRecord) -> None:
@@ -265,7 +266,7 @@ class Walk:
         """A replacement that is gone (its update was rolled back) replaces nothing any more."""
         old = self.rows.get(row.replaces) if row.replaces else None
         if old is not None and old.replaced_by == row.id:
-            self.rows[old.id] = old = replace(old, replaced_by=None)
+            self.rows[old.id] = old = structs.replace(old, replaced_by=None)
             written.append(old)
 
     def _heard(self, future: "asyncio.Future[Cancel | None]") -> None:

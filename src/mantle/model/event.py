@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from mantle.model.ids import EventId, OperationId, StackId
 from mantle.model.status import Action, Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """A stack or a resource changed state. A stack's own event has its name as `resource`."""
 
     id: EventId

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 from mantle.model.ids import OperationId, PlanId, ResourceId, StackId, StepKey, Token
 from mantle.model.policies import PolicyVerdict
 from mantle.model.status import Action
@@ -45,8 +47,7 @@ class Change:
     forces_replacement: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One deed to one resource row. `requires` are the steps that must be complete before."""
 
     key: StepKey

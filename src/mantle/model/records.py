@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from mantle.model.graph import DeletionPolicy
 from mantle.model.ids import OperationId, PlanId, ProjectId, ResourceId, StackId, Token, UserId
 from mantle.model.policies import NOBODY, Asker
@@ -57,8 +59,7 @@ class StackRecord:
         return state(self.action, self.status)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceRecord:
+class ResourceRecord(Struct, frozen=True, kw_only=True):
     """One row of one resource. A replacement is another row with the same name."""
 
     id: ResourceId
@@ -72,11 +73,11 @@ class ResourceRecord:
     reason: str = ""
     token: Token
     physical_id: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    properties: Mapping[str, Any] = {}
     """Resolved and coerced, as last applied. Hold secrets: mask with the type's schema."""
-    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attributes: Mapping[str, Any] = {}
+    data: Mapping[str, Any] = {}
+    metadata: Mapping[str, Any] = {}
     requires: tuple[str, ...] = ()
     """Names of the resources it needs, as of the template it was made from."""
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
@@ -92,6 +93,10 @@ class ResourceRecord:
     """Grows with every write; plans are based on it."""
     created_at: float
     updated_at: float | None = None
+
+    def __repr__(self) -> str:
+        """Without what may hold secrets."""
+        return f"ResourceRecord({self.name!r}, {self.resolved_type}, {self.state}, {self.id})"
 
     @property
     def state(self) -> str:

@@ -7,8 +7,10 @@ there is nothing to invert: defaults the cloud fills in were filled in then as n
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import structs
 
 from mantle.model.drift import GONE, POLICY, STATUS, Difference, DriftPolicy
 from mantle.model.ids import StackId
@@ -139,7 +141,7 @@ def _noted(
         + [f"drift inside: {within(each)}" for each in below[:3]],
         "values": {each.path: (each.actual, each.expected) for each in differences},
     }
-    return replace(row, data={**row.data, NOTE: note})
+    return structs.replace(row, data={**row.data, NOTE: note})
 
 
 def within(difference: Difference) -> str:

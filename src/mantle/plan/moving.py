@@ -1,8 +1,9 @@
 """What a move does, as data that is shown and compared. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from mantle.model.errors import dotted
 from mantle.model.moves import MoveKind, MoveRequest
@@ -105,7 +106,9 @@ def without_digest(row: ResourceRecord) -> ResourceRecord:
     A change elsewhere in those changes the digest of every group; the stacks inside are compared
     by what they are made of.
     """
-    return replace(row, data={key: each for key, each in row.data.items() if key != "digest"})
+    return structs.replace(
+        row, data={key: each for key, each in row.data.items() if key != "digest"}
+    )
 
 
 def moved_since(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from mantle.model.errors import MantleError
 from mantle.model.ids import PlanId, StepKey
 from mantle.model.plan import Plan, Step, StepKind
@@ -218,7 +220,7 @@ def part_of(plan: Plan, part: Collection[StepKey], part_id: PlanId, *, fresh: bo
     if action is Action.CREATE and not fresh:
         action = Action.UPDATE
     steps = tuple(
-        replace(step, requires=tuple(key for key in step.requires if key in part))
+        structs.replace(step, requires=tuple(key for key in step.requires if key in part))
         for step in plan.steps
         if step.key in part
     )

@@ -17,8 +17,9 @@ replaced, a failed change is changed again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
+
+from msgspec import structs
 
 from mantle.model.errors import Findings, Path
 from mantle.model.ids import ResourceId, StepKey
@@ -93,11 +94,11 @@ def turned(steps: Sequence[Step], first: Mapping[ResourceId, str]) -> list[Step]
         changed = step
         if step.key in early:
             kept = tuple(key for key in step.requires if key not in late)
-            changed = replace(step, requires=kept)
+            changed = structs.replace(step, requires=kept)
         replaced = made.get(step.key)
         if replaced is not None:
             requires = (*step.requires, ends[replaced])
-            changed = replace(step, requires=requires, old_first=first[replaced])
+            changed = structs.replace(step, requires=requires, old_first=first[replaced])
         found[step.key] = changed
     order = dependencies_first({key: step.requires for key, step in found.items()})
     return [found[key] for key in order]

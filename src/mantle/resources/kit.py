@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import Struct
+
 from mantle.clouds.ports import Collection, FarStacks, Refused, Session
 from mantle.model.event import Signal
 from mantle.model.ids import ProjectId, ResourceId, StackId, Token, UserId
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
     from mantle.resources.inverse import Inverse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ref:
+class Ref(Struct, frozen=True, kw_only=True):
     """What is durably known about one resource row."""
 
     id: ResourceId
@@ -33,7 +34,7 @@ class Ref:
     token: Token
     """Durable before the first call; the cloud knows the resource by it."""
     physical_id: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = {}
     """The type's private notes, JSON. Secrets belong here and are never shown."""
     root_id: StackId | None = None
     """Of the outermost stack around it; None when that is `stack_id`."""
@@ -152,16 +153,15 @@ async def no_config_text(_: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """All that a phase may use. Time and randomness are arguments."""
 
     ref: Ref
     properties: Mapping[str, Any]
     """Resolved, coerced, defaults filled in."""
-    before: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = {}
     """The stored properties, in an update; empty otherwise."""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     cloud: Session
     fresh: bool = False
     """True when no call for this token can have been made yet: looking first may be skipped."""
@@ -178,7 +178,7 @@ class Context:
     name_hint: str
     """`{stack}-{resource}-{12 random characters}`: the physical name when none is asked for.
     Durable: the same in every phase of one row."""
-    update_policy: Mapping[str, Any] = field(default_factory=dict)
+    update_policy: Mapping[str, Any] = {}
     """The definition's `update_policy`, resolved; defaults are not filled in."""
     far: Callable[[Mapping[str, Any]], Awaitable[FarStacks]] = no_far
     """(`context` of an OS::Heat::Stack) -> the Heat there, with the credentials it names."""
@@ -186,13 +186,13 @@ class Context:
     """The files and the environment the stack was given, for a stack of another Heat."""
     family: Family | None = None
     """What the child stack holds now, for a type that delegated before; None without a child."""
-    drifted: Mapping[str, Any] = field(default_factory=dict)
+    drifted: Mapping[str, Any] = {}
     """In an update that brings back what was changed beside us: the fields of the object, and
     `status`, that are not as they were left though the properties are, with what they were."""
     keep_token: Token = NO_TOKEN
     """In a snapshot phase: what the cloud is to know the copy by. Durable, and another one for
     each snapshot."""
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Any] = {}
     """In a restore phase: what the snapshot phase answered as `kept`."""
     seen: Any = None
     """For attributes, right after a phase: the object as that read it, or None."""

@@ -24,6 +24,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from mantle.clouds.plain import KINDS, SETTINGS
 from mantle.clouds.ports import Anew, Missing, PlainObject, PlainSpec, Refused, Session
 from mantle.model.schema import Neighbourhood, ResourceSchema, TypeFacts
@@ -211,7 +213,7 @@ async def _delete(
         return Done()
     if like is None:
         return Done()
-    known = replace(ctx, ref=replace(ctx.ref, physical_id=like.id))
+    known = structs.replace(ctx, ref=structs.replace(ctx.ref, physical_id=like.id))
     return await generic.delete(blueprint, known)
 
 

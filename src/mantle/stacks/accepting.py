@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from mantle.access.caller import Caller
 from mantle.clouds.ports import CloudError
 from mantle.engine.finish import outputs_of
@@ -250,7 +252,7 @@ async def _row_after(
     paths = [each.finding.difference.path for each in trials]
     if len(trials) < [each.difference.resource_id for each in case.open].count(row.id):
         attributes = _with_these(row.attributes, attributes, paths)
-    return replace(
+    return structs.replace(
         row,
         properties=properties,
         attributes=attributes,

@@ -11,11 +11,12 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import yaml
+from msgspec import structs
 
 from mantle.access.caller import Caller
 from mantle.access.policy import allows
@@ -414,7 +415,7 @@ async def _walk_forward(
         context = _context(control, view, stack, name, found)
         properties = desired_properties(loaded, name, lookup)
         try:
-            asked = await inverse.spec(replace(context, properties=properties))
+            asked = await inverse.spec(structs.replace(context, properties=properties))
         except CloudError as error:
             findings.add("adopt", f"{name}: {error.message}", ("resources", name))
             continue

@@ -1,6 +1,6 @@
 """Hooks as people see them: which hold an operation, and letting one go on."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from mantle.access.caller import Caller
 from mantle.engine.hooks import cleared
@@ -50,7 +50,7 @@ async def clear_hook(
     if held is None:
         raise nothing
     event = control.machine.resource_event(
-        replace(row, reason=cleared(hook), operation_id=held.operation_id)
+        structs.replace(row, reason=cleared(hook), operation_id=held.operation_id)
     )
     user = caller.user_id if caller is not None else "signal"
 

@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from mantle.access.caller import Caller
 from mantle.engine.machine import Machine
 from mantle.engine.shelter import is_container
@@ -373,7 +375,7 @@ def _tell(
     what = f"of step {str(asked.step)!r} " if asked.step != WHOLE else ""
     said = f"{asked.verb} {what}asked for by {asked.by}; it was {asked.before}"
     if row is not None:
-        event = machine.resource_event(replace(row, reason=said, operation_id=operation.id))
+        event = machine.resource_event(structs.replace(row, reason=said, operation_id=operation.id))
     else:
         stack = stack_rows.get(connection, operation.stack_id)
         assert stack is not None, "an operation's stack is never deleted from the table"

@@ -6,6 +6,8 @@ Made when a move is planned and again when it is applied; nothing is written.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from mantle.access.caller import Caller
 from mantle.engine.operation import RowLookup, reference_of
 from mantle.model.errors import Invalid
@@ -81,7 +83,9 @@ async def _renamed_stack(
     after = replace(source.record, name=request.name)
     same = not cut.crossings
     text = source.loaded.source if same else cut.source
-    rows = [replace(row, data=with_its_name(control, source.record, row)) for row in source.rows]
+    rows = [
+        structs.replace(row, data=with_its_name(control, source.record, row)) for row in source.rows
+    ]
     before = {row.id: row for row in source.rows}
     side, inner = await side_after(control, source, after, text, rows, before)
     movers = _movers(source.record, after, source.rows, [], [], request)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from mantle.engine.operation import load, plan_in_full
 from mantle.engine.shelter import is_container
 from mantle.model.errors import Conflict, Invalid, LimitExceeded, NotSupported, Problem
@@ -163,7 +165,7 @@ def _fitted(control: Control, loaded: Loaded, row: ResourceRecord) -> ResourceRe
     data = row.data
     if data.get("digest") and is_container(control.machine, row):
         data = {**data, "digest": digest_of(loaded, definition)}
-    return replace(row, requires=row.requires if same else definition.references, data=data)
+    return structs.replace(row, requires=row.requires if same else definition.references, data=data)
 
 
 async def steps_left(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from mantle.access.caller import Caller
 from mantle.model.errors import Conflict
 from mantle.model.event import Event
@@ -119,7 +121,7 @@ def _rows(connection: Connection, saved: SavedMove, made: MoveDraft) -> None:
         for row_id, after in side.rows.items():
             before = resource_rows.get(connection, row_id)
             if before is None or not move_rows.relocate(
-                connection, replace(before, version=after.version), after
+                connection, structs.replace(before, version=after.version), after
             ):
                 raise _rival(f"{after.name} of stack {side.after.name}")
             if (before.stack_id, before.name) != (after.stack_id, after.name):
@@ -206,7 +208,7 @@ def _events(control: Control, saved: SavedMove, made: MoveDraft) -> list[Event]:
         if row.name in old and (row.name != old[row.name] or len(made.sides) > 1):
             where = f"stack {made.source.before.name}, where it was " if len(made.sides) > 1 else ""
             reason = f"Moved from {where}{old[row.name]}"
-            found.append(control.machine.resource_event(replace(row, reason=reason)))
+            found.append(control.machine.resource_event(structs.replace(row, reason=reason)))
     for side in made.inner:
         stack = side.after
         if stack.root_id != side.before.root_id:

@@ -6,6 +6,8 @@ Unless a plan is empty, the move is refused, and said whose fault the changes ar
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from mantle.engine.deeds import name_hint
 from mantle.engine.finish import outputs_of
 from mantle.engine.operation import load
@@ -56,7 +58,9 @@ def _relocated(
     request: MoveRequest,
 ) -> ResourceRecord:
     name = request.names.get(row.name, row.name)
-    return replace(row, stack_id=owner.id, name=name, data=with_its_name(control, stack, row))
+    return structs.replace(
+        row, stack_id=owner.id, name=name, data=with_its_name(control, stack, row)
+    )
 
 
 def with_its_name(

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from mantle.clouds.plain import KINDS
 from mantle.clouds.ports import CloudError, CloudObject, PlainObject, Session
@@ -268,7 +269,7 @@ class _Store:
                 drift_rows.end(connection, ended, Ending.IGNORED, self.now)
             elif finding is None:
                 drift_rows.begin(connection, difference, self.now)
-                shown_row = replace(row, reason=told(difference))
+                shown_row = structs.replace(row, reason=told(difference))
                 events.append(self.control.machine.resource_event(shown_row))
             else:
                 drift_rows.see(connection, finding, difference.actual, self.now)

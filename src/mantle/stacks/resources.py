@@ -1,10 +1,10 @@
 """Signals and marks: what is said to a single resource from outside."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from mantle.access.caller import Caller
 from mantle.engine.operation import ref_of
@@ -63,7 +63,7 @@ async def signal_row(
         )
     _refuse(control, stack, row, body)
     signal = Signal(id=control.new_id(), body=dict(body), at=control.clock.now())
-    heard = replace(
+    heard = structs.replace(
         row,
         action=Action.SIGNAL,
         status=Status.COMPLETE,
@@ -164,7 +164,7 @@ async def mark_unhealthy(
         )
     if not unhealthy and row.state != "CHECK_FAILED":
         return
-    marked = replace(
+    marked = structs.replace(
         row,
         action=Action.CHECK,
         status=Status.FAILED if unhealthy else Status.COMPLETE,

@@ -1,10 +1,10 @@
 """Moves as stored, and the rows they move."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from mantle.model.ids import ProjectId, StackId
@@ -78,7 +78,7 @@ def relocate(connection: Connection, before: ResourceRecord, after: ResourceReco
     What is sealed is sealed for its place, and so anew; a secret that comes into a tree of stacks
     makes it confidential.
     """
-    there = replace(
+    there = structs.replace(
         before, stack_id=after.stack_id, name=after.name, requires=after.requires, data=after.data
     )
     stack_ids = {before.stack_id, after.stack_id}

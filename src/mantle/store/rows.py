@@ -49,7 +49,7 @@ def resource_of(row: Row[Any]) -> ResourceRecord:
     return ResourceRecord(**opened("resources", values))
 
 
-RESOURCE_COLUMNS = tuple(ResourceRecord.__dataclass_fields__)
+RESOURCE_COLUMNS = ResourceRecord.__struct_fields__
 
 
 def resource_values(record: ResourceRecord, *, sealed: bool) -> dict[str, Any]:
@@ -101,4 +101,4 @@ def event_of(row: Row[Any]) -> Event:
 
 def event_values(event: Event) -> dict[str, Any]:
     """All columns of `events` but the sequence, which the database gives."""
-    return {name: getattr(event, name) for name in Event.__dataclass_fields__ if name != "sequence"}
+    return {name: getattr(event, name) for name in Event.__struct_fields__ if name != "sequence"}

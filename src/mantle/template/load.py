@@ -204,7 +204,7 @@ class _Builder:
         done: tuple[Any, Any, Any, Any, int]
         events = yaml.CSafeLoader(text)
         while events.check_event():
-            event = events.get_event()
+            event: Any = events.get_event()
             kind = type(event)
             if kind is ScalarEvent:
                 value = self._scalar(event)

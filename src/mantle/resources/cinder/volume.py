@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec import structs
+
 from mantle.clouds.ports import (
     Missing,
     ObjectStatus,
@@ -224,7 +226,7 @@ async def _filled_anew(ctx: Context, backup_id: str) -> Outcome | None:
     """As in Heat, another backup_id puts that backup into the volume; None once it is in."""
     if ctx.ref.data.get(FILLED) == ctx.started_at:
         return None
-    outcome = await restore(replace(ctx, kept={KEEPER.key: backup_id}))
+    outcome = await restore(structs.replace(ctx, kept={KEEPER.key: backup_id}))
     if not isinstance(outcome, Done):
         return outcome
     data = {**(outcome.data or {}), FILLED: ctx.started_at}

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from mantle.clouds.ports import SecurityGroup, SecurityGroupSpec, SecurityRule
 from mantle.model.schema import TypeFacts
 from mantle.resources import cloud_object as generic
@@ -181,7 +183,7 @@ async def create(ctx: Context) -> Outcome:
     itself = any(map(names_itself, ctx.properties["rules"] or ()))
     if not isinstance(outcome, Done) or (ctx.fresh and not itself):
         return outcome
-    known = replace(ctx, ref=replace(ctx.ref, physical_id=outcome.physical_id))
+    known = structs.replace(ctx, ref=structs.replace(ctx.ref, physical_id=outcome.physical_id))
     return await generic.update(BLUEPRINT, known)
 
 

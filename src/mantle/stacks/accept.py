@@ -67,7 +67,7 @@ async def accept(control: Control, acceptance: Acceptance) -> tuple[StackRecord,
         refuse_held(connection)
         refuse_many(connection, control.settings, operation)
         stack = acceptance.store(connection)
-        if confidential:
+        if confidential and not (stack.confidential and stack.id == stack.root_id):
             mark_confidential(connection, stack.root_id)
         if acceptance.overtakes is not None:
             for other in operation_rows.live_of_stack(connection, stack.id):

@@ -118,16 +118,19 @@ async def check_room(control: Control, caller: Caller, stack: StackRecord) -> No
 
     As in Heat, the number of stacks does not bind an administrator.
     """
-    await control.database.read(refuse_taken, stack)
-    if "admin" in caller.roles:
-        return
-    read = control.database.read
-    limit = await read(limit_of, control.settings, stack.project_id, "stacks")
-    if 0 <= limit <= await read(stack_rows.count_live, stack.project_id):
-        raise LimitExceeded(
-            f"You have reached the maximum stacks per tenant, {limit}.",
-            remedy="Delete some stacks, or ask whoever runs Mantle to raise the limit.",
-        )
+
+    def refuse(connection: Connection) -> None:
+        refuse_taken(connection, stack)
+        if "admin" in caller.roles:
+            return
+        limit = limit_of(connection, control.settings, stack.project_id, "stacks")
+        if 0 <= limit <= stack_rows.count_live(connection, stack.project_id):
+            raise LimitExceeded(
+                f"You have reached the maximum stacks per tenant, {limit}.",
+                remedy="Delete some stacks, or ask whoever runs Mantle to raise the limit.",
+            )
+
+    await control.database.read(refuse)
 
 
 def refuse_taken(connection: Connection, stack: StackRecord) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from mantle.model.ids import OperationId
 from mantle.model.interventions import Intervention, Verb
@@ -16,18 +16,23 @@ def add(connection: Connection, intervention: Intervention) -> None:
     connection.execute(insert(interventions), values)
 
 
+# Asked with every operation, and so built once.
+_OF_OPERATION = (
+    select(interventions)
+    .where(interventions.c.operation_id == bindparam("of"))
+    .order_by(interventions.c.sequence)
+)
+_OPEN = _OF_OPERATION.where(interventions.c.settled_at.is_(None))
+
+
 def of_operation(connection: Connection, operation_id: OperationId) -> list[Intervention]:
     """All of an operation, in the order they came."""
-    query = select(interventions).where(interventions.c.operation_id == operation_id)
-    return [_of(row) for row in connection.execute(query.order_by(interventions.c.sequence))]
+    return [_of(row) for row in connection.execute(_OF_OPERATION, {"of": operation_id})]
 
 
 def open_of(connection: Connection, operation_id: OperationId) -> list[Intervention]:
     """Those that nothing came of yet."""
-    query = select(interventions).where(
-        interventions.c.operation_id == operation_id, interventions.c.settled_at.is_(None)
-    )
-    return [_of(row) for row in connection.execute(query.order_by(interventions.c.sequence))]
+    return [_of(row) for row in connection.execute(_OPEN, {"of": operation_id})]
 
 
 def settle(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from mantle.model.ids import ProjectId
 from mantle.store.tables.limits import project_limits as limits
@@ -23,6 +23,17 @@ class ProjectLimit:
     """Seconds since the epoch."""
 
 
+# Asked with every request, and so built once.
+_VALUE = select(limits.c.value).where(
+    limits.c.project_id == bindparam("project"), limits.c.name == bindparam("named")
+)
+_LIVE_OPERATIONS = select(func.count()).where(
+    operations.c.project_id == bindparam("project"),
+    operations.c.parent_id.is_(None),
+    operations.c.status.in_(LIVE),
+)
+
+
 def of_project(connection: Connection, project_id: ProjectId) -> dict[str, ProjectLimit]:
     """Those that are set for it, by name."""
     columns = (limits.c.name, limits.c.value, limits.c.set_by, limits.c.set_at)
@@ -32,8 +43,7 @@ def of_project(connection: Connection, project_id: ProjectId) -> dict[str, Proje
 
 def value_of(connection: Connection, project_id: ProjectId, name: str, usual: int) -> int:
     """What the project may have of it."""
-    query = select(limits.c.value).where(limits.c.project_id == project_id, limits.c.name == name)
-    own = connection.scalar(query)
+    own = connection.scalar(_VALUE, {"project": project_id, "named": name})
     return usual if own is None else int(own)
 
 
@@ -54,12 +64,7 @@ def drop(connection: Connection, project_id: ProjectId, name: str) -> bool:
 
 def live_operations(connection: Connection, project_id: ProjectId) -> int:
     """Operations that people have asked for and that have not ended; not those inside them."""
-    query = select(func.count()).where(
-        operations.c.project_id == project_id,
-        operations.c.parent_id.is_(None),
-        operations.c.status.in_(LIVE),
-    )
-    return connection.scalar(query) or 0
+    return connection.scalar(_LIVE_OPERATIONS, {"project": project_id}) or 0
 
 
 def largest_tree(connection: Connection, project_id: ProjectId) -> int:

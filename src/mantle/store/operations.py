@@ -28,11 +28,13 @@ def save(connection: Connection, operation: OperationRecord) -> None:
     values = operation_values(operation)
     for name in ("id", "epoch", "cancel"):
         values.pop(name)
-    connection.execute(update(operations).where(operations.c.id == operation.id).values(values))
+    connection.execute(_SAVE, {"row_id": operation.id} | values)
 
 
 # Built once: to build a statement takes longer than to run it.
+_SAVE = update(operations).where(operations.c.id == bindparam("row_id"))
 _GET = select(operations).where(operations.c.id == bindparam("wanted"))
+_PLAN = select(plans).where(plans.c.id == bindparam("wanted"))
 _ALL_LIVE = select(operations).where(operations.c.status.in_(_LIVE)).order_by(operations.c.sequence)
 _LIVE_OF_STACK = _ALL_LIVE.where(operations.c.stack_id == bindparam("of_stack"))
 
@@ -247,11 +249,8 @@ def plan_document(
     connection: Connection, plan_id: PlanId, project_id: ProjectId | None = None
 ) -> dict[str, Any] | None:
     """A stored plan; with a project, only that project's."""
-    query = select(plans).where(plans.c.id == plan_id)
-    if project_id is not None:
-        query = query.where(plans.c.project_id == project_id)
-    row = connection.execute(query).mappings().first()
-    if row is None:
+    row = connection.execute(_PLAN, {"wanted": plan_id}).mappings().first()
+    if row is None or (project_id is not None and row["project_id"] != project_id):
         return None
     document: dict[str, Any] = opened("plans", dict(row))["document"]
     return document

@@ -2,18 +2,28 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 
 from mantle.model.ids import ProjectId
 from mantle.model.policies import EVERYWHERE, Effect, PolicyRule
 from mantle.store.tables.plans import policy_rules
 
+# Asked with every plan, and so built once.
+_APPLICABLE = (
+    select(policy_rules)
+    .where(
+        or_(
+            policy_rules.c.project_id == EVERYWHERE,
+            policy_rules.c.project_id == bindparam("project"),
+        )
+    )
+    .order_by(policy_rules.c.project_id, policy_rules.c.name)
+)
+
 
 def applicable(connection: Connection, project_id: ProjectId) -> list[PolicyRule]:
     """The operator's rules, then the project's own, by name."""
-    query = select(policy_rules).where(policy_rules.c.project_id.in_([EVERYWHERE, project_id]))
-    query = query.order_by(policy_rules.c.project_id, policy_rules.c.name)
-    return [_rule(row) for row in connection.execute(query)]
+    return [_rule(row) for row in connection.execute(_APPLICABLE, {"project": project_id})]
 
 
 def get(connection: Connection, project_id: ProjectId, name: str) -> PolicyRule | None:

@@ -94,14 +94,19 @@ def _set(connection: Connection, sink_id: str, **values: Any) -> None:
 
 def of_stack(connection: Connection, stack_id: StackId) -> list[SinkRecord]:
     """The sinks of a stack, those that left included until they have everything."""
-    query = select(event_sinks).where(event_sinks.c.stack_id == stack_id)
+    found = connection.execute(_OF_STACK, {"of_stack": stack_id})
     return sorted(
-        (_sink_of(row) for row in connection.execute(query.order_by(event_sinks.c.id))),
+        (_sink_of(row) for row in found),
         key=lambda sink: sink.target,
     )
 
 
 # Asked all day long, and so built once.
+_OF_STACK = (
+    select(event_sinks)
+    .where(event_sinks.c.stack_id == bindparam("of_stack"))
+    .order_by(event_sinks.c.id)
+)
 _DUE = (
     select(event_sinks)
     .where(event_sinks.c.next_at <= bindparam("now"), _WAITING, ~_BEHIND_ITSELF)

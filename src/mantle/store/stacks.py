@@ -69,6 +69,17 @@ class StackQuery:
     """With the stacks whose tags the operator hides (`hidden_stack_tags`)."""
 
 
+# Asked with every request, and so built once.
+_LOOSE = select(sources.c.loose).where(sources.c.id == bindparam("wanted"))
+_DOCUMENT = select(sources.c.document).where(sources.c.id == bindparam("wanted"))
+_SAVE = update(stacks).where(stacks.c.id == bindparam("row_id"))
+_LIVE_ROOTS = (stacks.c.deleted_at.is_(None), stacks.c.parent_id.is_(None))
+_BY_NAME = select(stacks).where(
+    stacks.c.project_id == bindparam("project"), stacks.c.name == bindparam("named"), *_LIVE_ROOTS
+)
+_COUNT = select(func.count()).where(stacks.c.project_id == bindparam("project"), *_LIVE_ROOTS)
+
+
 def add_source(connection: Connection, source: TemplateSource, now: float) -> str:
     """Store a source once; its id is the hash of its content.
 
@@ -78,7 +89,7 @@ def add_source(connection: Connection, source: TemplateSource, now: float) -> st
     plain = msgspec.json.encode(document, order="sorted")
     sealer = sealer_of(connection.dialect)
     source_id = hashlib.sha256(plain).hexdigest() if sealer is None else sealer.name(plain)
-    known = connection.execute(select(sources.c.loose).where(sources.c.id == source_id)).first()
+    known = connection.execute(_LOOSE, {"wanted": source_id}).first()
     if known is not None and known.loose:
         # Whoever is about to forget it meets this.
         kept = {"loose": None, "loose_at": None}
@@ -93,14 +104,13 @@ def add_source(connection: Connection, source: TemplateSource, now: float) -> st
 
 def load_source(connection: Connection, source_id: str) -> TemplateSource:
     """The source stored under this id."""
-    document = connection.scalars(select(sources.c.document).where(sources.c.id == source_id)).one()
+    document = connection.scalars(_DOCUMENT, {"wanted": source_id}).one()
     return _source_of(document, source_id)
 
 
 def find_source(connection: Connection, source_id: str) -> TemplateSource | None:
     """The source stored under this id, if it still is."""
-    query = select(sources.c.document).where(sources.c.id == source_id)
-    document = connection.scalars(query).first()
+    document = connection.scalars(_DOCUMENT, {"wanted": source_id}).first()
     return None if document is None else _source_of(document, source_id)
 
 
@@ -140,7 +150,7 @@ def save(connection: Connection, stack: StackRecord) -> None:
     values = stack_values(stack, sealed=_is_sealed(connection, stack))
     if not values["confidential"]:
         del values["confidential"]
-    connection.execute(update(stacks).where(stacks.c.id == values.pop("id")).values(values))
+    connection.execute(_SAVE, {"row_id": values.pop("id")} | values)
     _mark(connection, stack)
 
 
@@ -168,13 +178,7 @@ def get(connection: Connection, stack_id: StackId | str) -> StackRecord | None:
 
 def live_by_name(connection: Connection, project_id: ProjectId, name: str) -> StackRecord | None:
     """The live root stack of this name in the project."""
-    query = select(stacks).where(
-        stacks.c.project_id == project_id,
-        stacks.c.name == name,
-        stacks.c.deleted_at.is_(None),
-        stacks.c.parent_id.is_(None),
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_BY_NAME, {"project": project_id, "named": name}).first()
     return stack_of(row) if row else None
 
 
@@ -199,12 +203,7 @@ def below(connection: Connection, stack: StackRecord) -> list[StackRecord]:
 
 def count_live(connection: Connection, project_id: ProjectId) -> int:
     """Live root stacks of a project, for its quota."""
-    query = select(func.count()).where(
-        stacks.c.project_id == project_id,
-        stacks.c.deleted_at.is_(None),
-        stacks.c.parent_id.is_(None),
-    )
-    return connection.scalar(query) or 0
+    return connection.scalar(_COUNT, {"project": project_id}) or 0
 
 
 def listing(

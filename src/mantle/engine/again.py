@@ -59,7 +59,10 @@ class Again:
         }
 
 
+NEVER = Again()
+
+
 def again_of(row: ResourceRecord) -> Again:
     """The row's note; a row that never failed has tried nothing."""
     note: Mapping[str, Any] | None = row.data.get(AGAIN)
-    return Again(**note) if note else Again()
+    return Again(**note) if note else NEVER

@@ -63,19 +63,25 @@ class Interrupted(Exception):
 
 def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
     """The function a kind of step calls."""
-    phases: dict[StepKind, Phase] = {
-        StepKind.CREATE: resource_type.create,
-        StepKind.ADOPT: resource_type.check,
-        StepKind.UPDATE: resource_type.update,
-        StepKind.DELETE: resource_type.delete,
-        StepKind.FORGET: not_asked,
-        StepKind.CHECK: resource_type.check,
-        StepKind.SUSPEND: resource_type.suspend,
-        StepKind.RESUME: resource_type.resume,
-        StepKind.SNAPSHOT: resource_type.snapshot,
-        StepKind.RESTORE: resource_type.restore,
-    }
-    return phases[kind]
+    match kind:
+        case StepKind.CREATE:
+            return resource_type.create
+        case StepKind.UPDATE:
+            return resource_type.update
+        case StepKind.DELETE:
+            return resource_type.delete
+        case StepKind.CHECK | StepKind.ADOPT:
+            return resource_type.check
+        case StepKind.SUSPEND:
+            return resource_type.suspend
+        case StepKind.RESUME:
+            return resource_type.resume
+        case StepKind.SNAPSHOT:
+            return resource_type.snapshot
+        case StepKind.RESTORE:
+            return resource_type.restore
+        case StepKind.FORGET | StepKind.KEEP:
+            return not_asked
 
 
 def name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:

@@ -9,7 +9,6 @@ intent and its end are one write.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -40,7 +39,6 @@ from mantle.engine.hooks import hold, hook_of
 from mantle.engine.keeping import ended, intended, token_of
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import ref_of, type_of
-from mantle.engine.software import WalkSoftware
 from mantle.lib import tracing
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
@@ -331,10 +329,10 @@ class Drive:
             callbacks=walk.machine.links,
             name_hint=self._name_hint(),
             config_text=walk.config_text,
-            software=WalkSoftware(walk),
+            software=walk.software,
             update_policy=self._update_policy(),
             family=family,
-            far=partial(walk.machine.far.connect, walk.stack.project_id),
+            far=walk.far,
             given=walk.given,
             drifted={
                 change.path.removeprefix(SEEN): change.after

@@ -27,6 +27,7 @@ from mantle.engine.keeping import Keeping
 from mantle.engine.machine import Machine
 from mantle.engine.operation import RowLookup, reference_of
 from mantle.engine.resource import Drive
+from mantle.engine.software import WalkSoftware
 from mantle.model.event import Event
 from mantle.model.ids import OperationId, ResourceId, StepKey
 from mantle.model.interventions import Intervention, Look
@@ -106,6 +107,9 @@ class Walk:
         """The snapshot that it takes or returns to, if any."""
         self.rows = dict(rows)
         self.session = machine.session(stack)
+        self.far = functools.partial(machine.far.connect, stack.project_id)
+        """The way to other Heats, for phases."""
+        self.software = WalkSoftware(self)
         self.skipped: dict[StepKey, str] = dict(standing.skipped)
         """Steps to go on without, with the reason."""
         self.cancelled: dict[StepKey, str] = dict(standing.cancelled)
@@ -235,14 +239,8 @@ class Walk:
     def _sent(self, entry: Entry) -> "asyncio.Future[Cancel | None]":
         """To the journal; what passes the fence proves that the operation was ours meanwhile."""
         lapses = self.machine.membership.lapses
-
-        def proves(future: "asyncio.Future[Cancel | None]") -> None:
-            if not future.cancelled() and future.exception() is None:
-                self.proved = max(self.proved, lapses)
-
         future = self.machine.journal.write(entry)
-        future.add_done_callback(proves)
-        future.add_done_callback(self._heard)
+        future.add_done_callback(functools.partial(self._heard, lapses=lapses))
         return future
 
     def note(self, look: Look) -> None:
@@ -269,13 +267,15 @@ class Walk:
             self.rows[old.id] = old = structs.replace(old, replaced_by=None)
             written.append(old)
 
-    def _heard(self, future: "asyncio.Future[Cancel | None]") -> None:
+    def _heard(self, future: "asyncio.Future[Cancel | None]", lapses: int = -1) -> None:
+        """A write has passed the fence, or not; it was begun after so many lapses."""
         if future.cancelled():
             return  # the step that waited for it was stopped; what it wrote is written all the same
         error = future.exception()
         if error is not None:
             self._break(error)
             return
+        self.proved = max(self.proved, lapses)
         self.heed(future.result())
 
     def _break(self, error: BaseException) -> None:

@@ -19,7 +19,7 @@ from mantle.model.ids import ResourceId, StackId
 from mantle.model.records import ResourceRecord
 from mantle.model.status import Action, Status
 from mantle.store.bulk import insert_rows, update_rows
-from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values
+from mantle.store.rows import RESOURCE_COLUMNS, resource_of, resource_values, resources_of
 from mantle.store.sealed import Locked, confidential, open_json, place
 from mantle.store.tables.stacks import resources, signals, stacks
 
@@ -66,7 +66,7 @@ _OF_STACK = (
 
 def of_stack(connection: Connection, stack_id: StackId) -> list[ResourceRecord]:
     """Every row of a stack, oldest first; deleted ones are gone."""
-    return [resource_of(row) for row in connection.execute(_OF_STACK, {"of_stack": stack_id})]
+    return resources_of(connection.execute(_OF_STACK, {"of_stack": stack_id}))
 
 
 def versions_of(connection: Connection, stack_id: StackId) -> dict[ResourceId, int]:
@@ -88,16 +88,15 @@ def states_of(connection: Connection, stack_id: StackId) -> list[ResourceRecord]
         for name in RESOURCE_COLUMNS
     ]
     query = select(*light).where(resources.c.stack_id == stack_id)
-    return [resource_of(row) for row in connection.execute(query)]
+    return resources_of(connection.execute(query))
 
 
 def of_stacks(connection: Connection, stack_ids: Sequence[StackId]) -> list[ResourceRecord]:
     """Every row of several stacks."""
     query = select(resources).where(resources.c.stack_id.in_(stack_ids))
-    return [
-        resource_of(row)
-        for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name))
-    ]
+    return resources_of(
+        connection.execute(query.order_by(resources.c.created_at, resources.c.name))
+    )
 
 
 def marks_on_cloud(
@@ -121,11 +120,12 @@ def readable_of_stacks(
     query = select(resources).where(resources.c.stack_id.in_(stack_ids))
     found: list[ResourceRecord] = []
     shut: set[str] = set()
-    for row in connection.execute(query.order_by(resources.c.created_at, resources.c.name)):
+    ordered = query.order_by(resources.c.created_at, resources.c.name)
+    for row in connection.execute(ordered).mappings():
         try:
-            found.append(resource_of(row))
+            found.append(resource_of(dict(row)))
         except Locked:
-            shut.add(row.stack_id)
+            shut.add(row["stack_id"])
     return [record for record in found if record.stack_id not in shut] if shut else found
 
 
@@ -143,14 +143,14 @@ def metadata_of(connection: Connection, stack_ids: Sequence[StackId]) -> dict[tu
 
 def get(connection: Connection, resource_id: ResourceId | str) -> ResourceRecord | None:
     """By row id."""
-    row = connection.execute(select(resources).where(resources.c.id == resource_id)).first()
-    return resource_of(row) if row else None
+    found = resources_of(connection.execute(select(resources).where(resources.c.id == resource_id)))
+    return found[0] if found else None
 
 
 def by_physical_id(connection: Connection, physical_id: str) -> list[ResourceRecord]:
     """Rows that stand for this object; the caller checks the project."""
     query = select(resources).where(resources.c.physical_id == physical_id)
-    return [resource_of(row) for row in connection.execute(query)]
+    return resources_of(connection.execute(query))
 
 
 def forget(connection: Connection, stack_id: StackId) -> None:

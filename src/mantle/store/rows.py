@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Result, Row
 
 from mantle.model.event import Event
 from mantle.model.graph import DeletionPolicy
@@ -39,9 +39,14 @@ def stack_values(stack: StackRecord, *, sealed: bool) -> dict[str, Any]:
     return (placed("stacks", values) if sealed else values) | unread
 
 
-def resource_of(row: Row[Any]) -> ResourceRecord:
-    """One row of `resources`."""
-    values = dict(row._mapping)  # noqa: SLF001 - its public name in SQLAlchemy
+def resources_of(found: Result[Any]) -> list[ResourceRecord]:
+    """Every row of a query of `resources`."""
+    names = tuple(found.keys())
+    return [resource_of(dict(zip(names, row, strict=True))) for row in found]
+
+
+def resource_of(values: dict[str, Any]) -> ResourceRecord:
+    """One of them, by its columns; the map is used up."""
     values["action"] = Action(values["action"])
     values["status"] = Status(values["status"])
     values["deletion_policy"] = DeletionPolicy(values["deletion_policy"])

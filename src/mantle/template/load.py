@@ -34,12 +34,13 @@ MOST_NODES = 1_000_000
 MOST_DEPTH = 64
 
 _STR = "tag:yaml.org,2002:str"
+_INT = "tag:yaml.org,2002:int"
 _CONTAINERS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _MERGE = "tag:yaml.org,2002:merge"
 _RESOLVERS = Resolver.yaml_implicit_resolvers
 _scalars = SafeConstructor()
 _MAKE: dict[str, Callable[[ScalarNode], Any]] = {
-    "tag:yaml.org,2002:int": _scalars.construct_yaml_int,
+    _INT: _scalars.construct_yaml_int,
     "tag:yaml.org,2002:float": _scalars.construct_yaml_float,
     "tag:yaml.org,2002:bool": _scalars.construct_yaml_bool,
     "tag:yaml.org,2002:null": lambda _: None,
@@ -207,8 +208,8 @@ class _Builder:
             event: Any = events.get_event()
             kind = type(event)
             if kind is ScalarEvent:
-                value = self._scalar(event)
-                done = (value, None, event.start_mark, event.anchor, 1)
+                self._count(1, event)
+                done = (self._scalar(event), None, event.start_mark, event.anchor, 1)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 if event.tag not in _CONTAINERS:
                     self._tag(event)
@@ -251,8 +252,6 @@ class _Builder:
                         )
                 continue
             value, inner, mark, anchor, size = done
-            if kind is ScalarEvent:
-                self._count(1, event)
             if anchor is not None:
                 self.anchors[anchor] = (value, inner, size)
             if not stack:
@@ -262,20 +261,19 @@ class _Builder:
         return root if root is not None else (None, None)
 
     def _attach(self, frame: _Frame, value: Any, inner: Places, mark: Any, event: Any) -> None:
-        if isinstance(frame.data, list):
+        if type(frame.data) is list:
             frame.data.append(value)
             frame.places.append((mark.line + 1, mark.column + 1, inner))
             return
         if frame.key is _NO_KEY:
-            if isinstance(value, dict | list):
+            frame.key_mark = mark
+            if type(event) is ScalarEvent:
+                # Keys are names: `on:` and `1:` mean their text here, not true and one.
+                frame.key = _MERGE if value == "<<" and not event.style else event.value
+                return
+            if type(value) is dict or type(value) is list:
                 self._problem(event, "key", "A key must be plain text, not a map or a list.")
-                value = str(value)
-            # Keys are names: `on:` and `1:` mean their text here, not true and one.
-            text = event.value if type(event) is ScalarEvent else str(value)
-            frame.key, frame.key_mark = text, mark
-            plain = type(event) is ScalarEvent and not event.style
-            if value == "<<" and plain:
-                frame.key = _MERGE
+            frame.key = str(value)
             return
         key, place = frame.key, frame.key_mark
         frame.key = _NO_KEY
@@ -324,6 +322,8 @@ class _Builder:
                     break
             else:
                 return value
+        if tag == _INT and value.isdecimal() and value[0] in "123456789":
+            return int(value)
         make = _MAKE.get(tag)
         if make is None:
             self._tag(event)

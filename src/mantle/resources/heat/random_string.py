@@ -108,6 +108,12 @@ def _table(alphabet: str) -> tuple[bytes, bytes]:
     return bytes(byte % size for byte in range(256)), bytes(range(fair, 256))
 
 
+@lru_cache(maxsize=64)
+def _distinct(alphabet: str) -> str:
+    """Each character once."""
+    return "".join(dict.fromkeys(alphabet))
+
+
 def draw(alphabet: str, count: int, random: Callable[[int], bytes]) -> str:
     """That many characters of an alphabet of at most 256, each as likely as any other."""
     table, dropped = _table(alphabet)
@@ -122,8 +128,8 @@ def generate(properties: Mapping[str, Any], random: Callable[[int], bytes]) -> s
     length = properties["length"]
     pools = _pools(properties)
     if len(pools) == 1:
-        return draw("".join(dict.fromkeys(pools[0][0])), length, random)
-    everything = "".join(dict.fromkeys("".join(alphabet for alphabet, _ in pools)))
+        return draw(_distinct(pools[0][0]), length, random)
+    everything = _distinct("".join(alphabet for alphabet, _ in pools))
     drawn = "".join(draw(alphabet, least, random) for alphabet, least in pools)
     drawn += draw(everything, length - len(drawn), random)
     return "".join(sorted(drawn, key=lambda _: random(8)))

@@ -33,6 +33,8 @@ OLD_NAMES: Mapping[str, str] = {
 """What types were called once, and their successors; an environment may say otherwise. The load
 balancers of Neutron that came before LBaaS have none: their types do nothing."""
 
+_OLD = tuple(name.removesuffix("*") for name in OLD_NAMES)
+
 _RESOURCES = ("resource_registry", "resources")
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
@@ -55,10 +57,10 @@ class Environment:
         named = self._named(resource)
         while type_name not in seen:
             seen.add(type_name)
-            step = _match(named, type_name)
+            step = _match(named, type_name) if named else None
             if step is None:
                 step = _match(self.resource_registry, type_name)
-            if step is None:
+            if step is None and type_name.startswith(_OLD):
                 step = _match(OLD_NAMES, type_name)
             if step is None or step == type_name:
                 return type_name

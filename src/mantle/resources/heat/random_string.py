@@ -69,7 +69,7 @@ def check(properties: Mapping[str, Any]) -> list[str]:
         )
     if not all(alphabet for alphabet, _ in pools):
         problems.append("character_sequences: a sequence is empty. Name at least one character.")
-    if len(set("".join(alphabet for alphabet, _ in pools))) > 256:
+    if len(_distinct("".join(alphabet for alphabet, _ in pools))) > 256:
         problems.append("character_sequences: there are more than 256 different characters.")
     return problems
 

@@ -144,7 +144,7 @@ class Bench:
         """Until no operation is under way; all must have ended well."""
         live = "SELECT count(*) FROM operations WHERE status IN ('queued', 'running')"
         while self.value(live):
-            time.sleep(0.1)
+            time.sleep(0.02)
         failed = self.value("SELECT count(*) FROM operations WHERE status = 'failed'")
         if failed:
             raise SystemExit(f"{failed} operations failed")

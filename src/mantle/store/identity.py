@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from mantle.model.identity import (
     Credential,
@@ -146,6 +157,19 @@ class IdentityStore:
 # --- over a connection -----------------------------------------------------------------------
 
 
+def _by(column: Column[Any]) -> Select[Any]:
+    return select(column.table).where(column == bindparam("wanted"))
+
+
+# Every request of every API begins with some of these, and so they are built once.
+_USER, _USER_BY_NAME = _by(users.c.id), _by(users.c.name)
+_PROJECT, _PROJECT_BY_NAME = _by(projects.c.id), _by(projects.c.name)
+_CREDENTIAL, _EC2_CREDENTIAL = _by(credentials.c.id), _by(ec2_credentials.c.access)
+_TOKEN = _by(tokens.c.digest)
+_GRANTS = select(grants).order_by(grants.c.project_id, grants.c.role)
+_GRANTS_OF = _GRANTS.where(grants.c.user_id == bindparam("wanted"))
+
+
 def save(connection: Connection, table: Table, values: dict[str, Any]) -> None:
     """Insert the row, or replace the one with its id."""
     changed = connection.execute(update(table).where(table.c.id == values["id"]).values(values))
@@ -155,12 +179,12 @@ def save(connection: Connection, table: Table, values: dict[str, Any]) -> None:
 
 def get_user(connection: Connection, user_id: str) -> User | None:
     """By id."""
-    return _one(connection, users, users.c.id == user_id, _user)
+    return _one(connection, _USER, user_id, _user)
 
 
 def find_user(connection: Connection, name: str) -> User | None:
     """By name."""
-    return _one(connection, users, users.c.name == name, _user)
+    return _one(connection, _USER_BY_NAME, name, _user)
 
 
 def list_users(connection: Connection) -> list[User]:
@@ -177,12 +201,12 @@ def delete_user(connection: Connection, user_id: UserId) -> None:
 
 def get_project(connection: Connection, project_id: str) -> Project | None:
     """By id."""
-    return _one(connection, projects, projects.c.id == project_id, _project)
+    return _one(connection, _PROJECT, project_id, _project)
 
 
 def find_project(connection: Connection, name: str) -> Project | None:
     """By name."""
-    return _one(connection, projects, projects.c.name == name, _project)
+    return _one(connection, _PROJECT_BY_NAME, name, _project)
 
 
 def list_projects(connection: Connection) -> list[Project]:
@@ -199,13 +223,12 @@ def delete_project(connection: Connection, project_id: ProjectId) -> None:
 
 def list_grants(connection: Connection, user_id: UserId | None) -> list[Grant]:
     """One user's, or everyone's."""
-    wanted = select(grants).order_by(grants.c.project_id, grants.c.role)
-    if user_id is not None:
-        wanted = wanted.where(grants.c.user_id == user_id)
-    return [
-        Grant(user_id=row.user_id, project_id=row.project_id, role=row.role)
-        for row in connection.execute(wanted)
-    ]
+    found = (
+        connection.execute(_GRANTS)
+        if user_id is None
+        else connection.execute(_GRANTS_OF, {"wanted": user_id})
+    )
+    return [Grant(user_id=row.user_id, project_id=row.project_id, role=row.role) for row in found]
 
 
 def add_grant(connection: Connection, grant: Grant) -> None:
@@ -227,7 +250,7 @@ def delete_grant(connection: Connection, grant: Grant) -> None:
 
 def get_credential(connection: Connection, credential_id: str) -> Credential | None:
     """By id."""
-    return _one(connection, credentials, credentials.c.id == credential_id, _credential)
+    return _one(connection, _CREDENTIAL, credential_id, _credential)
 
 
 def list_credentials(connection: Connection, user_id: UserId) -> list[Credential]:
@@ -244,7 +267,7 @@ def delete_credential(connection: Connection, credential_id: str) -> None:
 
 def get_ec2_credential(connection: Connection, access: str) -> Ec2Credential | None:
     """By its access id."""
-    return _one(connection, ec2_credentials, ec2_credentials.c.access == access, _ec2_credential)
+    return _one(connection, _EC2_CREDENTIAL, access, _ec2_credential)
 
 
 def list_ec2_credentials(connection: Connection, user_id: UserId) -> list[Ec2Credential]:
@@ -272,7 +295,7 @@ def add_token(connection: Connection, token: TokenRecord) -> None:
 
 def get_token(connection: Connection, digest: str) -> TokenRecord | None:
     """By digest, expired or not."""
-    return _one(connection, tokens, tokens.c.digest == digest, _token)
+    return _one(connection, _TOKEN, digest, _token)
 
 
 def standing_of(connection: Connection, record: TokenRecord, keys: StackKeys | None) -> Standing:
@@ -317,9 +340,9 @@ def delete_tokens_of(connection: Connection, user_id: UserId) -> None:
 
 
 def _one(
-    connection: Connection, table: Table, where: ColumnElement[bool], made: Callable[[Row[Any]], T]
+    connection: Connection, statement: Select[Any], wanted: str, made: Callable[[Row[Any]], T]
 ) -> T | None:
-    row = connection.execute(select(table).where(where)).one_or_none()
+    row = connection.execute(statement, {"wanted": wanted}).one_or_none()
     return None if row is None else made(row)
 
 

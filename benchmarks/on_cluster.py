@@ -70,28 +70,31 @@ FOOT = """
 Aims: half of the floor (**{half}**); fail-over under the lease and two seconds (**{soon}**); a list
 of 50 out of 10,000 stacks under 20 ms p99 (**{fast}**). All processes share these cores: more
 engines than cores cannot bring more, and each handover between processes waits for a core that is
-free. Beside other work trust the CPU columns and the ratios, not the seconds.
+free. The machine itself is faster in some minutes than in others, as the floor's own speed shows,
+so engines are compared by their share of it.
 
 ## Where the time goes
 
-Sampled with py-spy on 2026-11-21, one engine, 200 stacks of 50, samples that held the interpreter:
+Sampled with py-spy on 2026-11-22, one engine, 200 stacks of 50, samples that held the interpreter:
 
 | engine | share | | API | share |
 |---|---|---|---|---|
-| steps: intent, deed and end as rows and events | 27% | | storing all of it at once | 24% |
-| reading what was accepted back | 13% | | loading and checking the template | 18% |
-| committing rows and events | 11% | | reading: account, limits, name, rules | 15% |
-| loading and checking the template again | 10% | | HTTP | 9% |
-| ending the operation | 7% | | planning | 8% |
-| DBOS, which watches over the operation | 6% | | ids, records, listening | 26% |
+| steps: intent, deed and end as rows and events | 22% | | storing all of it at once | 24% |
+| loading and checking the template again | 18% | | loading and checking the template | 19% |
+| committing rows and events | 10% | | reading: account, limits, name, rules | 16% |
+| reading what was accepted back | 8% | | planning | 12% |
+| DBOS, which watches over the operation | 6% | | HTTP | 9% |
+| ending the operation | 4% | | ids, records, listening | 20% |
 | claiming, dispatching, logs, listening | 11% | | | |
-| the event loop and its threads | 15% | | | |
+| the event loop and its threads | 21% | | | |
 
 So beyond the floor's own rows it is what makes a request safe to take over: it is read, checked and
 planned in one process, stored, and read and checked again in another. A stack of 10,000 pays for
-that once, 200 stacks of 50 pay 200 times. The CPU columns bound it: two cores have two seconds of
-CPU in each second, so 1.2 ms for a resource of a small stack allow at most 1,700 a second, whatever
-the number of engines. Half of the floor wants at most 0.7 ms in all three together.
+that once, and mostly on one core: about a third of its time goes by until it is accepted, a fifth
+until an engine has read and loaded it again, and the rest is its steps and their commits. 200
+stacks of 50 pay 200 times; there the CPU columns are the bound, as two cores have two seconds of
+CPU in each second: 1 ms for a resource of a small stack allows at most 2,000 a second, whatever the
+number of engines, and half of the floor wants 0.55 ms in all three together.
 """
 
 

@@ -6,7 +6,6 @@ phase is called again on the same row. A step that needs no cloud has no deed to
 intent and its end are one write.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import structs
 
-from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.accounts import with_account
-from mantle.engine.again import AGAIN, Again, again_of
+from mantle.engine.again import AGAIN, again_of
 from mantle.engine.deeds import (
     ACTIONS,
-    CLASH_RETRIES,
     FORWARD,
     OWN_NOTES,
     ROUND,
     Ended,
     Interrupted,
     NeedsAnother,
-    backoff,
     doubtful,
     entry_of,
     name_hint,
@@ -34,15 +30,14 @@ from mantle.engine.deeds import (
     phase_of,
 )
 from mantle.engine.guarded import Guarded
-from mantle.engine.handing_over import delegated
 from mantle.engine.hooks import hold, hook_of
 from mantle.engine.keeping import ended, intended, token_of
-from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.engine.operation import ref_of, type_of
+from mantle.engine.waiting import Waiting
 from mantle.lib import tracing
 from mantle.lib.measures import STEP_SECONDS
 from mantle.model.drift import SEEN
-from mantle.model.errors import Invalid, MantleError
+from mantle.model.errors import Invalid
 from mantle.model.ids import Token
 from mantle.model.keys import ACCOUNT
 from mantle.model.masking import mask_of
@@ -87,7 +82,6 @@ class Drive:
         "also",
         "before",
         "fresh",
-        "looking",
         "metadata",
         "row",
         "step",
@@ -104,7 +98,6 @@ class Drive:
         self.before: Mapping[str, Any] = {}
         self.metadata: Mapping[str, Any] = self.row.metadata
         self.fresh = self.row.action is Action.INIT
-        self.looking = Looking(walk.operation.id, step.key)
         self.also: Callable[[Connection], None] | None = None
         """What is written with the row, once."""
         self._calls = 0
@@ -250,17 +243,17 @@ class Drive:
 
     def _differs(self) -> bool:
         """Whether a create that was begun earlier would now be done from other values."""
-        if not self._makes_an_object:
+        if not self.makes_an_object:
             return False
         return bool(changes_between(self.type.schema, self.row.properties, self.after))
 
     @property
-    def _makes_an_object(self) -> bool:
+    def makes_an_object(self) -> bool:
         definition = self.definition()
         ours = definition is None or definition.external_id is None
         return self.step.kind is StepKind.CREATE and ours and not self._container
 
-    def _noted(self, data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    def noted(self, data: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """The type's new notes, with the engine's own kept."""
         if data is None:
             return self.row.data
@@ -273,7 +266,7 @@ class Drive:
         changes: dict[str, Any] = {"updated_at": self.walk.now()}
         if outcome.physical_id is not None:
             changes["physical_id"] = outcome.physical_id
-        data = {key: value for key, value in self._noted(outcome.data).items() if key != AGAIN}
+        data = {key: value for key, value in self.noted(outcome.data).items() if key != AGAIN}
         if isinstance(outcome, Failed):
             between = "\n" if "\n" in outcome.reason else " "
             text = f"{outcome.reason}{between}{outcome.remedy}".rstrip()
@@ -467,7 +460,7 @@ class Drive:
             self.also = intended(self.walk.keeping, self.row, self.walk.stack)
         await self.walk.record(self, [self.walk.machine.resource_event(self.row)])
         try:
-            outcome, attributes = await self._until_it_is_made()
+            outcome, attributes = await Waiting(self).until_it_is_made()
         except Interrupted:
             return await self._given_up()
         except NeedsAnother as found:
@@ -564,7 +557,7 @@ class Drive:
             return outcome, None
         if again_of(self.row).clearing:
             return outcome, None
-        data = self._noted(outcome.data)
+        data = self.noted(outcome.data)
         physical_id = outcome.physical_id or self.row.physical_id
         known = structs.replace(context.ref, physical_id=physical_id, data=data)
         context = structs.replace(context, ref=known, seen=outcome.seen)
@@ -627,150 +620,3 @@ class Drive:
                 event_rows.signals_of, source, self.walk.stack.project_id
             )
         )
-
-    async def _until_it_is_made(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
-        """Until it ends; what went wrong while it was made is deleted and made again, so often.
-
-        How often is in the row before anything is deleted: a restart goes on counting.
-        """
-        while True:
-            again = again_of(self.row)
-            if again.clearing:
-                cleared, _ = await self._until_it_ends()
-                if isinstance(cleared, Failed):
-                    return again.stuck(cleared), None
-                await self._renoted(again.cleared(), physical_id=None, data={})
-                await self._sleep_before(again)
-            outcome, attributes = await self._until_it_ends()
-            limit = self.walk.machine.settings.action_retry_limit
-            begun = again_of(self.row).begun(outcome, limit)
-            if begun is None or not self._may_start_over():
-                return outcome, attributes
-            self.row = structs.replace(self.row, reason=self.told(begun.said(limit)))
-            await self._renoted(
-                begun,
-                physical_id=outcome.physical_id or self.row.physical_id,
-                data=outcome.data,
-                told=True,
-            )
-
-    def _may_start_over(self) -> bool:
-        free = self.walk.cancel is None and not self.walk.interrupted
-        return self._makes_an_object and free
-
-    async def _renoted(
-        self,
-        again: Again,
-        *,
-        physical_id: str | None,
-        data: Mapping[str, Any] | None,
-        told: bool = False,
-    ) -> None:
-        noted = {**self._noted(data), AGAIN: again.noted()}
-        self.row = structs.replace(self.row, physical_id=physical_id, data=noted)
-        events = [self.walk.machine.resource_event(self.row)] if told else []
-        await self.walk.record(self, events)
-
-    async def _sleep_before(self, again: Again) -> None:
-        settings = self.walk.machine.settings
-        chance = self.walk.machine.random(1)[0] / 255
-        first, most = settings.again_first_seconds, settings.again_most_seconds
-        await self.walk.rest(backoff(first, most, again.tries, chance), idle=True)
-        if self.walk.lets_go:
-            raise Interrupted
-
-    async def _until_it_ends(self) -> tuple[Done | Failed, Mapping[str, Any] | None]:
-        settings = self.walk.machine.settings
-        waits = errors = 0
-        last = "it was begun"
-        while True:
-            if self.walk.overdue(self.row, self.step):
-                seconds = self.step.timeout_seconds
-                return Failed(
-                    reason=f"{self.step.kind} of {self.row.name!r} did not end in time: {last}.",
-                    remedy=f"Raise the timeout (now {seconds:.0f} s) or see why it waits.",
-                ), None
-            # Taken before the rows are read, so that a signal in between is not slept through.
-            ticket = self.walk.machine.nudges.ticket(("signals", self.row.stack_id))
-            try:
-                outcome, attributes = await self.call()
-            except CloudError as error:
-                if not error.retryable or (isinstance(error, Clash) and errors >= CLASH_RETRIES):
-                    return Failed(reason=error.message, remedy=error.remedy), None
-                errors += 1
-                last = error.message
-                self.looking.refused(self.told(error.message), self.walk.now())
-                await self._tell(f"try {errors + 1} follows: {error.message}", errors)
-                await self._sleep(
-                    backoff(
-                        settings.retry_first_seconds,
-                        settings.retry_most_seconds if not isinstance(error, Clash) else 2.0,
-                        errors,
-                        self.walk.machine.random(1)[0] / 255,
-                    ),
-                    ticket,
-                )
-                continue
-            except MantleError as error:
-                return Failed(reason=error.message, remedy=error.remedy), None
-            errors = 0
-            self.looking.answered()
-            match outcome:
-                case Done() | Failed():
-                    return outcome, attributes
-                case Replace():
-                    raise NeedsAnother(outcome.reason)
-                case Delegate():
-                    ended = await delegated(self, outcome)
-                    if ended is not None:
-                        return ended
-                case Wait():
-                    last = outcome.reason
-                    waits += 1
-                    await self._keep(outcome, waits)
-                    pause = outcome.again_after_seconds
-                    if pause is None:
-                        pause = min(
-                            settings.poll_first_seconds * 1.3**waits, settings.poll_most_seconds
-                        )
-                    await self._sleep(pause, ticket, idle=outcome.idle)
-
-    async def _tell(self, reason: str, times: int) -> None:
-        """What a long wait is for is stored, so that it can be explained from outside."""
-        if times < TOLD_AFTER:
-            return
-        told = self.told(reason)
-        if told != self.row.reason:
-            self.row = structs.replace(self.row, reason=told)
-            await self.walk.record(self, [])
-
-    async def _keep(self, wait: Wait, waits: int) -> None:
-        """What a wait learned is durable before the next call."""
-        changes: dict[str, Any] = {}
-        if wait.physical_id is not None and wait.physical_id != self.row.physical_id:
-            changes["physical_id"] = wait.physical_id
-        data = self._noted(wait.data)
-        if data != self.row.data:
-            changes["data"] = data
-        if changes:
-            self.row = structs.replace(self.row, reason=self.told(wait.reason), **changes)
-            await self.walk.record(self, [])
-        else:
-            await self._tell(wait.reason, waits)
-
-    async def _sleep(self, seconds: float, ticket: asyncio.Event, *, idle: bool = False) -> None:
-        if self._no_longer(idle):
-            raise Interrupted
-        account = self.looking.account(self.walk.now(), seconds)
-        if account is not None:
-            self.walk.note(account)
-        watch = self.type.signals_from is not None or self.type.hears_itself
-        if watch:
-            await self.walk.machine.nudges.sleep(ticket, seconds)
-        else:
-            await self.walk.rest(seconds, idle=idle)
-        if self._no_longer(idle):
-            raise Interrupted
-
-    def _no_longer(self, idle: bool) -> bool:
-        return self.walk.lets_go if idle else self.walk.interrupted

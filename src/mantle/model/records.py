@@ -2,6 +2,9 @@
 
 The rows are the truth. A stack's resources, with their state, token and physical id, are the whole
 durable state of an operation; see ARCHITECTURE.md.
+
+Values that one operation makes by the ten thousand (rows, steps, events, what a phase is given) are
+msgspec's structs, changed with `msgspec.structs.replace`; all others are dataclasses.
 """
 
 from collections.abc import Mapping

@@ -52,7 +52,7 @@ def test_the_cfn_compatible_api_does_as_much(server, maker, request):
     cfn = client_of(maker.base, *keys_of(maker))
     body = json.dumps(TEMPLATE)
     request.getfixturevalue("full")
-    codes = []
+    codes, again = [], []
     for deed in (
         cfn.list_stacks,
         lambda: cfn.describe_stacks(StackName="no"),
@@ -62,6 +62,8 @@ def test_the_cfn_compatible_api_does_as_much(server, maker, request):
         with pytest.raises(ClientError) as told:
             deed()
         codes.append(told.value.response["Error"]["Code"])
+        again.append(told.value.response["ResponseMetadata"]["HTTPHeaders"].get("retry-after"))
     assert codes == ["ServiceUnavailable"] * 2 + ["InvalidParameterValue"] * 2
+    assert again == ["5", "5", None, None]
     cfn.create_stack(StackName="full", TemplateBody=body)
     cfn.delete_stack(StackName="full")

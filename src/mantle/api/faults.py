@@ -107,7 +107,7 @@ def own_fault(error: MantleError, request_id: str) -> tuple[int, dict[str, Any]]
     }
 
 
-def headers_of(error: MantleError) -> dict[str, str]:
+def headers_of(error: Exception) -> dict[str, str]:
     """What else is told with a refusal."""
     return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Busy) else {}
 

@@ -23,6 +23,7 @@ from mantle.api.cfn.actions import ACTIONS, Query
 from mantle.api.cfn.faults import told
 from mantle.api.cfn.signals import signal
 from mantle.api.door import Call, Reply, empty, head_of, read_body, send_reply
+from mantle.api.faults import headers_of
 from mantle.api.metrics import Metrics
 from mantle.api.settings import ApiSettings
 from mantle.model.errors import MantleError
@@ -65,7 +66,9 @@ class CfnEndpoint:
         except (MantleError, BadSignature) as error:
             status, code, message = told(error)
             text = xml.failure(code, message, call.request_id, sender=status < 500)
-            reply = Reply(status=status, body=text.encode(), media_type=XML)
+            reply = Reply(
+                status=status, body=text.encode(), headers=headers_of(error), media_type=XML
+            )
         await send_reply(send, call, reply)
         seconds = time.perf_counter() - started
         self.metrics.observe(call.method, f"/cfn/{name}", reply.status, seconds)

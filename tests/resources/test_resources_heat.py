@@ -63,6 +63,12 @@ def test_all_characters_are_as_likely():
     assert set(drawn.values()) == {8500}
 
 
+@pytest.mark.parametrize("alphabet", [*random_string.CLASSES.values(), "abca", "aab", ""])
+def test_no_character_is_likelier_for_standing_there_twice(alphabet):
+    """Nothing is drawn from an alphabet but its different characters."""
+    assert random_string._distinct(alphabet) == "".join(dict.fromkeys(alphabet))
+
+
 def test_a_length_below_the_minima_is_refused():
     """With both numbers."""
     (problem,) = random_string.check(

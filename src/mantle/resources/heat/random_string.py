@@ -22,6 +22,7 @@ CLASSES = {
     "hexdigits": digits + "ABCDEF",
     "octdigits": octdigits,
 }
+_CLASSES = frozenset(CLASSES.values())
 DEFAULT_CLASSES = [{"class": "lettersdigits", "min": 1}]
 
 SCHEMA = schema(
@@ -108,10 +109,9 @@ def _table(alphabet: str) -> tuple[bytes, bytes]:
     return bytes(byte % size for byte in range(256)), bytes(range(fair, 256))
 
 
-@lru_cache(maxsize=64)
 def _distinct(alphabet: str) -> str:
-    """Each character once."""
-    return "".join(dict.fromkeys(alphabet))
+    """Each character once, as they are in every class."""
+    return alphabet if alphabet in _CLASSES else "".join(dict.fromkeys(alphabet))
 
 
 def draw(alphabet: str, count: int, random: Callable[[int], bytes]) -> str:

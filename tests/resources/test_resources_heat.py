@@ -299,10 +299,10 @@ def test_a_handle_gives_the_pre_authorised_url(row):
     handle = row("OS::Heat::WaitConditionHandle")
     handle.create()
     answered = handle.attributes()
-    url = f"http://m/signal/{answered['token']}"
-    assert answered["token"].startswith(handle.ref.id)
-    assert answered["endpoint"] == url
-    assert answered["curl_cli"].endswith(f"-H 'Accept: application/json' {url}")
+    token = "0d1f0000-0000-4000-8000-000000000001.b65723db634b81a0602b6e990eb8daa44988c200"
+    assert answered["token"] == token
+    assert answered["endpoint"] == f"http://m/signal/{token}"
+    assert answered["curl_cli"].endswith(f"-H 'Accept: application/json' http://m/signal/{token}")
     assert json.loads(answered["signal"])["alarm_url"] == answered["endpoint"]
 
 

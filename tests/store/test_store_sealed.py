@@ -210,3 +210,10 @@ def test_a_statement_that_is_refused_is_told_without_its_values(database, run):
     with pytest.raises(IntegrityError) as refused:
         run(story())
     assert CANARY not in str(refused.value)
+
+
+def test_a_row_says_nothing_of_its_values():
+    """Where one is shown, in a log or a failed test."""
+    shown = row(attributes={"a": CANARY}, data={"d": CANARY})
+    assert CANARY not in repr(shown)
+    assert shown.id in repr(shown)

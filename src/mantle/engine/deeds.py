@@ -1,6 +1,6 @@
 """What a step of a plan is to the engine: its action, its phase, its end, and how long it waits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,20 @@ ACTIONS: Mapping[StepKind, Action] = {
     StepKind.RESTORE: Action.RESTORE,
 }
 
+PHASES: Mapping[StepKind, Callable[[ResourceType], Phase]] = {
+    StepKind.CREATE: lambda kind: kind.create,
+    StepKind.ADOPT: lambda kind: kind.check,
+    StepKind.UPDATE: lambda kind: kind.update,
+    StepKind.DELETE: lambda kind: kind.delete,
+    StepKind.FORGET: lambda _: not_asked,
+    StepKind.CHECK: lambda kind: kind.check,
+    StepKind.SUSPEND: lambda kind: kind.suspend,
+    StepKind.RESUME: lambda kind: kind.resume,
+    StepKind.SNAPSHOT: lambda kind: kind.snapshot,
+    StepKind.RESTORE: lambda kind: kind.restore,
+}
+"""What a kind of step calls of its type; a step that keeps calls nothing."""
+
 FORWARD = {StepKind.CREATE, StepKind.ADOPT, StepKind.UPDATE}
 """Steps that bring a resource to what the template says."""
 
@@ -37,10 +51,6 @@ OWN_NOTES = ("digest", "before", ADOPTS, ADOPTED, NAMED, AGAIN, RENEW, ROUND, AC
 """What the engine keeps in a row's data beside the type's own notes: the hash of a nested stack's
 definition, the properties before an update that has not ended well, how often a create was begun
 again, and why the next plan is to make another."""
-
-CLASH_RETRIES = 60
-"""How often a conflicting state is waited out: a load balancer that is being changed, a port in
-use until its server is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +69,6 @@ class NeedsAnother(Exception):
 
 class Interrupted(Exception):
     """Somebody does not want to wait any longer: give up this wait."""
-
-
-def phase_of(resource_type: ResourceType, kind: StepKind) -> Phase:
-    """The function a kind of step calls."""
-    match kind:
-        case StepKind.CREATE:
-            return resource_type.create
-        case StepKind.UPDATE:
-            return resource_type.update
-        case StepKind.DELETE:
-            return resource_type.delete
-        case StepKind.CHECK | StepKind.ADOPT:
-            return resource_type.check
-        case StepKind.SUSPEND:
-            return resource_type.suspend
-        case StepKind.RESUME:
-            return resource_type.resume
-        case StepKind.SNAPSHOT:
-            return resource_type.snapshot
-        case StepKind.RESTORE:
-            return resource_type.restore
-        case StepKind.FORGET | StepKind.KEEP:
-            return not_asked
 
 
 def name_it_has(attributes: Mapping[str, Any] | None) -> dict[str, str]:

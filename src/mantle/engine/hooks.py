@@ -36,7 +36,7 @@ HOOKED: Mapping[Action, Mapping[StepKind, str]] = {
 
 def hook_of(walk: "Walk", step: Step, when: str) -> str | None:
     """The hook that holds this step, `when` being `pre` or `post`; None for most."""
-    if walk.environment is None or not walk.environment.names_resources:
+    if walk.environment is None or not walk.environment.by_resource:
         return None
     deed = HOOKED.get(walk.operation.action, {}).get(step.kind)
     if deed is None:

@@ -19,6 +19,7 @@ from mantle.engine.deeds import (
     ACTIONS,
     FORWARD,
     OWN_NOTES,
+    PHASES,
     ROUND,
     Ended,
     Interrupted,
@@ -27,7 +28,6 @@ from mantle.engine.deeds import (
     entry_of,
     name_hint,
     name_it_has,
-    phase_of,
 )
 from mantle.engine.guarded import Guarded
 from mantle.engine.hooks import hold, hook_of
@@ -594,7 +594,7 @@ class Drive:
             return self.type.check
         if self.step.kind is StepKind.ADOPT and self._container:
             return self.type.create
-        return phase_of(self.type, self.step.kind)
+        return PHASES[self.step.kind](self.type)
 
     @property
     def _container(self) -> bool:

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from mantle.clouds.ports import Clash, CloudError
 from mantle.engine.again import AGAIN, Again, again_of
-from mantle.engine.deeds import CLASH_RETRIES, Interrupted, NeedsAnother, backoff
+from mantle.engine.deeds import Interrupted, NeedsAnother, backoff
 from mantle.engine.handing_over import delegated
 from mantle.engine.looking import TOLD_AFTER, Looking
 from mantle.model.errors import MantleError
@@ -21,6 +21,10 @@ from mantle.resources.kit import Delegate, Done, Failed, Replace, Wait
 
 if TYPE_CHECKING:
     from mantle.engine.resource import Drive
+
+CLASH_RETRIES = 60
+"""How often a conflicting state is waited out: a load balancer that is being changed, a port in
+use until its server is gone."""
 
 CLASH_MOST_SECONDS = 2.0
 """Between two tries of what met somebody else's change: that is over soon."""

@@ -33,8 +33,6 @@ OLD_NAMES: Mapping[str, str] = {
 """What types were called once, and their successors; an environment may say otherwise. The load
 balancers of Neutron that came before LBaaS have none: their types do nothing."""
 
-_OLD = tuple(name.removesuffix("*") for name in OLD_NAMES)
-
 _RESOURCES = ("resource_registry", "resources")
 OWN_KEYS = {"hooks": HOOK_NAMES, "restricted_actions": RESTRICTIONS}
 """What an entry of `resource_registry.resources` may say beside types, and with which words."""
@@ -57,10 +55,10 @@ class Environment:
         named = self._named(resource)
         while type_name not in seen:
             seen.add(type_name)
-            step = _match(named, type_name) if named else None
+            step = _match(named, type_name)
             if step is None:
                 step = _match(self.resource_registry, type_name)
-            if step is None and type_name.startswith(_OLD):
+            if step is None:
                 step = _match(OLD_NAMES, type_name)
             if step is None or step == type_name:
                 return type_name
@@ -70,22 +68,24 @@ class Environment:
         return type_name
 
     def _named(self, resource: str) -> dict[str, Any]:
-        entries = self.resource_registry.get("resources")
         found: dict[str, Any] = {}
-        if entries and isinstance(entries, Mapping):
-            # Heat's order: the name itself, then the longer pattern, then the alphabet. What is
-            # put in last wins.
-            patterns = sorted(map(str, entries), reverse=True)
-            for pattern in sorted(patterns, key=lambda each: (each == resource, len(each))):
-                mapping = entries[pattern]
-                if fnmatch.fnmatchcase(resource, pattern) and isinstance(mapping, Mapping):
-                    found.update({k: v for k, v in mapping.items() if k not in OWN_KEYS})
+        entries = self.by_resource
+        if not entries:
+            return found
+        # Heat's order: the name itself, then the longer pattern, then the alphabet. What is put in
+        # last wins.
+        patterns = sorted(map(str, entries), reverse=True)
+        for pattern in sorted(patterns, key=lambda each: (each == resource, len(each))):
+            mapping = entries[pattern]
+            if fnmatch.fnmatchcase(resource, pattern) and isinstance(mapping, Mapping):
+                found.update({k: v for k, v in mapping.items() if k not in OWN_KEYS})
         return found
 
     @property
-    def names_resources(self) -> bool:
-        """Whether it says anything of single resources: most say nothing."""
-        return bool(self.resource_registry.get("resources"))
+    def by_resource(self) -> Mapping[str, Any]:
+        """What is said of single resources, by name or pattern: mostly nothing."""
+        entries = self.resource_registry.get("resources")
+        return entries if isinstance(entries, Mapping) else {}
 
     def hooks_of(self, resource: str) -> frozenset[str]:
         """Where an operation waits for a person: `pre-create`, `post-update` and so on."""
@@ -96,11 +96,8 @@ class Environment:
         return self._said_of(resource, "restricted_actions")
 
     def _said_of(self, resource: str, key: str) -> frozenset[str]:
-        entries = self.resource_registry.get("resources")
-        if not entries or not isinstance(entries, Mapping):
-            return frozenset()
         found: set[str] = set()
-        for pattern, body in entries.items():
+        for pattern, body in self.by_resource.items():
             named = fnmatch.fnmatchcase(resource, str(pattern))
             if named and isinstance(body, Mapping) and key in body:
                 found.update(_words(body[key]))
@@ -117,9 +114,8 @@ class Environment:
             for key, target in self.resource_registry.items()
             if key != "resources" and not _makes(key, target, type_name)
         }
-        entries = self.resource_registry.get("resources")
         inner: dict[str, Any] = {}
-        for pattern, body in entries.items() if isinstance(entries, Mapping) else ():
+        for pattern, body in self.by_resource.items():
             if isinstance(body, Mapping) and fnmatch.fnmatchcase(resource, str(pattern)):
                 inner.update({k: v for k, v in body.items() if isinstance(v, Mapping)})
         if inner:

@@ -34,13 +34,21 @@ MOST_NODES = 1_000_000
 MOST_DEPTH = 64
 
 _STR = "tag:yaml.org,2002:str"
-_INT = "tag:yaml.org,2002:int"
 _CONTAINERS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _MERGE = "tag:yaml.org,2002:merge"
 _RESOLVERS = Resolver.yaml_implicit_resolvers
 _scalars = SafeConstructor()
+
+
+def _integer(node: ScalarNode) -> int:
+    """As PyYAML has it: with signs and bases, minutes and seconds; mostly it is just digits."""
+    text = node.value
+    plain = text.isdecimal() and not text.startswith("0")
+    return int(text) if plain else _scalars.construct_yaml_int(node)
+
+
 _MAKE: dict[str, Callable[[ScalarNode], Any]] = {
-    _INT: _scalars.construct_yaml_int,
+    "tag:yaml.org,2002:int": _integer,
     "tag:yaml.org,2002:float": _scalars.construct_yaml_float,
     "tag:yaml.org,2002:bool": _scalars.construct_yaml_bool,
     "tag:yaml.org,2002:null": lambda _: None,
@@ -322,8 +330,6 @@ class _Builder:
                     break
             else:
                 return value
-        if tag == _INT and value.isdecimal() and value[0] in "123456789":
-            return int(value)
         make = _MAKE.get(tag)
         if make is None:
             self._tag(event)
